@@ -1,0 +1,128 @@
+/** The few things that all Kubernetes objects share, as we keep them. */
+
+/** Which object: the cluster is implied while there is one. */
+export interface ObjectRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The controlling owner, from `metadata.ownerReferences[controller=true]`. */
+export interface Owner {
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** What we keep of `metadata`. Times are RFC 3339 strings as the API server sent them. */
+export interface Meta {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Opaque: compare for equality only. */
+  readonly resourceVersion: string;
+  readonly created: string;
+  /** `metadata.deletionTimestamp`: the object is still readable, but going. */
+  readonly deleting?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Only the annotations a projection asked for by name. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly owner?: Owner;
+}
+
+/** Anything kept in a store. */
+export interface Kept {
+  readonly meta: Meta;
+}
+
+/**
+ * A status condition. `status` is kept as it was sent; anything but `True` and `False` is read as `Unknown`.
+ * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
+ */
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime?: string;
+}
+
+/** A JSON value as an API server sends it, of which nothing is known yet. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** A JSON object of unknown shape: what `project` functions take. */
+export type JsonObject = { readonly [key: string]: Json | undefined };
+
+/** `value` if it is an object, else an empty one: unknown shapes read as absent, never as an error. */
+export function objectOf(value: Json | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+}
+
+/** `value` if it is a list, else an empty one. */
+export function listOf(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** `value` if it is a non-empty string, else undefined. */
+export function stringOf(value: Json | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** `value` if it is a finite number, else undefined. */
+export function numberOf(value: Json | undefined): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** The string values of an object; anything else in it is dropped. */
+export function stringsOf(value: Json | undefined): Readonly<Record<string, string>> {
+  const strings: Record<string, string> = {};
+  for (const [key, item] of Object.entries(objectOf(value))) if (typeof item === 'string') strings[key] = item;
+  return strings;
+}
+
+/** Keeps of `raw.metadata` what we serve. `annotations` names the annotations to keep. Never throws: absent fields read as ''. */
+export function projectMeta(raw: JsonObject, annotations: readonly string[] = []): Meta {
+  const metadata = objectOf(raw['metadata']);
+  const sent = stringsOf(metadata['annotations']);
+  const kept: Record<string, string> = {};
+  for (const name of annotations) if (sent[name] !== undefined) kept[name] = sent[name];
+  const owner = listOf(metadata['ownerReferences'])
+    .map(objectOf)
+    .find((reference) => reference['controller'] === true);
+  const deleting = stringOf(metadata['deletionTimestamp']);
+  return {
+    namespace: stringOf(metadata['namespace']) ?? '',
+    name: stringOf(metadata['name']) ?? '',
+    uid: stringOf(metadata['uid']) ?? '',
+    resourceVersion: stringOf(metadata['resourceVersion']) ?? '',
+    created: stringOf(metadata['creationTimestamp']) ?? '',
+    ...(deleting === undefined ? {} : { deleting }),
+    labels: stringsOf(metadata['labels']),
+    annotations: kept,
+    ...(owner === undefined
+      ? {}
+      : {
+          owner: {
+            kind: stringOf(owner['kind']) ?? '',
+            name: stringOf(owner['name']) ?? '',
+            uid: stringOf(owner['uid']) ?? '',
+          },
+        }),
+  };
+}
+
+/** The conditions in `raw.status.conditions`; whatever is malformed there is left out. */
+export function projectConditions(raw: JsonObject): readonly Condition[] {
+  return listOf(objectOf(raw['status'])['conditions'])
+    .map(objectOf)
+    .filter((condition) => stringOf(condition['type']) !== undefined)
+    .map((condition) => {
+      const lastTransitionTime = stringOf(condition['lastTransitionTime']);
+      return {
+        type: stringOf(condition['type']) ?? '',
+        status: stringOf(condition['status']) ?? 'Unknown',
+        reason: stringOf(condition['reason']) ?? '',
+        message: stringOf(condition['message']) ?? '',
+        ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }),
+      };
+    });
+}
