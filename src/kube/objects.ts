@@ -81,30 +81,30 @@ export function stringsOf(value: Json | undefined): Readonly<Record<string, stri
 
 /** Keeps of `raw.metadata` what we serve. `annotations` names the annotations to keep. Never throws: absent fields read as ''. */
 export function projectMeta(raw: JsonObject, annotations: readonly string[] = []): Meta {
-  const metadata = objectOf(raw['metadata']);
-  const sent = stringsOf(metadata['annotations']);
+  const metadata = objectOf(raw.metadata);
+  const sent = stringsOf(metadata.annotations);
   const kept: Record<string, string> = {};
   for (const name of annotations) if (sent[name] !== undefined) kept[name] = sent[name];
-  const owner = listOf(metadata['ownerReferences'])
+  const owner = listOf(metadata.ownerReferences)
     .map(objectOf)
-    .find((reference) => reference['controller'] === true);
-  const deleting = stringOf(metadata['deletionTimestamp']);
+    .find((reference) => reference.controller === true);
+  const deleting = stringOf(metadata.deletionTimestamp);
   return {
-    namespace: stringOf(metadata['namespace']) ?? '',
-    name: stringOf(metadata['name']) ?? '',
-    uid: stringOf(metadata['uid']) ?? '',
-    resourceVersion: stringOf(metadata['resourceVersion']) ?? '',
-    created: stringOf(metadata['creationTimestamp']) ?? '',
+    namespace: stringOf(metadata.namespace) ?? '',
+    name: stringOf(metadata.name) ?? '',
+    uid: stringOf(metadata.uid) ?? '',
+    resourceVersion: stringOf(metadata.resourceVersion) ?? '',
+    created: stringOf(metadata.creationTimestamp) ?? '',
     ...(deleting === undefined ? {} : { deleting }),
-    labels: stringsOf(metadata['labels']),
+    labels: stringsOf(metadata.labels),
     annotations: kept,
     ...(owner === undefined
       ? {}
       : {
           owner: {
-            kind: stringOf(owner['kind']) ?? '',
-            name: stringOf(owner['name']) ?? '',
-            uid: stringOf(owner['uid']) ?? '',
+            kind: stringOf(owner.kind) ?? '',
+            name: stringOf(owner.name) ?? '',
+            uid: stringOf(owner.uid) ?? '',
           },
         }),
   };
@@ -112,16 +112,16 @@ export function projectMeta(raw: JsonObject, annotations: readonly string[] = []
 
 /** The conditions in `raw.status.conditions`; whatever is malformed there is left out. */
 export function projectConditions(raw: JsonObject): readonly Condition[] {
-  return listOf(objectOf(raw['status'])['conditions'])
+  return listOf(objectOf(raw.status).conditions)
     .map(objectOf)
-    .filter((condition) => stringOf(condition['type']) !== undefined)
+    .filter((condition) => stringOf(condition.type) !== undefined)
     .map((condition) => {
-      const lastTransitionTime = stringOf(condition['lastTransitionTime']);
+      const lastTransitionTime = stringOf(condition.lastTransitionTime);
       return {
-        type: stringOf(condition['type']) ?? '',
-        status: stringOf(condition['status']) ?? 'Unknown',
-        reason: stringOf(condition['reason']) ?? '',
-        message: stringOf(condition['message']) ?? '',
+        type: stringOf(condition.type) ?? '',
+        status: stringOf(condition.status) ?? 'Unknown',
+        reason: stringOf(condition.reason) ?? '',
+        message: stringOf(condition.message) ?? '',
         ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }),
       };
     });
