@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { HandClock } from '../../test/support/hand-clock.ts';
+import { Fault } from '../fault.ts';
+import { silentMetrics } from '../metrics.ts';
+import type { KubeReader, StreamAnswer } from './client.ts';
+import { type ContainerMoment, type ReadNotice, type ReadOutcome, readContainerLog } from './podlog.ts';
+
+/** What the log endpoint does with the next read that fits. */
+interface Scripted {
+  readonly on?: RegExp;
+  readonly status?: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  /** How the body ends: cleanly, by a reset, or not at all. */
+  readonly ends?: 'cleanly' | 'cut' | 'never';
+  readonly refuses?: Fault;
+}
+
+const LINES = ['10:00:00.000000001Z one', '10:00:00.000000002Z two', '10:00:03.000000000Z three'];
+const body = (...lines: string[]) => lines.map((line) => `2026-11-01T${line}\n`).join('');
+const ALL = body(...LINES);
+
+/** One reading of a container whose endpoint follows a script and whose pod is moved by the test. */
+class Bench {
+  readonly clock = new HandClock();
+  readonly asked: string[] = [];
+  readonly texts: string[] = [];
+  readonly notices: ReadNotice[] = [];
+  readonly ending = new AbortController();
+  moment: ContainerMoment = 'running';
+  outcome: ReadOutcome | undefined;
+  worthRetrying = true;
+  open = 0;
+  #listeners = new Set<() => void>();
+  #script: Scripted[];
+
+  constructor(script: Scripted[], more: { follow?: boolean; moment?: ContainerMoment; tailLines?: number } = {}) {
+    this.#script = script;
+    this.moment = more.moment ?? 'running';
+    const reader: KubeReader = {
+      get: () => Promise.reject(new Error('not asked')),
+      stream: (path, { signal } = {}) => this.#answer(path, signal),
+    };
+    void readContainerLog({
+      reader,
+      clock: this.clock,
+      random: () => 0.5,
+      metrics: silentMetrics,
+      namespace: 'ci',
+      pod: 'build-pod',
+      container: 'step-a',
+      sight: {
+        now: () => this.moment,
+        subscribe: (listener) => {
+          this.#listeners.add(listener);
+          return () => this.#listeners.delete(listener);
+        },
+      },
+      follow: more.follow ?? true,
+      range: more.tailLines === undefined ? {} : { tailLines: more.tailLines },
+      lines: ({ lines }) => {
+        this.texts.push(...lines.map(({ text }) => String(text)));
+      },
+      notice: (notice) => this.notices.push(notice),
+      worthRetrying: () => this.worthRetrying,
+      signal: this.ending.signal,
+    }).then((outcome) => {
+      this.outcome = outcome;
+    });
+  }
+
+  async #answer(path: string, signal: AbortSignal | undefined): Promise<StreamAnswer> {
+    this.asked.push(decodeURIComponent(path.slice(path.indexOf('?') + 1)));
+    const place = this.#script.findIndex(({ on }) => on === undefined || on.test(path));
+    const found = this.#script[place];
+    if (found === undefined) throw new Fault('unavailable', 'nothing scripted');
+    this.#script.splice(place, 1);
+    if (found.refuses !== undefined) throw found.refuses;
+    const stream = new Readable({ read() {} });
+    this.open += 1;
+    stream.once('close', () => {
+      this.open -= 1;
+    });
+    signal?.addEventListener('abort', () => stream.destroy(new Error('aborted')), { once: true });
+    if (found.body !== undefined) stream.push(Buffer.from(found.body));
+    if (found.ends === 'cut') setImmediate(() => stream.destroy(new Error('ECONNRESET')));
+    else if (found.ends !== 'never') stream.push(null);
+    return { status: found.status ?? 200, headers: found.headers ?? {}, body: stream as IncomingMessage };
+  }
+
+  move(moment: ContainerMoment): Promise<void> {
+    this.moment = moment;
+    for (const listener of [...this.#listeners]) listener();
+    return this.clock.settle();
+  }
+}
+
+const TAIL = { on: /tailLines=1/, body: body(LINES[2] ?? '') };
+
+describe('kube/podlog', () => {
+  it('follows, and is complete when the last line of the log is the last line delivered', async () => {
+    const bench = new Bench([{ body: ALL, ends: 'cleanly' }, TAIL]);
+    await bench.clock.settle();
+    assert.equal(bench.outcome, undefined);
+    await bench.move('terminated');
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.outcome, 'complete');
+    assert.deepEqual(bench.asked, [
+      'container=step-a&timestamps=true&follow=true',
+      'container=step-a&timestamps=true&tailLines=1',
+    ]);
+    assert.equal(bench.clock.sleeping, 0);
+  });
+
+  it('run 12: a clean end while the container runs is a reason to go on, not an end', async () => {
+    const bench = new Bench([{ body: body(...LINES.slice(0, 2)) }, { body: ALL, ends: 'never' }]);
+    await bench.clock.turn(2_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.match(bench.asked[1] ?? '', /follow=true&sinceTime=2026-11-01T09:59:59Z$/);
+    assert.equal(bench.outcome, undefined);
+    assert.deepEqual(bench.notices, []);
+  });
+
+  it('run 11: a cut inside a line is resumed and repeats nothing', async () => {
+    const bench = new Bench([
+      { body: ALL.slice(0, 50), ends: 'cut' },
+      { body: ALL, ends: 'never' },
+    ]);
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+  });
+
+  it('run 12: a stream that ended early although its container has terminated is read to its real end', async () => {
+    const bench = new Bench([{ body: body(...LINES.slice(0, 1)) }, TAIL, { on: /sinceTime/, body: ALL }, TAIL]);
+    await bench.clock.settle();
+    await bench.move('terminated');
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 15: a 200 whose body is an error of the kubelet is a notice, tried again, and incomplete', async () => {
+    const text = 'unable to retrieve container logs for containerd://abc';
+    const bench = new Bench(Array.from({ length: 4 }, () => ({ body: text })));
+    await bench.clock.turn(5_000);
+    assert.deepEqual(bench.texts, []);
+    assert.deepEqual(bench.notices, [{ type: 'not-log', text }]);
+    assert.equal(bench.asked.length, 4);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('run 16: a container that waits is not asked for its log', async () => {
+    const bench = new Bench([{ body: ALL, ends: 'never' }], { moment: 'waiting' });
+    await bench.clock.turn(60_000);
+    assert.deepEqual(bench.asked, []);
+    await bench.move('running');
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.asked.length, 1);
+  });
+
+  for (const { name, script } of [
+    { name: 'a 204', script: { status: 204 } },
+    {
+      name: 'a 400 that says it waits',
+      script: {
+        status: 400,
+        body: '{"message":"container \\"step-a\\" in pod \\"p\\" is waiting to start: PodInitializing"}',
+      },
+    },
+  ]) {
+    it(`run 16: ${name} is answered by waiting for the pod to change`, async () => {
+      const bench = new Bench([script, { body: ALL, ends: 'never' }]);
+      await bench.clock.settle();
+      assert.equal(bench.asked.length, 1);
+      await bench.move('running');
+      assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    });
+  }
+
+  it('run 6: while the API is away it tries again without end, says so once, and goes on where it was', async () => {
+    const away = new Fault('unavailable', 'no answer');
+    const bench = new Bench([
+      { body: body(...LINES.slice(0, 1)), ends: 'cut' },
+      ...Array.from({ length: 30 }, () => ({ refuses: away })),
+      { status: 503, headers: { 'retry-after': '7' } },
+      { body: ALL, ends: 'never' },
+    ]);
+    await bench.clock.turn(300_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.deepEqual(bench.notices, [{ type: 'unreachable' }, { type: 'reached' }]);
+  });
+
+  it('a failure that is not worth another try ends as incomplete', async () => {
+    const bench = new Bench([{ status: 500 }]);
+    bench.worthRetrying = false;
+    await bench.clock.turn(0);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('run 24: a pod that is gone ends what was read of it, and says so', async () => {
+    const bench = new Bench([{ body: ALL, ends: 'cleanly' }, { on: /tailLines=1/, status: 404 }, { status: 404 }]);
+    await bench.clock.settle();
+    await bench.move('gone');
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.deepEqual(bench.notices, [{ type: 'gone' }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('a 403 is said and ends the reading', async () => {
+    const bench = new Bench([{ status: 403 }]);
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.notices, [{ type: 'forbidden' }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('a rotation between two reads is told as a gap and ends as incomplete', async () => {
+    const bench = new Bench([
+      { body: body(...LINES.slice(0, 1)), ends: 'cut' },
+      { body: body('10:00:09.000000000Z nine'), ends: 'cleanly' },
+      { on: /tailLines=1/, body: body('10:00:09.000000000Z nine') },
+    ]);
+    await bench.clock.turn(0);
+    await bench.move('terminated');
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'nine']);
+    assert.deepEqual(bench.notices, [{ type: 'gap' }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('a stream that stays open after its container has ended is left', async () => {
+    const bench = new Bench([{ body: ALL, ends: 'never' }, TAIL]);
+    await bench.clock.settle();
+    await bench.move('terminated');
+    await bench.clock.turn(6_000);
+    assert.equal(bench.outcome, 'complete');
+    assert.equal(bench.open, 0);
+  });
+
+  it('not following, it delivers what exists and looks once whether that was all', async () => {
+    const bench = new Bench([{ body: ALL }, TAIL], { follow: false, moment: 'terminated' });
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.outcome, 'complete');
+    assert.ok(bench.asked.every((query) => !query.includes('follow')));
+  });
+
+  it('not following, a container that waits has nothing to say', async () => {
+    const bench = new Bench([], { follow: false, moment: 'waiting' });
+    await bench.clock.turn(0);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('a last line without LF is delivered once', async () => {
+    const cut = ALL.slice(0, -1);
+    const bench = new Bench([
+      { body: cut },
+      { on: /tailLines=1/, body: body(LINES[2] ?? '').slice(0, -1) },
+      { body: cut },
+      { on: /tailLines=1/, body: body(LINES[2] ?? '').slice(0, -1) },
+    ]);
+    await bench.clock.settle();
+    await bench.move('terminated');
+    await bench.clock.turn(0);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('the range is asked for until something was delivered, and not again', async () => {
+    const bench = new Bench(
+      [{ status: 500 }, { body: body(LINES[1] ?? ''), ends: 'cut' }, { body: ALL, ends: 'never' }],
+      { tailLines: 2 },
+    );
+    await bench.clock.turn(1_000);
+    assert.deepEqual(bench.texts, ['two', 'three']);
+    assert.match(bench.asked[1] ?? '', /tailLines=2/);
+    assert.doesNotMatch(bench.asked[2] ?? '', /tailLines/);
+  });
+
+  it('run 34: ending it closes its socket and leaves no timer', async () => {
+    const bench = new Bench([{ body: ALL, ends: 'never' }]);
+    await bench.clock.settle();
+    bench.ending.abort();
+    await bench.clock.settle();
+    assert.equal(bench.outcome, 'incomplete');
+    assert.equal(bench.open, 0);
+    assert.equal(bench.clock.sleeping, 0);
+  });
+});

@@ -1,0 +1,420 @@
+/** One container's log as exact lines: every line once, in order, over any number of broken reads. */
+import type { Clock } from '../clock.ts';
+import { type Fault, faultOf } from '../fault.ts';
+import type { Metrics } from '../metrics.ts';
+import type { KubeReader, StreamAnswer } from './client.ts';
+import { LogCursor, type Sifted } from './cursor.ts';
+import type { LineBatch } from './lines.ts';
+import { LineSplitter, type ReadLine } from './splitter.ts';
+
+/** What the pod says of the container now. `gone`: the pod is deleted. */
+export type ContainerMoment = 'waiting' | 'running' | 'terminated' | 'gone';
+
+/** A live view of one container, fed by a watch on its pod. */
+export interface ContainerSight {
+  now(): ContainerMoment;
+  /** Calls `listener` when `now()` may have changed. Returns the end of the subscription. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** Which lines of what exists. Not sent again once something was delivered. */
+export interface LogRange {
+  readonly tailLines?: number;
+  readonly sinceSeconds?: number;
+}
+
+/** What a reader has to say beside lines. */
+export type ReadNotice =
+  | { readonly type: 'gap' } // the file was rotated while nobody read: lines may be missing here
+  | { readonly type: 'not-log'; readonly text: string } // a 200 whose body was an error of the kubelet's, no line
+  | { readonly type: 'forbidden' } // Kubernetes does not let us read pods/log
+  | { readonly type: 'gone' } // the pod is deleted and its log with it
+  | { readonly type: 'refused'; readonly text: string } // the kubelet has no log for this container and will not have one
+  | { readonly type: 'unreachable' } // the API does not answer; said once per outage, reading goes on
+  | { readonly type: 'reached' }; // it answers again
+
+/** How the reading ended: all of it was delivered, or something is known to be missing. */
+export type ReadOutcome = 'complete' | 'incomplete';
+
+/** What `readContainerLog` needs. */
+export interface ContainerLogReading {
+  readonly reader: KubeReader;
+  readonly clock: Clock;
+  /** A number in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly metrics: Pick<Metrics, 'resume'>;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly sight: ContainerSight;
+  /** False: what exists now, without waiting for more. */
+  readonly follow: boolean;
+  readonly range: LogRange;
+  /** Takes lines; a returned promise is backpressure: nothing is read from the socket until it resolves. */
+  readonly lines: (batch: LineBatch) => void | Promise<void>;
+  readonly notice: (notice: ReadNotice) => void;
+  /** Asked after a failure: false ends the reading as incomplete instead of trying again. */
+  readonly worthRetrying: (failingForMs: number) => boolean;
+  readonly signal: AbortSignal;
+}
+
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 5_000;
+/** A read that lived this long proves the way is healthy again: backoff starts over. */
+const HEALTHY_MS = 10_000;
+/** A read that lived this long and brought lines makes progress: the next one starts at once. */
+const PROGRESS_MS = 1_000;
+/** How long after the end of a stream the pod's status may lag behind it. */
+const STATUS_LAG_MS = 2_000;
+/** A container has ended, its stream is silent: the kubelet sends the end within about a second, so this one is dead. */
+const END_LAG_MS = 5_000;
+/** Three more tries over 5 s for a kubelet that answers 200 with an error. */
+const TOLD_RETRIES_MS = [500, 1_500, 3_000];
+/** Doubt about held lines (see LogCursor) ends after this silence. */
+const DOUBT_MS = 1_000;
+const LONGEST_ERROR_BYTES = 4_096;
+
+/** The path and query of one read. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod */
+export function logPath(
+  where: { readonly namespace: string; readonly pod: string; readonly container: string },
+  query: { readonly follow?: boolean; readonly sinceTime?: string } & LogRange,
+): string {
+  const search = new URLSearchParams({ container: where.container, timestamps: 'true' });
+  if (query.follow === true) search.set('follow', 'true');
+  if (query.sinceTime !== undefined) search.set('sinceTime', query.sinceTime);
+  if (query.sinceSeconds !== undefined) search.set('sinceSeconds', String(query.sinceSeconds));
+  if (query.tailLines !== undefined) search.set('tailLines', String(query.tailLines));
+  return `/api/v1/namespaces/${encodeURIComponent(where.namespace)}/pods/${encodeURIComponent(where.pod)}/log?${search}`;
+}
+
+/** How one read went. */
+type Attempt =
+  | { readonly ended: 'cleanly'; readonly fresh: number } // proves nothing while the container may still write
+  | { readonly ended: 'cut'; readonly fault: Fault; readonly fresh: number }
+  | { readonly ended: 'not-log'; readonly text: string }
+  | { readonly ended: 'not-started'; readonly text: string } // 204, or 400 "waiting to start"
+  | { readonly ended: 'refused'; readonly text: string } // any other 400
+  | { readonly ended: 'forbidden' }
+  | { readonly ended: 'no-pod' }
+  | { readonly ended: 'busy'; readonly retryAfterMs: number | undefined }; // 401, 410, 429, 5xx
+
+/**
+ * Reads one container's log from its beginning (or `range`) to its end and resolves with how that went; never rejects.
+ *
+ * Following, it waits for the container to run, reads, resumes after every cut from the last delivered line, and is done
+ * when the container has terminated and the last line of its log is the last line delivered. A clean end of a stream
+ * proves nothing: the API server ends it cleanly too when its own connection to the kubelet broke. Not following, it
+ * delivers what exists. Aborting `signal` ends it as incomplete, at once, with its socket destroyed.
+ *
+ * Assumes that `sight` notices the end and the deletion of the pod; guarantees each line at most once, and that a
+ * possible loss is told by `gap` or the outcome. Caveat: a pod replaced under the same name is the caller's to notice.
+ */
+export async function readContainerLog(reading: ContainerLogReading): Promise<ReadOutcome> {
+  return new ContainerLog(reading).read();
+}
+
+class ContainerLog {
+  readonly #reading: ContainerLogReading;
+  readonly #cursor = new LogCursor();
+  #lossless = true;
+  #backoffMs = 0;
+  #failingSince: number | undefined;
+  #unreachable = false;
+  #toldTries = 0;
+
+  constructor(reading: ContainerLogReading) {
+    this.#reading = reading;
+  }
+
+  async read(): Promise<ReadOutcome> {
+    const { signal } = this.#reading;
+    while (!signal.aborted) {
+      const outcome = await this.#step();
+      if (outcome !== undefined) return this.#finish(outcome);
+    }
+    return this.#finish('incomplete');
+  }
+
+  async #finish(outcome: ReadOutcome): Promise<ReadOutcome> {
+    const rest = this.#cursor.abandon();
+    if (rest.length > 0) await this.#reading.lines({ lines: rest });
+    return outcome === 'complete' && this.#lossless ? 'complete' : 'incomplete';
+  }
+
+  /** One read and what follows from it; undefined: go round again. */
+  async #step(): Promise<ReadOutcome | undefined> {
+    const { sight, follow, notice } = this.#reading;
+    const before = sight.now();
+    if (before === 'waiting') {
+      if (!follow) return 'complete';
+      await this.#change();
+      return undefined;
+    }
+    const begun = this.#reading.clock.now();
+    if (before !== 'running' && this.#cursor.started && (await this.#isAtEnd())) return 'complete';
+    if (this.#reading.signal.aborted) return 'incomplete';
+    const attempt = await this.#attempt(follow && before === 'running');
+    if (this.#reading.signal.aborted) return 'incomplete';
+    switch (attempt.ended) {
+      case 'cleanly':
+        // What was asked for after the end and brought nothing new is all there is; a running container goes on.
+        if (before !== 'running' && attempt.fresh === 0) return 'complete';
+        if (!follow) return before === 'running' || this.#cursor.catchingUp ? 'complete' : undefined;
+        // The end of a stream can overtake the news that its container ended.
+        if (sight.now() === 'running') await this.#change(STATUS_LAG_MS);
+        if (sight.now() === 'running') this.#reading.metrics.resume('clean-end');
+        return undefined;
+      case 'cut':
+        if (attempt.fresh > 0 && this.#reading.clock.now() - begun >= PROGRESS_MS) this.#backoffMs = 0;
+        this.#reading.metrics.resume('cut');
+        return this.#retry(begun);
+      case 'not-log':
+        return this.#retryTold({ type: 'not-log', text: attempt.text });
+      case 'not-started':
+        if (!follow) return 'complete';
+        // A container that ended without ever having started has no log, and may never have one.
+        if (sight.now() === 'terminated') return this.#retryTold({ type: 'refused', text: attempt.text });
+        await this.#change(LONGEST_BACKOFF_MS);
+        return undefined;
+      case 'refused':
+        notice({ type: 'refused', text: attempt.text });
+        return 'incomplete';
+      case 'forbidden':
+        notice({ type: 'forbidden' });
+        return 'incomplete';
+      case 'no-pod':
+        if (sight.now() !== 'gone') await this.#change(STATUS_LAG_MS);
+        if (sight.now() !== 'gone') return this.#retry(begun);
+        notice({ type: 'gone' });
+        return 'incomplete';
+      case 'busy':
+        return this.#retry(begun, attempt.retryAfterMs);
+    }
+  }
+
+  /** The API has answered: an outage, if there was one, is over. */
+  #reached(): void {
+    this.#failingSince = undefined;
+    if (!this.#unreachable) return;
+    this.#unreachable = false;
+    this.#reading.notice({ type: 'reached' });
+  }
+
+  async #retry(begun: number, retryAfterMs?: number): Promise<ReadOutcome | undefined> {
+    const { clock, random, signal, worthRetrying } = this.#reading;
+    const now = clock.now();
+    if (now - begun >= HEALTHY_MS) this.#backoffMs = 0;
+    this.#failingSince ??= now;
+    const failingForMs = now - this.#failingSince;
+    if (!worthRetrying(failingForMs)) return 'incomplete';
+    if (failingForMs >= STATUS_LAG_MS && !this.#unreachable) {
+      this.#unreachable = true;
+      this.#reading.notice({ type: 'unreachable' });
+    }
+    const jittered = this.#backoffMs * (0.8 + 0.4 * random());
+    this.#backoffMs = this.#backoffMs === 0 ? FIRST_BACKOFF_MS : Math.min(this.#backoffMs * 2, LONGEST_BACKOFF_MS);
+    await clock.sleep(Math.max(jittered, retryAfterMs ?? 0), signal);
+    return undefined;
+  }
+
+  /** Tries again a few times what will probably not change, having said it once. */
+  async #retryTold(notice: ReadNotice): Promise<ReadOutcome | undefined> {
+    if (this.#toldTries === 0) this.#reading.notice(notice);
+    const pause = TOLD_RETRIES_MS[this.#toldTries++];
+    if (pause === undefined) return 'incomplete';
+    await this.#reading.clock.sleep(pause, this.#reading.signal);
+    return undefined;
+  }
+
+  /** Waits until the pod's status changes, `forMs` at most. */
+  async #change(forMs?: number): Promise<void> {
+    const { sight, clock, signal } = this.#reading;
+    const changed = new AbortController();
+    const unsubscribe = sight.subscribe(() => changed.abort());
+    const stop = () => changed.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) return;
+      if (forMs !== undefined) return await clock.sleep(forMs, changed.signal);
+      await new Promise<void>((resolve) => changed.signal.addEventListener('abort', () => resolve(), { once: true }));
+    } finally {
+      unsubscribe();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** One cheap question instead of a second reading: is the last line of the log the last line delivered? */
+  async #isAtEnd(): Promise<boolean> {
+    const { reader, signal } = this.#reading;
+    try {
+      const answer = await reader.stream(logPath(this.#reading, { tailLines: 1 }), { signal });
+      if (answer.status !== 200) {
+        answer.body.destroy();
+        return false;
+      }
+      const splitter = new LineSplitter();
+      const lines: ReadLine[] = [];
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) lines.push(...splitter.push(chunk));
+      lines.push(...splitter.end());
+      const last = lines.at(-1);
+      return lines.length === 1 && last !== undefined && this.#cursor.isLast(last);
+    } catch {
+      // The full read that comes next meets the same trouble and deals with it.
+      return false;
+    }
+  }
+
+  async #attempt(follow: boolean): Promise<Attempt> {
+    const { reader, signal, range } = this.#reading;
+    const sinceTime = this.#cursor.sinceTime();
+    const path = logPath(this.#reading, { follow, ...(sinceTime === undefined ? range : { sinceTime }) });
+    const ending = new AbortController();
+    const stop = () => ending.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) return { ended: 'busy', retryAfterMs: undefined };
+      const answer = await reader.stream(path, { signal: ending.signal });
+      if (answer.status !== 200) return await refusal(answer);
+      this.#reached();
+      return await this.#pump(answer, follow, ending);
+    } catch (error) {
+      const fault = faultOf(error);
+      return { ended: 'cut', fault, fresh: 0 };
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Delivers one answer's lines until it ends. */
+  async #pump(answer: StreamAnswer, follow: boolean, ending: AbortController): Promise<Attempt> {
+    const { clock, sight } = this.#reading;
+    const splitter = new LineSplitter();
+    this.#cursor.resume();
+    let fresh = 0;
+    let heardAt = clock.now();
+    let delivering = false;
+    const hand = async (sifted: Sifted): Promise<void> => {
+      if (sifted.gap) this.#gap();
+      if (sifted.fresh.length === 0) return;
+      fresh += sifted.fresh.length;
+      this.#toldTries = 0;
+      delivering = true;
+      await this.#reading.lines({ lines: sifted.fresh });
+      delivering = false;
+      heardAt = clock.now();
+    };
+    // Doubt about held lines, and streams that outlive their container, are ended by a look at the clock.
+    const watchdog = this.#watchdog(async () => {
+      const silentMs = delivering ? 0 : clock.now() - heardAt;
+      if (this.#cursor.holding && silentMs >= DOUBT_MS) await hand(this.#cursor.settle());
+      else if (follow && sight.now() !== 'running' && silentMs >= END_LAG_MS) ending.abort();
+    }, ending.signal);
+    const door = new FirstLineDoor();
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+        heardAt = clock.now();
+        const lines = door.admit(splitter.push(chunk));
+        if (lines.length > 0) await hand(this.#cursor.sift(lines));
+      }
+      const rest = door.close(splitter.end());
+      if (rest.notLog !== undefined) return { ended: 'not-log', text: textOf(rest.notLog) };
+      // Following, what stands after the last LF may be half a line: it comes again, whole.
+      if (!follow && rest.lines.length > 0) await hand(this.#cursor.sift(rest.lines));
+      if (!follow && this.#cursor.catchingUp) await hand(this.#cursor.settle());
+      return { ended: 'cleanly', fresh };
+    } catch (error) {
+      // Ours: a stream that stayed open although its container had ended.
+      if (ending.signal.aborted && !this.#reading.signal.aborted) return { ended: 'cleanly', fresh };
+      return { ended: 'cut', fault: faultOf(error), fresh };
+    } finally {
+      watchdog.abort();
+      answer.body.destroy();
+    }
+  }
+
+  #gap(): void {
+    this.#lossless = false;
+    this.#reading.notice({ type: 'gap' });
+  }
+
+  /** Calls `look` every second until the returned controller or `signal` aborts. */
+  #watchdog(look: () => Promise<void>, signal: AbortSignal): AbortController {
+    const { clock } = this.#reading;
+    const own = new AbortController();
+    const stop = () => own.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    void (async () => {
+      while (!own.signal.aborted) {
+        await clock.sleep(DOUBT_MS, own.signal);
+        if (!own.signal.aborted) await look();
+      }
+      signal.removeEventListener('abort', stop);
+    })();
+    return own;
+  }
+}
+
+/**
+ * Tells an error of the kubelet's from a log: asked for timestamps, genuine text begins with one, so a body that is one
+ * line without is an error that came with a 200 (https://github.com/kubernetes/kubernetes/issues/142258).
+ */
+class FirstLineDoor {
+  #first: ReadLine | undefined;
+  #passed = false;
+
+  /** Passes lines on; the first waits for the second while it may be all there is. */
+  admit(lines: readonly ReadLine[]): readonly ReadLine[] {
+    if (this.#passed || lines.length === 0) return lines;
+    const all = this.#first === undefined ? lines : [this.#first, ...lines];
+    const [head] = all;
+    if (all.length === 1 && head !== undefined && !head.stamped && head.part === 'whole') {
+      this.#first = head;
+      return [];
+    }
+    this.#passed = true;
+    this.#first = undefined;
+    return all;
+  }
+
+  /** Passes on the last lines, unless everything there was is an error. */
+  close(rest: readonly ReadLine[]): { readonly lines: readonly ReadLine[]; readonly notLog?: ReadLine } {
+    const lines = this.admit(rest);
+    return this.#first === undefined ? { lines } : { lines: [], notLog: this.#first };
+  }
+}
+
+function textOf(line: ReadLine): string {
+  return line.text.toString('utf8').slice(0, LONGEST_ERROR_BYTES);
+}
+
+/** Reads the body of an answer that is not 200 and says what it means for the reading. */
+async function refusal(answer: StreamAnswer): Promise<Attempt> {
+  const { status } = answer;
+  const retryAfter = Number(answer.headers['retry-after']);
+  const text = status === 400 ? await errorText(answer) : '';
+  answer.body.destroy();
+  if (status === 204) return { ended: 'not-started', text: '' };
+  if (status === 400)
+    return /is waiting to start/.test(text) ? { ended: 'not-started', text } : { ended: 'refused', text };
+  if (status === 403) return { ended: 'forbidden' };
+  if (status === 404) return { ended: 'no-pod' };
+  return { ended: 'busy', retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined };
+}
+
+async function errorText(answer: StreamAnswer): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= LONGEST_ERROR_BYTES) break;
+  }
+  const body = Buffer.concat(chunks).toString('utf8').slice(0, LONGEST_ERROR_BYTES);
+  try {
+    const status: unknown = JSON.parse(body);
+    if (typeof status === 'object' && status !== null && 'message' in status) return String(status.message);
+  } catch {
+    // Not a Status: the text itself is what there is to say.
+  }
+  return body;
+}

@@ -1,0 +1,156 @@
+/** Bytes of a log answer become lines with their timestamps, whatever the pieces they arrive in. */
+import type { LogLine } from './lines.ts';
+
+/** A line longer than this leaves in fragments before its end is known. */
+export const LONGEST_WHOLE_LINE = 1024 * 1024;
+/** The size of those fragments; only the last may be shorter. */
+export const FRAGMENT_BYTES = 64 * 1024;
+
+const LF = 0x0a;
+const SPACE = 0x20;
+/** Room for `2026-11-01T10:00:00.000000001+02:00`. */
+const LONGEST_TIMESTAMP = 35;
+const TIMESTAMP = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
+
+/** A point in time with the kubelet's nine digits, which a JavaScript number cannot hold in one piece. */
+export interface Instant {
+  /** Seconds since the epoch. */
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** Negative when `a` is earlier, positive when it is later, 0 for the same instant. */
+export function compareInstants(a: Instant, b: Instant): number {
+  return a.seconds - b.seconds || a.nanos - b.nanos;
+}
+
+/** A line as it was read: `stamped` tells whether it had a timestamp of its own or continues the one before. */
+export interface ReadLine extends LogLine {
+  readonly instant: Instant;
+  readonly stamped: boolean;
+}
+
+const NEVER: Instant = { seconds: 0, nanos: 0 };
+
+/**
+ * Splits one answer of the log endpoint (asked with `timestamps=true`). Feed it chunks in order, then `end` once.
+ * Text is taken between LFs as it is: CR, NUL, ANSI and invalid UTF-8 stay. The chunks handed in are kept by reference.
+ * Timestamps may have any number of digits and a numeric offset (kubelets differ); a line without one continues the last.
+ */
+export class LineSplitter {
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #fragmenting = false;
+  #timestamp = '';
+  #instant: Instant = NEVER;
+  #stamped = false;
+  #knownSeconds = '';
+  #knownEpoch = 0;
+
+  /** The lines and fragments that `chunk` completes. */
+  push(chunk: Buffer): ReadLine[] {
+    const lines: ReadLine[] = [];
+    let start = 0;
+    for (;;) {
+      const end = chunk.indexOf(LF, start);
+      if (end === -1) break;
+      this.#finish(chunk.subarray(start, end), lines);
+      start = end + 1;
+    }
+    if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start), lines);
+    return lines;
+  }
+
+  /** What stands after the last LF, as a line of its own; nothing when the answer ended with one. */
+  end(): ReadLine[] {
+    const lines: ReadLine[] = [];
+    if (this.#pendingBytes > 0 || this.#fragmenting) this.#finish(Buffer.alloc(0), lines);
+    return lines;
+  }
+
+  #keep(piece: Buffer, lines: ReadLine[]): void {
+    this.#pending.push(piece);
+    this.#pendingBytes += piece.length;
+    if (
+      this.#fragmenting
+        ? this.#pendingBytes > FRAGMENT_BYTES
+        : this.#pendingBytes > LONGEST_WHOLE_LINE + LONGEST_TIMESTAMP + 1
+    )
+      this.#fragment(this.#take(), lines, false);
+  }
+
+  #take(last?: Buffer): Buffer {
+    const pieces = last === undefined ? this.#pending : [...this.#pending, last];
+    const whole = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    return whole;
+  }
+
+  #finish(piece: Buffer, lines: ReadLine[]): void {
+    const line = this.#pendingBytes === 0 ? piece : this.#take(piece);
+    if (this.#fragmenting) this.#fragment(line, lines, true);
+    else {
+      const text = this.#stamp(line);
+      if (text.length > LONGEST_WHOLE_LINE) this.#fragment(text, lines, true, true);
+      else lines.push(this.#line(text, 'whole'));
+    }
+  }
+
+  /** Emits full fragments of `bytes` and keeps the rest, or emits all of it when the line `isOver`. */
+  #fragment(bytes: Buffer, lines: ReadLine[], isOver: boolean, isStamped = this.#fragmenting): void {
+    let rest = isStamped ? bytes : this.#stamp(bytes);
+    while (rest.length > FRAGMENT_BYTES) {
+      lines.push(this.#line(rest.subarray(0, FRAGMENT_BYTES), this.#fragmenting ? 'middle' : 'first'));
+      this.#fragmenting = true;
+      rest = rest.subarray(FRAGMENT_BYTES);
+    }
+    if (isOver) {
+      lines.push(this.#line(rest, 'last'));
+      this.#fragmenting = false;
+    } else if (rest.length > 0) {
+      this.#pending.push(rest);
+      this.#pendingBytes = rest.length;
+    }
+  }
+
+  /** Takes the timestamp off the beginning of a line and remembers it; returns the text behind it. */
+  #stamp(line: Buffer): Buffer {
+    const space = line.subarray(0, LONGEST_TIMESTAMP + 1).indexOf(SPACE);
+    const word = space > 0 ? line.toString('latin1', 0, space) : '';
+    const instant = space > 0 ? this.#parse(word) : undefined;
+    this.#stamped = instant !== undefined;
+    if (instant === undefined) return line;
+    this.#timestamp = word;
+    this.#instant = instant;
+    return line.subarray(space + 1);
+  }
+
+  #parse(word: string): Instant | undefined {
+    // Lines of one second share their first 20 bytes: the calendar is computed once a second, not once a line.
+    if (
+      word.length === 30 &&
+      word.charCodeAt(29) === 0x5a &&
+      word.startsWith(this.#knownSeconds) &&
+      this.#knownSeconds !== ''
+    ) {
+      const nanos = Number(word.slice(20, 29));
+      return Number.isInteger(nanos) && nanos >= 0 ? { seconds: this.#knownEpoch, nanos } : undefined;
+    }
+    const parts = TIMESTAMP.exec(word);
+    if (parts === null) return undefined;
+    const epochMs = Date.parse(`${parts[1]}${parts[3]}`);
+    if (Number.isNaN(epochMs)) return undefined;
+    const seconds = epochMs / 1000;
+    if (word.length === 30 && parts[3] === 'Z') {
+      this.#knownSeconds = word.slice(0, 20);
+      this.#knownEpoch = seconds;
+    }
+    return { seconds, nanos: Number((parts[2] ?? '').padEnd(9, '0')) };
+  }
+
+  #line(text: Buffer, part: LogLine['part']): ReadLine {
+    const timestamp = part === 'whole' || part === 'first' ? this.#timestamp : '';
+    return { timestamp, instant: this.#instant, stamped: this.#stamped, text, part };
+  }
+}
