@@ -206,7 +206,7 @@ describe('kube/podlog', () => {
     await bench.move('gone');
     await bench.clock.turn(0);
     assert.deepEqual(bench.texts, ['one', 'two', 'three']);
-    assert.deepEqual(bench.notices, [{ type: 'gone' }]);
+    assert.deepEqual(bench.notices, [{ type: 'gone', delivered: true }]);
     assert.equal(bench.outcome, 'incomplete');
   });
 

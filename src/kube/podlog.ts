@@ -7,8 +7,13 @@ import { LogCursor, type Sifted } from './cursor.ts';
 import type { LineBatch } from './lines.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
-/** What the pod says of the container now. `gone`: the pod is deleted. */
-export type ContainerMoment = 'waiting' | 'running' | 'terminated' | 'gone';
+/** What the pod says of the container now. */
+export type ContainerMoment =
+  | 'waiting'
+  | 'running'
+  | 'terminated'
+  | 'absent' // it never ran and will not: there is no log, and none is missing
+  | 'gone'; // its pod is deleted, and the log with it
 
 /** A live view of one container, fed by a watch on its pod. */
 export interface ContainerSight {
@@ -28,7 +33,7 @@ export type ReadNotice =
   | { readonly type: 'gap' } // the file was rotated while nobody read: lines may be missing here
   | { readonly type: 'not-log'; readonly text: string } // a 200 whose body was an error of the kubelet's, no line
   | { readonly type: 'forbidden' } // Kubernetes does not let us read pods/log
-  | { readonly type: 'gone' } // the pod is deleted and its log with it
+  | { readonly type: 'gone'; readonly delivered: boolean } // the pod is deleted, with what was not `delivered` of its log
   | { readonly type: 'refused'; readonly text: string } // the kubelet has no log for this container and will not have one
   | { readonly type: 'unreachable' } // the API does not answer; said once per outage, reading goes on
   | { readonly type: 'reached' }; // it answers again
@@ -150,6 +155,7 @@ class ContainerLog {
       await this.#change();
       return undefined;
     }
+    if (before === 'absent') return 'complete';
     const begun = this.#reading.clock.now();
     if (before !== 'running' && this.#cursor.started && (await this.#isAtEnd())) return 'complete';
     if (this.#reading.signal.aborted) return 'incomplete';
@@ -185,7 +191,7 @@ class ContainerLog {
       case 'no-pod':
         if (sight.now() !== 'gone') await this.#change(STATUS_LAG_MS);
         if (sight.now() !== 'gone') return this.#retry(begun);
-        notice({ type: 'gone' });
+        notice({ type: 'gone', delivered: this.#cursor.started });
         return 'incomplete';
       case 'busy':
         return this.#retry(begun, attempt.retryAfterMs);

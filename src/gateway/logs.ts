@@ -1,0 +1,190 @@
+/** `GET /logs/...`: the log of a whole run as one stream of text, and in its last words how the run ended. */
+import type { Request, Response } from 'express';
+import { Router } from 'express';
+import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
+import type { KubeReader } from '../kube/client.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { runCondition } from '../tekton/status.ts';
+import { textShaper } from '../tekton/text.ts';
+import { requireRead, type ServedNamespaces } from './auth.ts';
+import { findWithin, type Runs } from './gather.ts';
+import { callerOf, notesOf } from './notes.ts';
+import { duration, listOption, objectName, option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
+import { createOutbox } from './outbox.ts';
+import { serveGet } from './problem.ts';
+import { type LogOutcome, streamRunLog } from './stream.ts';
+
+/** What the route is made of. */
+export interface LogsParts {
+  readonly runs: Runs;
+  readonly reader: KubeReader;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly defaultNamespace: string;
+  readonly served: ServedNamespaces;
+  readonly maxWaitSeconds: number;
+  readonly maxStreams: number;
+  readonly draining: AbortSignal;
+}
+
+/** Longer than any log that is still there. */
+const LONGEST_SINCE_SECONDS = 366 * 24 * 3600;
+const MOST_TAIL_LINES = 10_000_000;
+/** Of a message in a trailer; proxies refuse long ones. */
+const LONGEST_TRAILER = 512;
+
+/** Routes `/logs/:name` (in the default namespace) and `/logs/:namespace/:name`. */
+export function logsRoutes(parts: LogsParts): Router {
+  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds, maxStreams, metrics, log } = parts;
+  const read = optionReader({
+    follow: option(truth, true),
+    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
+    tail: option(wholeNumber({ from: 0, to: MOST_TAIL_LINES }), undefined),
+    since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined),
+    timestamps: option(word('false', 'true', 'iso'), 'false'),
+    task: listOption(objectName),
+    step: listOption(objectName),
+    prefix: option(word('task', 'none'), 'task'),
+    color: option(word('auto', 'always', 'never'), 'auto'),
+    notices: option(word('problems', 'all', 'none'), 'problems'),
+    onFailure: option(word('trailer', 'abort'), 'trailer'),
+    format: option(word('text'), 'text'),
+  });
+  let open = 0;
+
+  const answer = async (request: Request, response: Response): Promise<void> => {
+    const ref = runRef(request.params, defaultNamespace);
+    requireRead(callerOf(request), ref.namespace, served);
+    const wish = read(request.url);
+    if (open >= maxStreams)
+      throw new Fault('exhausted', 'all log streams of this server are in use; try again', { retryAfterMs: 5_000 });
+    open += 1;
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    try {
+      const waiting = new AbortController();
+      const stop = () => waiting.abort();
+      gone.signal.addEventListener('abort', stop, { once: true });
+      draining.addEventListener('abort', stop, { once: true });
+      const run = await findWithin(runs, ref, {
+        forMs: wish.wait * 1000,
+        sleep: (ms, signal) => clock.sleep(ms, signal),
+        signal: waiting.signal,
+      }).finally(() => draining.removeEventListener('abort', stop));
+      const canTrail = hasTrailers(request);
+      response.writeHead(200, {
+        'Content-Type': 'text/plain; charset=utf-8',
+        'X-Accel-Buffering': 'no', // proxies that read this pass on each line as it comes
+        'X-Run-Uid': run.meta.uid,
+        ...(canTrail ? { Trailer: 'X-Run-Status, X-Run-Reason, X-Run-Message, X-Log-Complete' } : {}),
+      });
+      if (request.method === 'HEAD') {
+        response.end();
+        return;
+      }
+      response.flushHeaders();
+
+      const ended = metrics.stream();
+      let wasDropped = false;
+      const outbox = createOutbox(response, {
+        clock,
+        dropped: () => {
+          wasDropped = true;
+          log.warn('a log stream was dropped: its client takes nothing', {
+            namespace: ref.namespace,
+            run: ref.name,
+            requestId: notesOf(request).requestId,
+          });
+          response.destroy();
+        },
+      });
+      const shaper = textShaper({
+        prefix: wish.prefix,
+        color: wish.color !== 'never',
+        timestamps: wish.timestamps === 'iso' ? 'iso' : wish.timestamps === 'true',
+      });
+      const outcome = await streamRunLog(
+        run,
+        {
+          follow: wish.follow,
+          filters: {
+            ...(wish.task.length === 0 ? {} : { task: wish.task }),
+            ...(wish.step.length === 0 ? {} : { step: wish.step }),
+          },
+          range: {
+            ...(wish.tail === undefined ? {} : { tailLines: wish.tail }),
+            ...(wish.since === undefined ? {} : { sinceSeconds: Math.max(1, Math.ceil(wish.since / 1000)) }),
+          },
+          notices: wish.notices,
+        },
+        { ...parts, outbox, shaper, gone: gone.signal },
+      );
+      const how = wasDropped
+        ? 'dropped'
+        : outcome.ended === 'disconnected'
+          ? 'disconnected'
+          : outcome.complete
+            ? 'complete'
+            : 'incomplete';
+      notesOf(request).outcome = how;
+      metrics.logBytes(outbox.written);
+      ended(how);
+      if (outcome.ended === 'disconnected') return;
+      await outbox.flushed();
+      if (response.destroyed) return;
+      const condition = conditionOf(outcome);
+      if (wish.onFailure === 'abort' && condition.status !== 'True') return abort(response);
+      if (canTrail) {
+        response.addTrailers({
+          'X-Run-Status': condition.status,
+          'X-Run-Reason': headerText(condition.reason),
+          'X-Run-Message': headerText(condition.message),
+          'X-Log-Complete': String(outcome.complete),
+        });
+      }
+      response.end();
+    } finally {
+      open -= 1;
+    }
+  };
+
+  const router = Router();
+  serveGet(router, '/logs/:name', answer);
+  serveGet(router, '/logs/:namespace/:name', answer);
+  return router;
+}
+
+/** HTTP/1.0 and HEAD have no chunks, so no trailers. */
+function hasTrailers({ httpVersionMajor, httpVersionMinor, method }: Request): boolean {
+  return method === 'GET' && (httpVersionMajor > 1 || httpVersionMinor >= 1);
+}
+
+/** What the trailers say: the run's own condition, unless it is gone and so can have none any more. */
+function conditionOf({ run, ended }: LogOutcome): {
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+} {
+  if (ended === 'deleted') return { status: 'Unknown', reason: 'Deleted', message: 'the run was deleted' };
+  return runCondition(run);
+}
+
+/**
+ * Ends the connection without the last chunk, so that a client knows the answer as unfinished (curl exits 18). All bytes
+ * have left before: ending a socket politely keeps what is on its way, a reset would not.
+ */
+function abort(response: Response): void {
+  const { socket } = response;
+  if (socket === null) return;
+  if (response.chunkedEncoding) socket.end(() => response.destroy());
+  else socket.resetAndDestroy();
+}
+
+/** Text that can stand in a header: printable ASCII, everything else a question mark, cut to a length proxies pass. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, (run) => (/^\s+$/.test(run) ? ' ' : '?')).slice(0, LONGEST_TRAILER);
+}

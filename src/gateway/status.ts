@@ -1,0 +1,152 @@
+/** `GET /status/...`: how a run stands, in the listener's four keys or in full; at once, or when it is final. */
+import { createHash } from 'node:crypto';
+import { type Request, type Response, Router } from 'express';
+import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
+import type { Kept } from '../kube/objects.ts';
+import { isDone, phaseOf, runCondition, runStatus } from '../tekton/status.ts';
+import type { PipelineRun, RunFacts } from '../tekton/types.ts';
+import { requireRead, type ServedNamespaces } from './auth.ts';
+import { changed, findWithin, type Runs } from './gather.ts';
+import { callerOf } from './notes.ts';
+import { option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
+import { serveGet } from './problem.ts';
+
+/** What the route is made of. */
+export interface StatusParts {
+  readonly runs: Runs;
+  readonly clock: Clock;
+  readonly defaultNamespace: string;
+  readonly served: ServedNamespaces;
+  readonly maxWaitSeconds: number;
+  /** Aborts when this process is stopping: long polls end. */
+  readonly draining: AbortSignal;
+}
+
+/** An answer that is made once for each version of a run, and served until the run changes. */
+interface Prepared {
+  readonly body: Buffer;
+  readonly etag: string;
+  readonly phase: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+}
+
+/** Routes `/status/:name` (in the default namespace) and `/status/:namespace/:name`. */
+export function statusRoutes(parts: StatusParts): Router {
+  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds } = parts;
+  const read = optionReader({
+    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
+    full: option(truth, false),
+    pending: option(word('400', '202', '503'), '400'),
+    failed: option(word('400', '200'), '400'),
+  });
+  const prepared = new WeakMap<PipelineRun, Prepared>();
+
+  const prepare = (run: PipelineRun): Prepared => {
+    const before = prepared.get(run);
+    if (before !== undefined) return before;
+    const made = {
+      body: Buffer.from(JSON.stringify(runCondition(run))),
+      etag: etagOf([run]),
+      phase: phaseOf(run.succeeded),
+      status: verdictOf(run),
+    };
+    prepared.set(run, made);
+    return made;
+  };
+  const prepareFull = (run: PipelineRun): Prepared => {
+    const facts = runs.facts(run);
+    const etag = etagOf(objectsOf(facts));
+    const body = Buffer.from(JSON.stringify(runStatus(facts, new Date(clock.now()))));
+    return { body, etag, phase: phaseOf(run.succeeded), status: verdictOf(run) };
+  };
+
+  const answer = async (request: Request, response: Response): Promise<void> => {
+    const ref = runRef(request.params, defaultNamespace);
+    requireRead(callerOf(request), ref.namespace, served);
+    const wish = read(request.url);
+    const known = request.headers['if-none-match'];
+    const etag = (run: PipelineRun) => (wish.full ? etagOf(objectsOf(runs.facts(run))) : prepare(run).etag);
+
+    let run: PipelineRun;
+    if (wish.wait === 0) run = await runs.find(ref);
+    else {
+      const over = new AbortController();
+      const stop = () => over.abort();
+      response.once('close', stop);
+      draining.addEventListener('abort', stop, { once: true });
+      try {
+        const sleep = (ms: number, signal: AbortSignal) => clock.sleep(ms, signal);
+        const untilMs = clock.now() + wish.wait * 1000;
+        run = await findWithin(runs, ref, { forMs: wish.wait * 1000, sleep, signal: over.signal });
+        const found = run;
+        // With If-None-Match any change is worth an answer; without, only the end is.
+        const isWorthAnswering = () => {
+          const now = runs.known(ref) ?? found;
+          return known === undefined ? isDone(now.succeeded) : !matches(known, etag(now)) || isDone(now.succeeded);
+        };
+        const forMs = Math.max(0, untilMs - clock.now());
+        await changed(runs, ref, { forMs, sleep, signal: over.signal }, isWorthAnswering);
+        if (response.destroyed) return;
+        run = await runs.find(ref);
+      } finally {
+        response.off('close', stop);
+        draining.removeEventListener('abort', stop);
+      }
+      if (draining.aborted && !isDone(run.succeeded))
+        throw new Fault('draining', 'this replica is stopping; ask again');
+    }
+
+    const made = wish.full ? prepareFull(run) : prepare(run);
+    response.setHeader('ETag', made.etag);
+    response.setHeader('X-Run-Phase', made.phase);
+    response.setHeader('X-Run-Uid', run.meta.uid);
+    if (known !== undefined && matches(known, made.etag)) {
+      response.statusCode = 304;
+      response.end();
+      return;
+    }
+    response.statusCode = codeOf(made.status, wish);
+    if (response.statusCode === 503) response.setHeader('Retry-After', '5');
+    response.setHeader('Content-Type', 'application/json; charset=utf-8');
+    response.setHeader('Content-Length', made.body.length);
+    response.end(request.method === 'HEAD' ? undefined : made.body);
+  };
+
+  const router = Router();
+  serveGet(router, '/status/:name', answer);
+  serveGet(router, '/status/:namespace/:name', answer);
+  return router;
+}
+
+/**
+ * The listener's codes: 200 for True and 400 for everything else, so that a job which never looks at the body fails
+ * closed. `failed` and `pending` choose others.
+ */
+function codeOf(
+  status: Prepared['status'],
+  wish: { readonly failed: '400' | '200'; readonly pending: '400' | '202' | '503' },
+): number {
+  if (status === 'True') return 200;
+  return Number(status === 'False' ? wish.failed : wish.pending);
+}
+
+function verdictOf({ succeeded }: PipelineRun): Prepared['status'] {
+  return succeeded?.status === 'True' || succeeded?.status === 'False' ? succeeded.status : 'Unknown';
+}
+
+function objectsOf({ run, taskRuns, customRuns, pods, nested }: RunFacts): readonly Kept[] {
+  return [run, ...taskRuns, ...customRuns, ...pods, ...nested.flatMap(objectsOf)];
+}
+
+/** Weak, because the same state may be written differently: from uid and resourceVersion of everything the body is made of. */
+function etagOf(objects: readonly Kept[]): string {
+  const versions = objects.map(({ meta }) => `${meta.uid} ${meta.resourceVersion}`).sort();
+  return `W/"${createHash('sha256').update(versions.join('\n')).digest('base64url').slice(0, 22)}"`;
+}
+
+/** RFC 9110, 13.1.2: a list of tags compared weakly, or `*`. */
+function matches(header: string, etag: string): boolean {
+  const opaque = (tag: string) => tag.trim().replace(/^W\//, '');
+  return header.trim() === '*' || header.split(',').some((tag) => opaque(tag) === opaque(etag));
+}

@@ -1,0 +1,311 @@
+/** One client following one run: what to read is planned anew at every change, until there is nothing left to come. */
+import type { Clock } from '../clock.ts';
+import type { KubeReader } from '../kube/client.ts';
+import type { LogRange, ReadNotice } from '../kube/podlog.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Joined } from '../tekton/joiner.ts';
+import { type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
+import {
+  closingNotices,
+  goneNotice,
+  type LogEnd,
+  type Notice,
+  type NoticeLevel,
+  noticesOf,
+} from '../tekton/notices.ts';
+import { printable, type TextShaper } from '../tekton/text.ts';
+import type { PipelineRun, Pod } from '../tekton/types.ts';
+import type { Runs } from './gather.ts';
+import type { Outbox } from './outbox.ts';
+import { type PodFlow, startPodFlow } from './podflow.ts';
+
+/** Finished pods are read this many at a time, and shown one after another. */
+const PODS_AHEAD = 4;
+/** A deleted run's last lines are waited for this long. */
+const DELETED_GRACE_MS = 10_000;
+/** Without following, an API that does not answer is tried this long. */
+const UNFOLLOWED_PATIENCE_MS = 10_000;
+/** How often idleness is looked at once a run is over; nothing else is found by looking at the clock. */
+const IDLE_LOOK_MS = 1_000;
+
+/** What a client asked for. */
+export interface LogWish {
+  readonly follow: boolean;
+  readonly filters: LogFilters;
+  readonly range: LogRange;
+  readonly notices: NoticeLevel | 'none';
+}
+
+/** What a session is made of. */
+export interface LogSessionParts {
+  readonly runs: Runs;
+  readonly reader: KubeReader;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  readonly outbox: Outbox;
+  readonly shaper: TextShaper;
+  /** Aborts when the client has gone. */
+  readonly gone: AbortSignal;
+  /** Aborts when this process is stopping. */
+  readonly draining: AbortSignal;
+}
+
+/** How a stream ended. */
+export interface LogOutcome {
+  readonly run: PipelineRun;
+  readonly ended: LogEnd | 'disconnected';
+  /** Every line that the selected steps wrote was delivered. */
+  readonly complete: boolean;
+}
+
+/**
+ * Writes the log of `run` to the outbox and resolves when no more will come, or the client or this process goes. Never
+ * rejects. The run is pinned by its uid: a new one of the same name is never mixed in. Everything it opened is closed
+ * when it resolves.
+ */
+export function streamRunLog(run: PipelineRun, wish: LogWish, parts: LogSessionParts): Promise<LogOutcome> {
+  return new LogSession(run, wish, parts).stream();
+}
+
+class LogSession {
+  #run: PipelineRun;
+  readonly #wish: LogWish;
+  readonly #parts: LogSessionParts;
+  readonly #flows = new Map<string, PodFlow>();
+  readonly #read = new Set<string>();
+  readonly #said = new Set<string>();
+  readonly #over = new AbortController();
+  /** The end of the latest attempt of each TaskRun, by uid. */
+  readonly #attempts = new Map<string, Promise<void>>();
+  /** The ends of the pods that are shown one after another. */
+  readonly #queue: Promise<void>[] = [];
+  /** The pod whose fragmented line is unfinished; what others have to say waits for its end. */
+  #speaker: string | undefined;
+  #unspoken: { readonly pod: string | undefined; readonly bytes: Buffer; readonly endsLine: boolean }[] = [];
+  #awaitingSpeaker: (() => void)[] = [];
+  #plan: readonly PodPlan[] = [];
+  #wasInStore = false;
+  #isDeleted = false;
+  #movedAt: number;
+  #lossless = true;
+  #outcome: LogOutcome['ended'] | undefined;
+
+  constructor(run: PipelineRun, wish: LogWish, parts: LogSessionParts) {
+    this.#run = run;
+    this.#wish = wish;
+    this.#parts = parts;
+    this.#movedAt = parts.clock.now();
+  }
+
+  async stream(): Promise<LogOutcome> {
+    const { runs, gone, draining, clock } = this.#parts;
+    const unsubscribe = runs.subscribe(this.#run.meta, () => this.#look());
+    const leave = () => this.#end('disconnected');
+    const drain = () => this.#end('draining');
+    gone.addEventListener('abort', leave, { once: true });
+    draining.addEventListener('abort', drain, { once: true });
+    try {
+      if (gone.aborted) leave();
+      if (draining.aborted) drain();
+      this.#look();
+      while (!this.#over.signal.aborted) {
+        await clock.sleep(IDLE_LOOK_MS, this.#over.signal);
+        if (!this.#over.signal.aborted) this.#judge();
+      }
+    } finally {
+      unsubscribe();
+      gone.removeEventListener('abort', leave);
+      draining.removeEventListener('abort', drain);
+    }
+    const ended = this.#outcome ?? 'disconnected';
+    return ended === 'disconnected' ? { run: this.#run, ended, complete: false } : this.#close(ended);
+  }
+
+  /** The last words: what was kept back for lines that will not come, then how it ended. */
+  #close(ended: LogEnd): LogOutcome {
+    if (ended === 'finished') this.#say(noticesOf(this.#parts.runs.facts(this.#run), this.#wish.filters), 'now');
+    const lossless = this.#lossless && [...this.#flows.values()].every((flow) => flow.lossless);
+    const complete = ended === 'finished' && lossless;
+    this.#say(closingNotices(this.#run, ended, complete), 'now');
+    return { run: this.#run, ended, complete };
+  }
+
+  /** Something of the run changed: read what is new to read, say what is new to say. */
+  #look(): void {
+    if (this.#over.signal.aborted) return;
+    const { runs, clock } = this.#parts;
+    this.#movedAt = clock.now();
+    const known = runs.known(this.#run.meta);
+    if (known?.meta.uid === this.#run.meta.uid) {
+      this.#run = known;
+      this.#wasInStore = true;
+    } else if (this.#wasInStore || known !== undefined) this.#isDeleted = true;
+    if (!this.#isDeleted) {
+      const facts = runs.facts(this.#run);
+      this.#plan = logPlan(facts, this.#wish.filters);
+      this.#say(noticesOf(facts, this.#wish.filters));
+      for (const plan of this.#plan) this.#start(plan);
+    }
+    this.#judge();
+  }
+
+  #start(plan: PodPlan): void {
+    const { runs } = this.#parts;
+    // A pod whose steps are not known yet is looked at again when they are.
+    if (this.#flows.has(plan.pod) || plan.steps.length === 0) return;
+    const isOver = plan.steps.every(({ state }) => state === 'terminated' || state === 'gone');
+    // Live pods speak as they come. What was over before we looked is shown pod by pod, and attempts always one by one.
+    const isQueued = isOver || !this.#wish.follow;
+    const attemptBefore = this.#attempts.get(plan.taskRunUid);
+    const flow = startPodFlow(plan, {
+      ...this.#parts,
+      namespace: this.#run.meta.namespace,
+      follow: this.#wish.follow,
+      range: this.#wish.range,
+      pod: () => this.#podOf(plan),
+      subscribe: (listener) => runs.subscribe(this.#run.meta, listener),
+      write: (joined) => this.#write(plan, joined),
+      room: () => this.#room(plan),
+      notice: (step, notice) => this.#tell(plan, step, notice),
+      worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
+      turn: this.#unlessOver(attemptBefore, isQueued ? this.#queue.at(-1) : undefined),
+      opening: this.#unlessOver(isQueued ? this.#queue.at(-PODS_AHEAD) : undefined),
+      signal: this.#over.signal,
+    });
+    const done = flow.done.then(() => {
+      this.#read.add(plan.pod);
+      this.#look();
+    });
+    this.#flows.set(plan.pod, flow);
+    this.#attempts.set(plan.taskRunUid, done);
+    if (isQueued) this.#queue.push(done);
+  }
+
+  /** The pod of a plan, unless another one has taken its name: one that the run does not own is never read. */
+  #podOf(plan: PodPlan): Pod | undefined {
+    const pod = this.#parts.runs.pod({ namespace: this.#run.meta.namespace, name: plan.pod });
+    return pod?.meta.owner?.uid === plan.taskRunUid ? pod : undefined;
+  }
+
+  /** Whether this was all. */
+  #judge(): void {
+    const { runs, clock, outbox } = this.#parts;
+    if (this.#over.signal.aborted) return;
+    const isRead = this.#plan.every(({ pod, steps }) => steps.every(({ container }) => this.#isRead(pod, container)));
+    if (outbox.full) this.#movedAt = clock.now();
+    const idleMs = clock.now() - this.#movedAt;
+    if (this.#isDeleted) {
+      if (isRead || idleMs >= DELETED_GRACE_MS) this.#end('deleted');
+    } else if (!this.#wish.follow) {
+      if (isRead) this.#end('finished');
+    } else {
+      const isComplete = (pod: PodPlan, step: StepPlan) => this.#isRead(pod.pod, step.container);
+      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, idleMs });
+      if (progress === 'overdue') this.#lossless = false;
+      if (progress === 'overdue' || progress === 'complete') this.#end('finished');
+    }
+  }
+
+  #isRead(pod: string, container: string): boolean {
+    return this.#flows.get(pod)?.isComplete(container) ?? false;
+  }
+
+  #end(ended: LogOutcome['ended']): void {
+    if (this.#over.signal.aborted) return;
+    this.#outcome = ended;
+    this.#over.abort();
+    this.#yield();
+  }
+
+  /** Resolves when all of `promises` have, or the session is over. */
+  #unlessOver(...promises: readonly (Promise<unknown> | undefined)[]): Promise<unknown> {
+    const { signal } = this.#over;
+    const over = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    return Promise.race([Promise.all(promises), over]);
+  }
+
+  #write({ pod, task, prefix, steps }: PodPlan, joined: Joined): void {
+    const { shaper } = this.#parts;
+    this.#movedAt = this.#parts.clock.now();
+    if (joined.kind === 'blank') {
+      this.#speak(pod, shaper.blank(), true);
+      return;
+    }
+    const step = steps.find(({ position }) => position === joined.step)?.name ?? '';
+    const last = joined.batch.lines.at(-1)?.part;
+    this.#speak(pod, shaper.lines(joined.batch, { task, prefix, step }), last === 'whole' || last === 'last');
+  }
+
+  #speak(pod: string | undefined, bytes: Buffer, endsLine: boolean): void {
+    if (this.#speaker !== undefined && this.#speaker !== pod) {
+      this.#unspoken.push({ pod, bytes, endsLine });
+      return;
+    }
+    this.#parts.outbox.write(bytes);
+    if (!endsLine) this.#speaker = pod;
+    else if (this.#speaker !== undefined) this.#yield();
+  }
+
+  /** A fragmented line has ended: what waited for that is said now. */
+  #yield(): void {
+    this.#speaker = undefined;
+    const waiting = this.#unspoken;
+    this.#unspoken = [];
+    for (const { pod, bytes, endsLine } of waiting) this.#speak(pod, bytes, endsLine);
+    if (this.#speaker !== undefined) return;
+    const all = this.#awaitingSpeaker;
+    this.#awaitingSpeaker = [];
+    for (const resolve of all) resolve();
+  }
+
+  async #room({ pod }: PodPlan): Promise<void> {
+    if (this.#speaker !== undefined && this.#speaker !== pod) {
+      await new Promise<void>((resolve) => this.#awaitingSpeaker.push(resolve));
+    }
+    await this.#parts.outbox.room();
+  }
+
+  /** Says what was not said yet. What has to come after the lines of a pod that is being read waits, unless it is to be said `now`. */
+  #say(notices: readonly Notice[], when: 'in turn' | 'now' = 'in turn'): void {
+    for (const { key, level, sentence, after, isLoss } of notices) {
+      const isEarly = after !== undefined && this.#flows.has(after) && !this.#read.has(after);
+      if (this.#said.has(key) || (isEarly && when === 'in turn')) continue;
+      this.#said.add(key);
+      if (isLoss) this.#lossless = false;
+      if (this.#wish.notices === 'none' || (level === 'all' && this.#wish.notices !== 'all')) continue;
+      this.#speak(undefined, this.#parts.shaper.notice(sentence), true);
+    }
+  }
+
+  #tell(plan: PodPlan, step: StepPlan, notice: ReadNotice): void {
+    const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
+    if (notice.type === 'gone' && !notice.delivered) this.#say([goneNotice(plan, step)], 'now');
+    else if (this.#wish.notices !== 'none') {
+      this.#speak(undefined, this.#parts.shaper.notice(sentenceOf(where, notice)), true);
+    }
+  }
+}
+
+/** What a reader of one container has to say, for people. */
+function sentenceOf(where: string, notice: ReadNotice): string {
+  switch (notice.type) {
+    case 'gap':
+      return `${where} lines may be missing here: the log was rotated before it could be read`;
+    case 'not-log':
+      return `${where} Kubernetes answers with an error instead of the log: ${printable(notice.text)}`;
+    case 'forbidden':
+      return `${where} this gateway may not read the log: its role needs "get" on pods/log in this namespace`;
+    case 'gone':
+      return `${where} the pod is deleted: what its last moment may have brought cannot be read any more`;
+    case 'refused':
+      return `${where} there is no log: ${printable(notice.text)}`;
+    case 'unreachable':
+      return `${where} the cluster does not answer; waiting for it`;
+    case 'reached':
+      return `${where} the cluster answers again`;
+  }
+}
