@@ -19,6 +19,8 @@ export interface Runs {
    * from the cluster for too long, or the cluster does not answer; `refused`, `timeout` as the GET says.
    */
   find(ref: ObjectRef): Promise<PipelineRun>;
+  /** Fault `unavailable` while what the stores have of this namespace is incomplete or too old to be believed. */
+  requireFresh(namespace: string): void;
   /** The run in the store now, however old that is. */
   known(ref: ObjectRef): PipelineRun | undefined;
   /** Everything of `run` that the stores have. */
@@ -107,6 +109,7 @@ export function createRuns(
       more.requireFresh(ref.namespace);
       return known;
     },
+    requireFresh: more.requireFresh,
     known: (ref) => stores.runs.get(ref),
     facts: (run) => facts(run, new Set()),
     pod: (ref) => stores.pods.get(ref),

@@ -75,6 +75,8 @@ export function logsRoutes(parts: LogsParts): Router {
         sleep: (ms, signal) => clock.sleep(ms, signal),
         signal: waiting.signal,
       }).finally(() => draining.removeEventListener('abort', stop));
+      // A pod that is missing from the stores counts as gone, so they have to be whole.
+      runs.requireFresh(ref.namespace);
       const canTrail = hasTrailers(request);
       response.writeHead(200, {
         'Content-Type': 'text/plain; charset=utf-8',

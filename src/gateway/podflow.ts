@@ -46,9 +46,6 @@ export interface PodFlow {
   readonly lossless: boolean;
 }
 
-/** Steps that say so have no log and never had one: nothing of theirs is missing when their pod is gone. */
-const NEVER_RAN: ReadonlySet<string | undefined> = new Set(['Skipped', 'TaskRunImagePullFailed']);
-
 /** Starts reading a pod whose steps are known. Aborting `signal` ends every read at once. */
 export function startPodFlow(plan: PodPlan, parts: PodFlowParts): PodFlow {
   return new Flow(plan, parts);
@@ -151,7 +148,7 @@ class Flow implements PodFlow {
   #moment(step: StepPlan): ContainerMoment {
     const pod = this.#parts.pod();
     if (pod === undefined) {
-      if (step.state === 'gone' && NEVER_RAN.has(step.reason)) return 'absent';
+      if (step.state === 'never') return 'absent';
       if (this.#sawPod) return this.#ran.has(step.container) ? 'gone' : 'absent';
       return step.state === 'gone' ? 'gone' : 'waiting';
     }

@@ -152,9 +152,11 @@ class LogSession {
 
   #start(plan: PodPlan): void {
     const { runs } = this.#parts;
-    // A pod whose steps are not known yet is looked at again when they are.
     if (this.#flows.has(plan.pod) || plan.steps.length === 0) return;
-    const isOver = plan.steps.every(({ state }) => state === 'terminated' || state === 'gone');
+    const isPast = plan.steps.every(({ state }) => state === 'gone' || state === 'never');
+    // What the TaskRun alone tells of its steps may be incomplete: the pod is waited for, unless it has been.
+    if (plan.podUid === undefined && !isPast) return;
+    const isOver = plan.steps.every(({ state }) => state !== 'unknown' && state !== 'waiting' && state !== 'running');
     // Live pods speak as they come. What was over before we looked is shown pod by pod, and attempts always one by one.
     const isQueued = isOver || !this.#wish.follow;
     const attemptBefore = this.#attempts.get(plan.taskRunUid);
@@ -192,7 +194,9 @@ class LogSession {
   #judge(): void {
     const { runs, clock, outbox } = this.#parts;
     if (this.#over.signal.aborted) return;
-    const isRead = this.#plan.every(({ pod, steps }) => steps.every(({ container }) => this.#isRead(pod, container)));
+    // Without following, a pod that cannot be read yet is not waited for.
+    const wanted = this.#wish.follow ? this.#plan : this.#plan.filter(({ pod }) => this.#flows.has(pod));
+    const isRead = wanted.every(({ pod, steps }) => steps.every(({ container }) => this.#isRead(pod, container)));
     if (outbox.full) this.#movedAt = clock.now();
     const idleMs = clock.now() - this.#movedAt;
     if (this.#isDeleted) {

@@ -156,6 +156,8 @@ class ContainerLog {
       return undefined;
     }
     if (before === 'absent') return 'complete';
+    // Not asked for again: by now another pod may have its name.
+    if (before === 'gone') return this.#gone();
     const begun = this.#reading.clock.now();
     if (before !== 'running' && this.#cursor.started && (await this.#isAtEnd())) return 'complete';
     if (this.#reading.signal.aborted) return 'incomplete';
@@ -191,8 +193,7 @@ class ContainerLog {
       case 'no-pod':
         if (sight.now() !== 'gone') await this.#change(STATUS_LAG_MS);
         if (sight.now() !== 'gone') return this.#retry(begun);
-        notice({ type: 'gone', delivered: this.#cursor.started });
-        return 'incomplete';
+        return this.#gone();
       case 'busy':
         return this.#retry(begun, attempt.retryAfterMs);
     }
@@ -336,6 +337,11 @@ class ContainerLog {
       watchdog.abort();
       answer.body.destroy();
     }
+  }
+
+  #gone(): ReadOutcome {
+    this.#reading.notice({ type: 'gone', delivered: this.#cursor.started });
+    return 'incomplete';
   }
 
   #gap(): void {

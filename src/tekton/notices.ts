@@ -1,0 +1,234 @@
+/** What a log stream says beside the log: why nothing comes, what failed, how it ended. Facts in, sentences out. */
+import { failureOf } from './failure.ts';
+import { isTaskSelected, type LogFilters, type PodPlan, type StepPlan } from './logs.ts';
+import { isDone, isFinal, type NamedTaskRun, phaseOf, runStatus, taskRunsOf } from './status.ts';
+import { printable } from './text.ts';
+import type { AttemptStatus, InstanceStatus, Phase, PipelineRun, RunFacts, RunStatus, TaskStatus } from './types.ts';
+
+/** How much a reader wants to be told: what is wrong, or also what is only worth knowing. */
+export type NoticeLevel = 'problems' | 'all';
+
+/** A sentence beside the log, in one line and without control characters. */
+export interface Notice {
+  /** The same thing has the same key however often it is found: what was said is not said again. */
+  readonly key: string;
+  /** The least a reader must want to be told it: `problems` is for everybody. */
+  readonly level: NoticeLevel;
+  readonly sentence: string;
+  /** Name of the pod whose lines come first; when nobody reads that pod, nothing has to come first. */
+  readonly after?: string;
+  /** Because of this some of the log cannot be shown. */
+  readonly isLoss?: true;
+}
+
+/** Reasons of waiting that are the ordinary way to a running pod, and what the retry notice has said already. */
+const ORDINARY_WAITS: ReadonlySet<string> = new Set([
+  '',
+  'Started',
+  'Pending',
+  'PodInitializing',
+  'ContainerCreating',
+  'ToBeRetried',
+]);
+
+/** Unknown conditions of a run that mean it goes to its end before its time, or should and cannot. */
+const STOPPING: ReadonlySet<string> = new Set([
+  'PipelineRunStopping',
+  'CancelledRunningFinally',
+  'StoppedRunningFinally',
+  'PipelineRunTimeoutRunningFinally',
+  'PipelineRunCouldntCancel',
+  'PipelineRunCouldntTimeOut',
+]);
+
+/**
+ * What there is to say of a run now, in the order of its tasks. Ask again whenever the facts change and say what has a key
+ * that was not said. Notices of tasks that `filters` leave out are left out; those of the run as a whole never are.
+ */
+export function noticesOf(facts: RunFacts, filters: LogFilters = {}): readonly Notice[] {
+  const named = new Map(taskRunsOf(facts).map((one) => [one.taskRun.meta.uid, one]));
+  // No sentence tells a duration, so any time will do.
+  const status = runStatus(facts, new Date(0));
+  return [...runNotices(facts.run), ...taskNotices(status, { named, filters, outer: '' })];
+}
+
+/** How a stream ends: nothing more comes of the run, it was deleted, or this process stops. */
+export type LogEnd = 'finished' | 'deleted' | 'draining';
+
+/** The last words of a stream: how the run stands, and whether any of its log is missing. */
+export function closingNotices(run: PipelineRun, ended: LogEnd, complete: boolean): readonly Notice[] {
+  if (ended === 'draining') return [problem('draining', 'this gateway is stopping; ask again to go on')];
+  const missing = { ...problem('missing', 'some of the log is missing'), isLoss: true as const };
+  return [...(complete || ended === 'deleted' ? [] : [missing]), outcomeNotice(run, ended)];
+}
+
+function outcomeNotice({ meta, succeeded }: PipelineRun, ended: LogEnd): Notice {
+  const phase = ended === 'deleted' ? 'deleted' : phaseOf(succeeded);
+  const told = phase === 'deleted' ? '' : because(succeeded?.reason ?? '', succeeded?.message ?? '');
+  const sentence = `run ${printable(meta.name)} ${OUTCOMES[phase]}${told}`;
+  return { key: 'outcome', level: phase === 'succeeded' ? 'all' : 'problems', sentence };
+}
+
+const OUTCOMES: Readonly<Record<Phase, string>> = {
+  pending: 'is still pending',
+  running: 'is still running',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+  timedout: 'timed out',
+  deleted: 'was deleted',
+};
+
+/** Instead of a log that went with its pod: how the step ended. Nothing is said of steps that never ran. */
+export function goneNotice(pod: PodPlan, step: StepPlan): Notice {
+  const code = step.exitCode === undefined ? '' : `, exit code ${step.exitCode}`;
+  const ended = step.reason === undefined ? '' : ` (${printable(step.reason)}${code})`;
+  return {
+    key: `gone ${pod.pod} ${step.container}`,
+    level: 'problems',
+    sentence: `task ${printable(pod.prefix)}: the log of step ${printable(step.name)} is gone with its pod${ended}`,
+    isLoss: true,
+  };
+}
+
+/** What keeps the run as a whole from going on. */
+function runNotices({ succeeded, requested }: PipelineRun): readonly Notice[] {
+  if (isDone(succeeded)) return [];
+  const waiting = 'waiting for the run to start';
+  if (requested === 'PipelineRunPending') {
+    return [problem('run held back', `${waiting}: its spec.status is PipelineRunPending`)];
+  }
+  // Nearly every run begins like this, for a moment: worth knowing, but no problem.
+  if (succeeded === undefined) return [{ key: 'run not started', level: 'all', sentence: waiting }];
+  const { reason, message } = succeeded;
+  const key = `run ${reason}`;
+  if (STOPPING.has(reason)) return [problem(key, `the run is being stopped${because(reason, message)}`)];
+  const isWaiting = reason === 'PipelineRunPending' || reason.startsWith('Resolving');
+  return isWaiting ? [{ key, level: 'all', sentence: `${waiting}${because(reason, message)}` }] : [];
+}
+
+interface Surroundings {
+  readonly named: ReadonlyMap<string, NamedTaskRun>;
+  readonly filters: LogFilters;
+  /** Path of the nested run: '' or `deploy/`. */
+  readonly outer: string;
+}
+
+function taskNotices(run: RunStatus, around: Surroundings): readonly Notice[] {
+  const { filters, outer } = around;
+  return run.tasks.flatMap((task) => {
+    const path = `${outer}${task.name}`;
+    if (task.phase === 'skipped' && isTaskSelected(task.name, path, filters)) {
+      const sentence = `task ${printable(path)} is skipped: ${printable(task.skip ?? 'no reason given')}`;
+      return [{ key: `skipped ${run.uid} ${task.name}`, level: 'all' as const, sentence }];
+    }
+    return task.instances.flatMap((instance) => [
+      ...(instance.run === undefined ? [] : taskNotices(instance.run, { ...around, outer: `${path}/` })),
+      ...instanceNotices(run, task, instance, around),
+    ]);
+  });
+}
+
+function instanceNotices(
+  run: RunStatus,
+  task: TaskStatus,
+  instance: InstanceStatus,
+  { named, filters, outer }: Surroundings,
+): readonly Notice[] {
+  const known = named.get(instance.uid);
+  const displayName = known?.displayName ?? `${outer}${task.name}`;
+  if (!isTaskSelected(task.name, displayName, filters)) return [];
+  const name = `task ${printable(displayName)}`;
+  if (instance.uid === '') return unseenNotices(run, task, instance, name);
+  const current = instance.attempts.at(-1);
+  return [
+    ...retryNotices(instance, name, known?.taskRun.retries ?? 0),
+    ...(current?.waiting === undefined ? [] : waitingNotices(instance, name, current.waiting)),
+    ...endNotices(run, task, instance, name, known).map((notice) => ({
+      ...notice,
+      ...(current?.pod === undefined ? {} : { after: current.pod }),
+    })),
+  ];
+}
+
+/** A task whose TaskRun (or nested run) cannot be seen had a log that we cannot find. While the run goes on it may still come. */
+function unseenNotices(run: RunStatus, task: TaskStatus, instance: InstanceStatus, name: string): readonly Notice[] {
+  if (!isDone(run.condition) || task.kind === 'CustomRun') return [];
+  const sentence = `${name}: its log is gone with ${task.kind} ${printable(instance.name)}`;
+  return [{ ...problem(`unseen ${run.uid} ${instance.name}`, sentence), isLoss: true }];
+}
+
+function retryNotices({ uid, attempts }: InstanceStatus, name: string, retries: number): readonly Notice[] {
+  const total = Math.max(retries + 1, attempts.length);
+  return attempts.slice(1).map((_, index) => {
+    const before = attempts[index];
+    const why = because(before?.reason ?? '', before?.message ?? '', ' after ');
+    return {
+      ...problem(`retry ${uid} ${index + 2}`, `${name}: attempt ${index + 2} of ${total}${why}`),
+      ...(before?.pod === undefined ? {} : { after: before.pod }),
+    };
+  });
+}
+
+function waitingNotices(
+  { uid, attempts }: InstanceStatus,
+  name: string,
+  waiting: NonNullable<AttemptStatus['waiting']>,
+): readonly Notice[] {
+  const { container, reason, message } = waiting;
+  if (ORDINARY_WAITS.has(reason)) return [];
+  const key = `waiting ${uid} ${attempts.length} ${container ?? ''} ${reason}`;
+  const where = container === undefined ? '' : `, container ${printable(container)}`;
+  const what = reason === 'Unschedulable' ? ' for a node' : '';
+  const sentence = `${name}${where} is waiting${what}${because(reason === 'Unschedulable' ? '' : reason, message)}`;
+  return [{ key, level: reason.startsWith('Resolving') ? 'all' : 'problems', sentence }];
+}
+
+/** How an instance ended, once that is certain. */
+function endNotices(
+  run: RunStatus,
+  task: TaskStatus,
+  instance: InstanceStatus,
+  name: string,
+  known: NamedTaskRun | undefined,
+): readonly Notice[] {
+  const { uid, phase, reason, message } = instance;
+  if (known !== undefined) {
+    const runDone = isDone(known.facts.run.succeeded);
+    if (!isFinal(known.taskRun, { runDone, unchangedMs: 0 })) return [];
+  }
+  const said = because(reason, message);
+  const key = `end ${uid}`;
+  switch (phase) {
+    case 'failed':
+      // Whatever failed inside has said so itself.
+      if (instance.run?.failure?.task !== undefined) return [{ key, level: 'all', sentence: `${name} failed${said}` }];
+      return [problem(key, `${name} failed${whatFailed(run, task, instance) ?? said}`)];
+    case 'timedout':
+      return [problem(key, `${name} timed out${said}`)];
+    case 'cancelled':
+      return [problem(key, `${name} was cancelled${said}`)];
+    case 'ignored':
+      return [{ key, level: 'all', sentence: `${name} failed, which its pipeline tolerates${said}` }];
+    default:
+      return [];
+  }
+}
+
+/** The failing step with its exit code, where there is one to blame. */
+function whatFailed(run: RunStatus, task: TaskStatus, instance: InstanceStatus): string | undefined {
+  const failure = failureOf('failed', run.condition, [{ ...task, instances: [instance] }]);
+  if (failure?.step === undefined || failure.exitCode === undefined) return undefined;
+  const { step, exitCode, reason } = failure;
+  return `: step ${printable(step)} ended with exit code ${exitCode} (${printable(reason)})`;
+}
+
+function problem(key: string, sentence: string): Notice {
+  return { key, level: 'problems', sentence };
+}
+
+/** `: reason: message`, or as much of it as there is. */
+function because(reason: string, message: string, before = ': '): string {
+  const words = [reason, message].filter((word) => word !== '').map((word) => printable(word));
+  return words.length === 0 ? '' : `${before}${words.join(': ')}`;
+}

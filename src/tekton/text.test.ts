@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { LogLine } from '../kube/lines.ts';
+import { paletteColor, printable, type TextOptions, textShaper } from './text.ts';
+
+const source = { task: 'test', prefix: 'test-3', step: 'unit' };
+const plain: TextOptions = { prefix: 'task', color: false, timestamps: false };
+const bare: TextOptions = { prefix: 'none', color: false, timestamps: false };
+
+function line(text: string | Buffer, more: Partial<LogLine> = {}): LogLine {
+  return { timestamp: '2026-11-01T10:00:00.123456789Z', text: Buffer.from(text), part: 'whole', ...more };
+}
+
+describe('textShaper', () => {
+  const green = `\x1b[1;${paletteColor('test')}m`;
+  const cases: readonly { name: string; options: TextOptions; lines: readonly LogLine[]; want: string }[] = [
+    { name: 'prefix', options: plain, lines: [line('a'), line('')], want: '[test-3 : unit] a\n[test-3 : unit] \n' },
+    { name: 'no prefix', options: bare, lines: [line('a'), line('b')], want: 'a\nb\n' },
+    { name: 'nothing', options: plain, lines: [], want: '' },
+    {
+      name: 'the prefix is coloured, the text is not',
+      options: { ...plain, color: true },
+      lines: [line('a')],
+      want: `${green}[test-3 : unit]\x1b[0m a\n`,
+    },
+    {
+      name: "the kubelet's timestamp stands after the prefix, and not before a line that has none",
+      options: { ...plain, timestamps: true },
+      lines: [line('a'), line('b', { timestamp: '' })],
+      want: '[test-3 : unit] 2026-11-01T10:00:00.123456789Z a\n[test-3 : unit] b\n',
+    },
+    {
+      name: 'run 31: of a fragmented line only the first part is prefixed and only the last is ended',
+      options: { ...plain, timestamps: 'iso' },
+      lines: [line('a', { part: 'first' }), line('b', { part: 'middle' }), line('c', { part: 'last' }), line('d')],
+      want: '[test-3 : unit] 2026-11-01T10:00:00.123Z abc\n[test-3 : unit] 2026-11-01T10:00:00.123Z d\n',
+    },
+  ];
+  for (const { name, options, lines, want } of cases)
+    it(name, () => assert.equal(textShaper(options).lines({ lines }, source).toString(), want));
+
+  const stamps: readonly { name: string; given: string; want: string }[] = [
+    { name: 'nine digits', given: '2026-11-01T10:00:00.999999999Z', want: '2026-11-01T10:00:00.999Z' },
+    { name: 'fewer digits', given: '2026-11-01T10:00:00.5Z', want: '2026-11-01T10:00:00.500Z' },
+    { name: 'no digits', given: '2026-11-01T10:00:00Z', want: '2026-11-01T10:00:00.000Z' },
+    { name: 'an offset', given: '2026-11-01T10:00:00.123456789+02:00', want: '2026-11-01T08:00:00.123Z' },
+    { name: 'no timestamp at all', given: 'yesterday', want: 'yesterday' },
+  ];
+  for (const { name, given, want } of stamps)
+    it(`iso timestamps are UTC with milliseconds: ${name}`, () => {
+      const shaper = textShaper({ ...bare, timestamps: 'iso' });
+      assert.equal(shaper.lines({ lines: [line('a', { timestamp: given })] }, source).toString(), `${want} a\n`);
+    });
+
+  it('run 32: text is byte-exact, whatever a step writes', () => {
+    const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array.filter((byte) => byte !== 0x0a)));
+    const telling = fc
+      .constantFrom('\x1b[31mred\x1b[0m', '50%\r100%', 'a\0b', '\xff\xfe\x80')
+      .map((text) => Buffer.from(text, 'latin1'));
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(bytes, telling)),
+        fc.constantFrom(false, true, 'iso' as const),
+        (texts, timestamps) => {
+          const lines = texts.map((text) =>
+            line(text, { timestamp: timestamps ? '2026-11-01T10:00:00.000000000Z' : '' }),
+          );
+          const stamp = { false: '', true: '2026-11-01T10:00:00.000000000Z ', iso: '2026-11-01T10:00:00.000Z ' }[
+            `${timestamps}`
+          ];
+          const want = Buffer.concat(
+            texts.flatMap((text) => [Buffer.from(`[test-3 : unit] ${stamp}`), text, Buffer.from('\n')]),
+          );
+          assert.deepEqual(textShaper({ ...plain, timestamps }).lines({ lines }, source), want);
+        },
+      ),
+    );
+  });
+
+  it('run 20: streams that differ only in where a name ends do not share a prefix', () => {
+    const shaper = textShaper(plain);
+    const shown = ['a', 'a b'].map((prefix) =>
+      shaper.lines({ lines: [line('x')] }, { task: 'a', prefix, step: prefix === 'a' ? 'b c' : 'c' }).toString(),
+    );
+    assert.deepEqual(shown, ['[a : b c] x\n', '[a b : c] x\n']);
+  });
+
+  it('writes notices and blank lines', () => {
+    assert.equal(textShaper(plain).notice('waiting').toString(), '[gateway] waiting\n');
+    assert.equal(
+      textShaper({ ...plain, color: true })
+        .notice('waiting')
+        .toString(),
+      '\x1b[2m[gateway] waiting\x1b[0m\n',
+    );
+    assert.equal(textShaper(plain).blank().toString(), '\n');
+  });
+});
+
+describe('paletteColor', () => {
+  it('is one of the five bright colours, never red, the same for the same name', () => {
+    fc.assert(
+      fc.property(fc.string(), (task) => {
+        assert.ok(paletteColor(task) >= 92 && paletteColor(task) <= 96);
+        assert.equal(paletteColor(task), paletteColor(task));
+      }),
+    );
+  });
+
+  it('uses all of them', () => {
+    const tasks = Array.from({ length: 50 }, (_, index) => `task-${index}`);
+    assert.deepEqual([...new Set(tasks.map(paletteColor))].sort(), [92, 93, 94, 95, 96]);
+  });
+});
+
+describe('printable', () => {
+  const cases: readonly { name: string; given: string; want: string }[] = [
+    { name: 'ordinary text, of any script', given: 'Zoë 走る 🚀', want: 'Zoë 走る 🚀' },
+    { name: 'line ends and tabs', given: 'a\r\n\tb', want: 'a\\r\\n\\tb' },
+    { name: 'terminal commands', given: '\x1b]0;title\x07\x9b31m', want: '\\u001b]0;title\\u0007\\u009b31m' },
+    { name: 'direction of writing', given: 'a\u202eb\u2066c\u2028d', want: 'a\\u202eb\\u2066c\\u2028d' },
+    { name: 'half a character', given: 'a\ud800b', want: 'a\ufffdb' },
+    { name: 'too much', given: 'x'.repeat(1_001), want: `${'x'.repeat(1_000)}…` },
+  ];
+  for (const { name, given, want } of cases) it(name, () => assert.equal(printable(given), want));
+});

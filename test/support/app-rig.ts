@@ -1,0 +1,225 @@
+/** The real app over stores filled by hand, and a log endpoint whose containers a test lets speak. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request as openRequest, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import type { Clock } from '../../src/clock.ts';
+import { systemClock } from '../../src/clock.ts';
+import { Fault } from '../../src/fault.ts';
+import { buildApp } from '../../src/gateway/app.ts';
+import { oneCaller } from '../../src/gateway/auth.ts';
+import { createDrain, type Drain } from '../../src/gateway/drain.ts';
+import { createRuns } from '../../src/gateway/gather.ts';
+import { logsRoutes } from '../../src/gateway/logs.ts';
+import { statusRoutes } from '../../src/gateway/status.ts';
+import type { KubeReader, StreamAnswer } from '../../src/kube/client.ts';
+import type { JsonObject, Kept } from '../../src/kube/objects.ts';
+import { createStore } from '../../src/kube/store.ts';
+import { silentLog } from '../../src/log.ts';
+import { silentMetrics } from '../../src/metrics.ts';
+import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../../src/tekton/project.ts';
+import type { CustomRun, PipelineRun, Pod, TaskRun } from '../../src/tekton/types.ts';
+import { objectsOf } from './facts.ts';
+
+const PROJECTIONS = {
+  PipelineRun: projectPipelineRun,
+  TaskRun: projectTaskRun,
+  CustomRun: projectCustomRun,
+  Pod: projectPod,
+} as const;
+
+/** One container's log file and whoever follows it. */
+class ContainerFile {
+  readonly #lines: string[] = [];
+  readonly #followers = new Set<Readable>();
+  #seconds = 0;
+  isOver = false;
+
+  say(text: string): void {
+    const line = `2026-11-01T10:00:${String(this.#seconds++ % 60).padStart(2, '0')}.000000001Z ${text}\n`;
+    this.#lines.push(line);
+    for (const follower of this.#followers) follower.push(Buffer.from(line));
+  }
+
+  end(): void {
+    this.isOver = true;
+    for (const follower of this.#followers) follower.push(null);
+  }
+
+  open(search: URLSearchParams): Readable {
+    const stream = new Readable({ read() {} });
+    const tail = search.get('tailLines');
+    const lines = tail === null ? this.#lines : this.#lines.slice(Math.max(0, this.#lines.length - Number(tail)));
+    for (const line of lines) stream.push(Buffer.from(line));
+    if (this.isOver || search.get('follow') !== 'true') stream.push(null);
+    else {
+      this.#followers.add(stream);
+      stream.once('close', () => this.#followers.delete(stream));
+    }
+    return stream;
+  }
+
+  get followers(): number {
+    return this.#followers.size;
+  }
+}
+
+/** What a client got. */
+export interface Got {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly trailers: IncomingMessage['trailers'];
+  readonly text: string;
+  /** False: the connection ended before the answer did. */
+  readonly isWhole: boolean;
+}
+
+/** The app, listening on loopback, with one caller `anna`/`secret` and the namespaces `ci` (the default) and `dev`. */
+export class AppRig implements AsyncDisposable {
+  readonly #stores = {
+    PipelineRun: createStore<PipelineRun>(silentLog),
+    TaskRun: createStore<TaskRun>(silentLog),
+    CustomRun: createStore<CustomRun>(silentLog),
+    Pod: createStore<Pod>(silentLog),
+  };
+  readonly #files = new Map<string, ContainerFile>();
+  readonly #server: Server;
+  readonly drain: Drain = createDrain(silentLog);
+  /** Log reads so far, `pod/container?query`. */
+  readonly reads: string[] = [];
+  /** Runs that only a GET finds, and what the GET throws for all others. */
+  readonly fetchable = new Map<string, PipelineRun>();
+  getFails: Fault | undefined;
+  isStale = false;
+
+  constructor({ clock = systemClock, maxStreams = 10 }: { readonly clock?: Clock; readonly maxStreams?: number } = {}) {
+    const { PipelineRun: runs, TaskRun: taskRuns, CustomRun: customRuns, Pod: pods } = this.#stores;
+    const gathered = createRuns(
+      { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
+      {
+        fetchRun: async ({ namespace, name }) => {
+          const found = this.fetchable.get(`${namespace}/${name}`);
+          if (this.getFails !== undefined) throw this.getFails;
+          if (found === undefined) throw new Fault('not-found', 'pipeline not found');
+          return found;
+        },
+        requireFresh: () => {
+          if (this.isStale) throw new Fault('unavailable', 'stale', { retryAfterMs: 5_000 });
+        },
+      },
+    );
+    const shared = {
+      runs: gathered,
+      clock,
+      defaultNamespace: 'ci',
+      served: ['ci', 'dev'],
+      maxWaitSeconds: 300,
+      draining: this.drain.signal,
+    };
+    const reader: KubeReader = {
+      get: () => Promise.reject(new Error('nothing is fetched past fetchRun')),
+      stream: (path, { signal } = {}) => this.#read(path, signal),
+    };
+    const app = buildApp({
+      callers: oneCaller('anna', 'secret'),
+      readiness: () => ({ ready: true, watches: [] }),
+      drain: this.drain,
+      routes: [
+        statusRoutes(shared),
+        logsRoutes({ ...shared, reader, random: () => 0.5, metrics: silentMetrics, log: silentLog, maxStreams }),
+      ],
+      log: silentLog,
+      metrics: silentMetrics,
+    });
+    this.#server = createServer(app);
+  }
+
+  async listen(): Promise<this> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return this;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Puts objects (YAML as users write it) into the stores, as a watch would. */
+  put(yaml: string): void {
+    for (const raw of objectsOf(yaml)) this.putObject(raw);
+  }
+
+  /** Puts one object into its store. */
+  putObject(raw: JsonObject): void {
+    const kind = String(raw.kind) as keyof typeof PROJECTIONS;
+    const writer: { put(object: Kept): void } = this.#stores[kind].writer;
+    writer.put(PROJECTIONS[kind](raw));
+  }
+
+  /** Removes an object, as a watch would. */
+  remove(kind: keyof typeof PROJECTIONS, name: string, namespace = 'ci'): void {
+    const { store, writer }: { store: { get(ref: object): Kept | undefined }; writer: { remove(object: Kept): void } } =
+      this.#stores[kind] as never;
+    const found = store.get({ namespace, name });
+    if (found !== undefined) writer.remove(found);
+  }
+
+  /** The log file of a container. */
+  file(pod: string, container: string): ContainerFile {
+    const key = `${pod}/${container}`;
+    const file = this.#files.get(key) ?? new ContainerFile();
+    this.#files.set(key, file);
+    return file;
+  }
+
+  async #read(path: string, signal: AbortSignal | undefined): Promise<StreamAnswer> {
+    const url = new URL(path, 'http://kube');
+    const pod = url.pathname.split('/').at(-2) ?? '';
+    const container = url.searchParams.get('container') ?? '';
+    this.reads.push(`${pod}/${container}?${url.searchParams}`);
+    const file = this.#files.get(`${pod}/${container}`);
+    const body = file === undefined ? Readable.from([]) : file.open(url.searchParams);
+    signal?.addEventListener('abort', () => body.destroy(new Error('aborted')), { once: true });
+    return { status: file === undefined ? 404 : 200, headers: {}, body: body as IncomingMessage };
+  }
+
+  /** Asks and waits for the whole answer. */
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Got> {
+    return this.follow(path, headers).whole;
+  }
+
+  /** Asks and hands out what came so far; `leave` hangs up. */
+  follow(
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+    method = 'GET',
+  ): { readonly text: () => string; readonly leave: () => void; readonly whole: Promise<Got> } {
+    const chunks: Buffer[] = [];
+    const text = () => Buffer.concat(chunks).toString('latin1');
+    const authorization = `Basic ${Buffer.from('anna:secret').toString('base64')}`;
+    const request = openRequest(new URL(path, this.origin), {
+      method,
+      headers: { authorization, ...headers },
+      agent: false,
+    });
+    const whole = new Promise<Got>((resolve, reject) => {
+      request.once('error', reject);
+      request.once('response', (response) => {
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('close', () => {
+          const { statusCode: status = 0, headers, trailers, complete: isWhole } = response;
+          resolve({ status, headers, trailers, text: text(), isWhole });
+        });
+        response.on('error', () => {}); // told by isWhole
+      });
+    });
+    request.end();
+    return { text, leave: () => request.destroy(), whole };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}
