@@ -1,10 +1,82 @@
 /** The life of the process as a list: started downwards, stopped upwards. */
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
 
 /** One thing that starts and stops. Each part may rely on every part above it in the list. */
 export interface Part {
   readonly name: string;
   /** Resolves when the parts below may rely on it; rejects when the process should not go on. */
   start(): Promise<void>;
-  /** Ends everything `start` began. `signal` aborts when the deadline has passed or a person hurries: let go at once then. */
+  /**
+   * Ends everything `start` began; may be called while `start` is still pending. `signal` aborts when the deadline has
+   * passed or a person hurries: let go at once then.
+   */
   stop(signal: AbortSignal): Promise<void>;
+}
+
+/** When and how long to stop, and who is told. */
+export interface LifeOptions {
+  /** Aborts when the process should end. */
+  readonly stop: AbortSignal;
+  /** Aborts when it should end at once: a second signal. */
+  readonly hurry: AbortSignal;
+  /** How long all parts together may take to stop before they are told to let go. */
+  readonly deadlineMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A part told to let go gets this long before it is left behind. */
+const LET_GO_MS = 2_000;
+
+/**
+ * Starts `parts` down the list, waits for `stop`, and stops them up the list, one after another.
+ * A part that fails to start stops those above it, and its error is what this rejects with; a `stop` that comes while a
+ * part is starting stops that part too. A part that fails to stop is logged and does not keep the others from stopping.
+ */
+export async function runParts(parts: readonly Part[], life: LifeOptions): Promise<void> {
+  const started: Part[] = [];
+  try {
+    for (const part of parts) {
+      if (life.stop.aborted) break;
+      started.push(part); // before it has: a stop that comes meanwhile must reach it
+      const starting = part.start();
+      starting.catch(() => {}); // where the stop came first, nobody waits for this start any more
+      await Promise.race([starting, aborted(life.stop)]);
+    }
+  } catch (error) {
+    started.pop();
+    await stopParts(started, life);
+    throw error;
+  }
+  await aborted(life.stop);
+  await stopParts(started, life);
+}
+
+async function stopParts(started: readonly Part[], { hurry, deadlineMs, clock, log }: LifeOptions): Promise<void> {
+  const over = new AbortController();
+  const deadline = new AbortController();
+  void clock.sleep(deadlineMs, over.signal).then(() => deadline.abort());
+  const letGo = AbortSignal.any([hurry, deadline.signal]);
+  for (const part of started.toReversed()) {
+    const stopping = part.stop(letGo).catch((error: unknown) => {
+      log.error('a part failed to stop', { part: part.name, error: String(error) });
+    });
+    const tooLate = aborted(letGo).then(async () => {
+      await clock.sleep(LET_GO_MS, over.signal);
+      return 'too late' as const;
+    });
+    if ((await Promise.race([stopping, tooLate])) === 'too late') {
+      log.warn('a part was left behind', { part: part.name });
+    }
+  }
+  over.abort();
+}
+
+/** Resolves when `signal` has aborted. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

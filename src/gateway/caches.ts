@@ -30,6 +30,8 @@ export interface CachesParts {
 export interface Caches extends Part {
   readonly runs: Runs;
   readiness(): Readiness;
+  /** Resolves when every store has been filled once; rejects with the reason of `signal`. Only after `start`. */
+  filled(signal: AbortSignal): Promise<void>;
 }
 
 /** Tekton's kinds, in the versions we can read, best first. https://github.com/tektoncd/pipeline/blob/main/docs/README.md */
@@ -100,6 +102,9 @@ export function createCaches(parts: CachesParts): Caches {
       { fetchRun: (ref) => fetchRun(ref), requireFresh },
     ),
     readiness: () => readinessOf(watches, clock.now()),
+    async filled(signal) {
+      await Promise.all(watches.map((watch) => watch.ready(signal)));
+    },
     async start() {
       watches = scopes.flatMap(watchScope);
     },

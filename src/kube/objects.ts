@@ -126,3 +126,18 @@ export function projectConditions(raw: JsonObject): readonly Condition[] {
       };
     });
 }
+
+/** The fields of `T` as they are once those that are undefined have been left out. */
+export type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** `fields` without those that are undefined: absent is written in one way only. Spread it into an object literal. */
+export function present<T extends object>(fields: T): Present<T> {
+  const known: Present<T> = {};
+  // Object.keys forgets the key type; these are the keys of `fields` itself.
+  for (const key of Object.keys(fields) as (keyof T)[]) {
+    const value = fields[key];
+    // The comparison does not narrow a generic property.
+    if (value !== undefined) known[key] = value as Exclude<T[keyof T], undefined>;
+  }
+  return known;
+}

@@ -19,6 +19,8 @@ export interface SkippedTask {
 export interface PipelineTask {
   readonly name: string;
   readonly displayName?: string;
+  /** What it becomes when its turn comes. */
+  readonly kind: 'TaskRun' | 'CustomRun' | 'PipelineRun';
   readonly memberOf: 'tasks' | 'finally';
   /** Names of the tasks it follows: `runAfter` and the tasks whose results it uses, each once. */
   readonly runAfter: readonly string[];
@@ -113,6 +115,8 @@ export interface CustomRun extends Kept {
   readonly kind: 'CustomRun';
   readonly pipelineTask?: string;
   readonly memberOf?: string;
+  readonly requested?: string;
+  readonly statusMessage?: string;
   readonly onError?: string;
   readonly params: readonly NamedValue[];
   readonly succeeded?: Condition;
@@ -154,11 +158,11 @@ export interface Pod extends Kept {
 
 /**
  * Where a run, task or step stands, in a word.
- * `deleted` is a run that was there and went; `ignored` and `skipped` and `notstarted` are tasks only.
+ * `deleted` is what was there and went; `ignored` and `skipped` and `notstarted` are tasks only.
  */
 export type Phase = 'pending' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timedout' | 'deleted';
 /** A task also knows three ways of not counting. */
-export type TaskPhase = Exclude<Phase, 'deleted'> | 'ignored' | 'skipped' | 'notstarted';
+export type TaskPhase = Phase | 'ignored' | 'skipped' | 'notstarted';
 
 /** Everything the answer depends on, gathered first. Children are found by the uid of their owner, never by name. */
 export interface RunFacts {
@@ -242,7 +246,7 @@ export interface TaskStatus {
   readonly instances: readonly InstanceStatus[];
 }
 
-/** How many tasks (not instances) stand where. */
+/** How many tasks (not instances) stand where, as Tekton counts: `failed` includes `timedout`. A `deleted` one is in `total` only. */
 export interface Progress {
   readonly total: number;
   readonly succeeded: number;
@@ -254,9 +258,10 @@ export interface Progress {
   readonly notStarted: number;
 }
 
-/** Which step made the run fail, as far as it can be told. */
+/** Which step made the run fail, as far as it can be told. Without `task` the run failed as a whole (`CouldntGetPipeline`). */
 export interface Failure {
-  readonly task: string;
+  /** `parent/child` inside a nested run. */
+  readonly task?: string;
   readonly taskRun?: string;
   readonly step?: string;
   readonly exitCode?: number;

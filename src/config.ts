@@ -1,0 +1,403 @@
+/**
+ * Every setting: its variable, what it may be, its default and its purpose. The one table below is what `loadConfig`
+ * reads the environment with, what `--help` prints and what docs/configuration.md shows (a test keeps them equal).
+ * Only `main` holds a `Config`; rooms get slices of it.
+ */
+import { parseArgs } from 'node:util';
+
+/** What a setting's text may be, and how it is read. */
+interface Kind<T> {
+  /** In a word or two, for the documentation. */
+  readonly type: string;
+  /** What to write instead of a mistake. */
+  readonly allowed: string;
+  /** The value, or what is wrong with the text, as the end of "PORT ...". */
+  read(text: string): { readonly value: T } | { readonly wrong: string };
+}
+
+interface Setting<T> {
+  readonly variable: string;
+  /** The name an earlier program used; read where `variable` is not set. */
+  readonly older?: string;
+  readonly kind: Kind<T>;
+  readonly unit?: string;
+  /** As it would be written in the environment. */
+  readonly fallback?: string;
+  readonly required?: boolean;
+  /** Its value is never shown. */
+  readonly secret?: boolean;
+  readonly purpose: string;
+}
+
+const wholeNumber = (from: number, to: number): Kind<number> => ({
+  type: 'integer',
+  allowed: `a whole number from ${from} to ${to}`,
+  read(text) {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= from && value <= to) return { value };
+    return { wrong: `is ${quoted(text)}` };
+  },
+});
+
+const port: Kind<number> = {
+  ...wholeNumber(0, 65535),
+  type: 'port',
+  allowed: 'a port from 1 to 65535, or 0 for any free one',
+  read(text) {
+    // A Service named `metrics` makes Kubernetes set METRICS_PORT to its URL in every pod of its namespace.
+    // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    if (/^(tcp|udp|sctp):\/\//.test(text)) {
+      return {
+        wrong: `is ${quoted(text)}, set by Kubernetes for a Service of that name (enableServiceLinks: false in the pod prevents it)`,
+      };
+    }
+    return wholeNumber(0, 65535).read(text);
+  },
+};
+
+const oneOf = <const T extends string>(...words: readonly T[]): Kind<T> => ({
+  type: words.join(', '),
+  allowed: `one of ${words.join(', ')}`,
+  read(text) {
+    const value = words.find((word) => word === text);
+    return value === undefined ? { wrong: `is ${quoted(text)}` } : { value };
+  },
+});
+
+const anyText = (type: string, allowed: string): Kind<string> => ({
+  type,
+  allowed,
+  read: (value) => ({ value }),
+});
+
+const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+const namespace: Kind<string> = {
+  type: 'namespace',
+  allowed: 'a namespace: lower case letters, digits and "-", at most 63 characters',
+  read: (text) => (NAMESPACE_NAME.test(text) ? { value: text } : { wrong: `is ${quoted(text)}` }),
+};
+
+const namespaceList: Kind<'*' | readonly string[]> = {
+  type: 'list of namespaces',
+  allowed: 'namespaces separated by commas, or * for all',
+  read(text) {
+    const names = words(text);
+    if (names.includes('*')) {
+      return names.length === 1 ? { value: '*' } : { wrong: `is ${quoted(text)}, which has * beside names` };
+    }
+    const bad = names.find((name) => !NAMESPACE_NAME.test(name));
+    return bad === undefined ? { value: names } : { wrong: `names ${quoted(bad)}, which is not a namespace` };
+  },
+};
+
+/** Parts that design and documentation speak of, but that this version does not have. */
+const LATER_PARTS = ['triggers', 'hooks'];
+
+const partList: Kind<readonly 'gateway'[]> = {
+  type: 'list of parts',
+  allowed: 'gateway',
+  read(text) {
+    const named = words(text);
+    const later = named.find((name) => LATER_PARTS.includes(name));
+    if (later !== undefined) return { wrong: `names ${quoted(later)}, which comes in a later version` };
+    const unknown = named.find((name) => name !== 'gateway');
+    if (unknown !== undefined) return { wrong: `names ${quoted(unknown)}, which is no part of rungate` };
+    return { value: ['gateway'] };
+  },
+};
+
+/** RFC 7617 allows neither of these; a Secret made with `echo` ends in a line break, which nobody can send. */
+const credential = (type: string, colonAllowed: boolean): Kind<string> => ({
+  type,
+  allowed: `text without control characters${colonAllowed ? '' : ' and without ":"'}`,
+  read(text) {
+    if (/[\r\n]$/.test(text)) return { wrong: 'ends with a line break (printf writes none, echo does)' };
+    if (/[\x00-\x1f\x7f]/.test(text)) return { wrong: 'has a control character' };
+    if (!colonAllowed && text.includes(':')) return { wrong: 'has a ":", which ends the name in Basic credentials' };
+    return { value: text };
+  },
+});
+
+const settings = {
+  port: {
+    variable: 'PORT',
+    kind: port,
+    fallback: '8080',
+    purpose: 'Port of the API.',
+  },
+  metricsPort: {
+    variable: 'METRICS_PORT',
+    kind: port,
+    fallback: '9090',
+    purpose: 'Port of `/metrics`, `/livez`, `/healthz` and `/readyz`, which ask for no credentials.',
+  },
+  host: {
+    variable: 'HOST',
+    kind: anyText('address', 'an address of this machine, such as 127.0.0.1'),
+    purpose: 'Address both ports are bound to; all addresses when not set.',
+  },
+  namespace: {
+    variable: 'NAMESPACE',
+    kind: namespace,
+    fallback: 'tekton-pipelines',
+    purpose: 'Namespace of runs whose path names none. Always served.',
+  },
+  namespaces: {
+    variable: 'NAMESPACES',
+    kind: namespaceList,
+    purpose: 'Namespaces served besides `NAMESPACE`, separated by commas, or `*` for all.',
+  },
+  username: {
+    variable: 'AUTH_USERNAME',
+    older: 'BASIC_USERNAME',
+    kind: credential('name', false),
+    required: true,
+    purpose: 'Name callers sign in with.',
+  },
+  password: {
+    variable: 'AUTH_PASSWORD',
+    older: 'BASIC_PASSWORD',
+    kind: credential('password', true),
+    required: true,
+    secret: true,
+    purpose: 'Their password.',
+  },
+  parts: {
+    variable: 'PARTS',
+    kind: partList,
+    fallback: 'gateway',
+    purpose: 'What this process does. There is one part so far.',
+  },
+  maxStreams: {
+    variable: 'MAX_STREAMS',
+    kind: wholeNumber(1, 100_000),
+    fallback: '1000',
+    purpose: 'Log streams open at the same time; one more is answered 429.',
+  },
+  maxWaitSeconds: {
+    variable: 'MAX_WAIT',
+    kind: wholeNumber(0, 3600),
+    unit: 'seconds',
+    fallback: '300',
+    purpose: 'The longest `wait` a caller may ask for.',
+  },
+  drainSeconds: {
+    variable: 'DRAIN_SECONDS',
+    kind: wholeNumber(0, 3600),
+    unit: 'seconds',
+    fallback: '25',
+    purpose: 'How long open requests get to end after SIGTERM. Keep it below `terminationGracePeriodSeconds`.',
+  },
+  logLevel: {
+    variable: 'LOG_LEVEL',
+    kind: oneOf('error', 'warn', 'info', 'debug'),
+    fallback: 'info',
+    purpose: 'The least important lines that are written.',
+  },
+  logFormat: {
+    variable: 'LOG_FORMAT',
+    kind: oneOf('auto', 'json', 'text'),
+    fallback: 'auto',
+    purpose: 'How log lines look; `auto` is `text` on a terminal and `json` elsewhere.',
+  },
+  tlsCertFile: {
+    variable: 'TLS_CERT_FILE',
+    kind: anyText('path', 'the path of a PEM file'),
+    purpose:
+      'Certificate chain (PEM). With `TLS_KEY_FILE` the API is served over HTTPS only; both files are read again when they change.',
+  },
+  tlsKeyFile: {
+    variable: 'TLS_KEY_FILE',
+    kind: anyText('path', 'the path of a PEM file'),
+    purpose: 'Private key (PEM) of that certificate.',
+  },
+  // Read by kube/connect, together with what else it looks at; here so that the table is whole.
+  kubeconfig: {
+    variable: 'KUBECONFIG',
+    kind: anyText('path', 'the path of a kubeconfig, or several separated as in PATH'),
+    purpose:
+      "Where the cluster is; `--kubeconfig` wins over it. Without either: `~/.kube/config`, else the pod's own identity.",
+  },
+} satisfies Record<string, Setting<unknown>>;
+
+type Settings = typeof settings;
+
+/** A setting's value: `undefined` only where it has no default and is not required. */
+type ValueOf<S> = S extends { kind: Kind<infer T> }
+  ? S extends { fallback: string } | { required: true }
+    ? T
+    : T | undefined
+  : never;
+
+/** The settings, checked. `namespaces` has `namespace` in it, unless it is `*`. */
+export type Config = { readonly [K in Exclude<keyof Settings, 'namespaces' | 'kubeconfig'>]: ValueOf<Settings[K]> } & {
+  readonly namespaces: '*' | readonly string[];
+};
+
+/** What reading the environment came to: a configuration, or everything that is wrong with it, a sentence each. */
+export type Loaded =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly mistakes: readonly string[] };
+
+/** Reads the environment. An empty variable counts as not set; values of secrets never appear in a mistake. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Loaded {
+  const mistakes: string[] = [];
+  const value = <S extends Setting<unknown>>(setting: S): ValueOf<S> => {
+    const read = readSetting(setting, env);
+    if ('mistake' in read) mistakes.push(read.mistake);
+    // A setting with a mistake has no value, and none is used: `loadConfig` answers with the mistakes instead.
+    return ('mistake' in read ? undefined : read.value) as ValueOf<S>;
+  };
+  const config = {
+    port: value(settings.port),
+    metricsPort: value(settings.metricsPort),
+    host: value(settings.host),
+    namespace: value(settings.namespace),
+    namespaces: value(settings.namespaces),
+    username: value(settings.username),
+    password: value(settings.password),
+    parts: value(settings.parts),
+    maxStreams: value(settings.maxStreams),
+    maxWaitSeconds: value(settings.maxWaitSeconds),
+    drainSeconds: value(settings.drainSeconds),
+    logLevel: value(settings.logLevel),
+    logFormat: value(settings.logFormat),
+    tlsCertFile: value(settings.tlsCertFile),
+    tlsKeyFile: value(settings.tlsKeyFile),
+  };
+  if (config.port === config.metricsPort && config.port !== 0 && config.port !== undefined) {
+    mistakes.push(`PORT and METRICS_PORT are both ${config.port}; write two different ports`);
+  }
+  if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
+    const [set, missing] =
+      config.tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
+    mistakes.push(`${missing} is not set, but ${set} is; set both for HTTPS, or neither`);
+  }
+  if (mistakes.length > 0) return { ok: false, mistakes };
+  const { namespace, namespaces = [] } = config;
+  const served = namespaces === '*' ? '*' : [...new Set([namespace, ...namespaces])];
+  return { ok: true, config: { ...config, namespaces: served } };
+}
+
+function readSetting(
+  setting: Setting<unknown>,
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly value: unknown } | { readonly mistake: string } {
+  const { variable, older, kind } = setting;
+  const own = env[variable] || undefined;
+  const inherited = older === undefined ? undefined : env[older] || undefined;
+  if (own !== undefined && inherited !== undefined && own !== inherited) {
+    return { mistake: `${variable} and its older name ${older} differ; set only ${variable}` };
+  }
+  const name = own === undefined && inherited !== undefined ? (older ?? variable) : variable;
+  const text = own ?? inherited ?? setting.fallback;
+  if (text === undefined) {
+    return setting.required ? { mistake: `${variable} is not set; write ${kind.allowed}` } : { value: undefined };
+  }
+  const read = kind.read(text);
+  return 'wrong' in read ? { mistake: `${name} ${read.wrong}; write ${kind.allowed}` } : read;
+}
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly ask: 'help' }
+  | { readonly ask: 'version' }
+  | { readonly ask: 'run'; readonly kubeconfig: string | undefined; readonly context: string | undefined }
+  | { readonly ask: 'nothing'; readonly mistake: string };
+
+const flags = {
+  help: { type: 'boolean', short: 'h', value: '', purpose: 'Print this and exit.' },
+  version: { type: 'boolean', short: 'v', value: '', purpose: 'Print the version and exit.' },
+  kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
+  context: {
+    type: 'string',
+    value: ' <name>',
+    purpose: 'Context of the kubeconfig to use instead of its current one.',
+  },
+} as const;
+
+/** Reads the arguments after the program's name. */
+export function readFlags(args: readonly string[]): Invocation {
+  // Lenient, so that the sentence about a mistake is ours.
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: flags,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given = new Map<string, string | undefined>();
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') continue;
+    if (token.kind === 'positional') return nothing(`unexpected argument ${quoted(token.value)}`);
+    const flag = Object.hasOwn(flags, token.name) ? flags[token.name as keyof typeof flags] : undefined;
+    if (flag === undefined) return nothing(`unknown flag ${token.rawName}`);
+    if (flag.type === 'string' && !token.value) return nothing(`${token.rawName} needs a value`);
+    if (flag.type === 'boolean' && token.value !== undefined) return nothing(`${token.rawName} takes no value`);
+    given.set(token.name, token.value);
+  }
+  if (given.has('help')) return { ask: 'help' };
+  if (given.has('version')) return { ask: 'version' };
+  return { ask: 'run', kubeconfig: given.get('kubeconfig'), context: given.get('context') };
+}
+
+function nothing(mistake: string): Invocation {
+  return { ask: 'nothing', mistake: `${mistake}; rungate --help lists what there is` };
+}
+
+const allSettings: readonly Setting<unknown>[] = Object.values(settings);
+
+/** What `--help` prints. */
+export function helpText(): string {
+  const flagLines = Object.entries(flags).map(([name, { value, purpose }]) => row(`--${name}${value}`, purpose));
+  const settingLines = allSettings.map((setting) => {
+    const { variable, purpose } = setting;
+    return row(variable, `${purpose.replaceAll('`', '')} ${standing(setting)}`);
+  });
+  return [
+    'Usage: rungate [flags]',
+    '',
+    'Serves status and logs of Tekton runs over HTTP.',
+    '',
+    'Flags:',
+    ...flagLines,
+    '',
+    'Everything else is set by environment variables:',
+    ...settingLines,
+    '',
+  ].join('\n');
+}
+
+function row(name: string, purpose: string): string {
+  return `  ${name.padEnd(20)} ${purpose}`;
+}
+
+function standing({ fallback, required, kind, unit }: Setting<unknown>): string {
+  const type = unit === undefined ? kind.type : `${kind.type}, ${unit}`;
+  if (required) return `(${type}; required)`;
+  return fallback === undefined ? `(${type})` : `(${type}; default ${fallback})`;
+}
+
+/** The settings as the table of docs/configuration.md. */
+export function settingsMarkdown(): string {
+  const lines = allSettings.map(({ variable, older, kind, unit, fallback, required, purpose }) => {
+    const type = unit === undefined ? kind.type : `${kind.type}, ${unit}`;
+    const standard = fallback === undefined ? (required ? 'none: required' : 'none') : `\`${fallback}\``;
+    const alias = older === undefined ? '' : ` Read from \`${older}\` where not set.`;
+    return `| \`${variable}\` | ${type} | ${standard} | ${purpose}${alias} |`;
+  });
+  return ['| Variable | Type | Default | Purpose |', '|---|---|---|---|', ...lines].join('\n');
+}
+
+function words(text: string): string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}
+
+/** As JSON would show it, so that invisible characters are seen, and no longer than a line. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+}

@@ -1,0 +1,45 @@
+/** The HTTP API as a value made of its parts: no port, environment or signals. Tests call it; `server.ts` listens with it. */
+import express, { type Express, type RequestHandler, type Router } from 'express';
+import { Fault } from '../fault.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { arrival } from './arrival.ts';
+import { authenticate, type Callers } from './auth.ts';
+import type { Drain } from './drain.ts';
+import { healthRoutes, type Readiness, readyRoutes } from './health.ts';
+import { problem, unknownPath } from './problem.ts';
+
+/** What the API is made of. */
+export interface GatewayParts {
+  readonly callers: Callers;
+  readonly readiness: () => Readiness;
+  readonly drain: Drain;
+  /** What is served to callers, in order; each route made with `serveGet`, its handlers ask `callerOf` and `requireRead`. */
+  readonly routes: readonly Router[];
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Builds the API. */
+export function buildApp({ callers, readiness, drain, routes, log, metrics }: GatewayParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // what may be kept, and for how long, its handler knows
+  app.set('query parser', 'simple');
+
+  app.use(arrival({ log, metrics, drain }));
+  app.use(healthRoutes()); // before draining: a process that drains is alive, and must not be restarted for it
+  app.use(refuseWhileDraining(drain));
+  app.use(authenticate(callers)); // before unknown paths: a stranger cannot tell which exist
+  app.use(readyRoutes(readiness));
+  for (const router of routes) app.use(router);
+  app.use(unknownPath);
+  app.use(problem(log));
+  return app;
+}
+
+function refuseWhileDraining({ signal }: Drain): RequestHandler {
+  return (_request, _response, next) => {
+    next(signal.aborted ? new Fault('draining', 'this replica is stopping; ask again') : undefined);
+  };
+}

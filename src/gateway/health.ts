@@ -1,0 +1,108 @@
+/** Whether we live and whether we can answer: for callers on the public port, for the kubelet on the other one. */
+import type { RequestListener } from 'node:http';
+import { type RequestHandler, Router } from 'express';
+import type { Drain } from './drain.ts';
+import { sendJson } from './json.ts';
+import { notesOf } from './notes.ts';
+import { problemFields, serveGet } from './problem.ts';
+
+/** Where a watch is: before its first list, hearing from the cluster, or silent for too long. */
+export interface WatchReadiness {
+  readonly name: string;
+  readonly state: 'listing' | 'current' | 'stale';
+  /** Seconds since it last heard anything. */
+  readonly ageSeconds?: number;
+  /** What keeps it from being current. */
+  readonly message?: string;
+}
+
+/** Whether the caches can be answered from, and each watch that fills them. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly watches: readonly WatchReadiness[];
+}
+
+/** `/health`: open to everyone and always the same, because it says only that this process answers. */
+export function healthRoutes(): Router {
+  const router = Router();
+  serveGet(router, '/health', (_request, response) => {
+    sendJson(response, 200, { status: 1 });
+  });
+  return router;
+}
+
+/** `/ready`: 200 when every watch is current, else 503 whose sentence names those that are not. Needs credentials. */
+export function readyRoutes(readiness: () => Readiness): Router {
+  const router = Router();
+  const answer: RequestHandler = (request, response) => {
+    const { ready, watches } = readiness();
+    if (ready) {
+      sendJson(response, 200, { ready, watches });
+      return;
+    }
+    const notes = notesOf(request);
+    notes.code = 'unavailable';
+    response.setHeader('Retry-After', '5');
+    sendJson(response, 503, { ...problemFields('unavailable', notReady(watches), notes.requestId), ready, watches });
+  };
+  serveGet(router, '/ready', answer);
+  return router;
+}
+
+function notReady(watches: readonly WatchReadiness[]): string {
+  const late = watches.filter(({ state }) => state !== 'current').map(({ name, state }) => `${name} is ${state}`);
+  return late.length === 0 ? 'not ready' : `not ready: ${late.join(', ')}`;
+}
+
+/**
+ * The port of kubelet and Prometheus: `/livez` and `/healthz` say that the process answers, `/readyz` that it can answer
+ * callers (503 while draining or not ready), `/metrics` serves the series. No credentials, so no details either.
+ */
+export function probes(parts: {
+  readonly readiness: () => Readiness;
+  readonly drain: Pick<Drain, 'signal'>;
+  readonly exposition: () => Promise<{ readonly contentType: string; readonly text: string }>;
+}): RequestListener {
+  const { readiness, drain, exposition } = parts;
+  const pages: Readonly<Record<string, () => Promise<Page> | Page>> = {
+    '/livez': () => plain(200, 'ok'),
+    '/healthz': () => plain(200, 'ok'),
+    '/readyz': () => {
+      if (drain.signal.aborted) return plain(503, 'draining');
+      return readiness().ready ? plain(200, 'ok') : plain(503, 'not ready');
+    },
+    '/metrics': async () => {
+      const { contentType, text } = await exposition();
+      return { status: 200, contentType, text };
+    },
+  };
+  return async (request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    const readOnly = request.method === 'GET' || request.method === 'HEAD';
+    let answer: Page;
+    try {
+      answer = page === undefined ? plain(404, 'no such path') : readOnly ? await page() : plain(405, 'GET only');
+    } catch {
+      answer = plain(500, 'internal error');
+    }
+    response.writeHead(answer.status, {
+      'Content-Type': answer.contentType,
+      'Content-Length': Buffer.byteLength(answer.text),
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      ...(answer.status === 405 ? { Allow: 'GET, HEAD' } : {}),
+    });
+    response.end(answer.text);
+  };
+}
+
+interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+function plain(status: number, text: string): Page {
+  return { status, contentType: 'text/plain; charset=utf-8', text: `${text}\n` };
+}

@@ -1,0 +1,37 @@
+/** What one request gathers on its way through the gateway, for its access line and its answer. */
+import type { Request } from 'express';
+import type { Caller } from './auth.ts';
+import type { ProblemCode } from './problem.ts';
+
+/** Filled in by whoever knows; read when the answer has ended. */
+export interface RequestNotes {
+  readonly requestId: string;
+  caller: Caller | undefined;
+  /** Why it was refused. */
+  code: ProblemCode | undefined;
+  /** How a stream ended, where `complete` would not say it all. */
+  outcome: string | undefined;
+}
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Read through `notesOf`. */
+      rungateNotes?: RequestNotes;
+    }
+  }
+}
+
+/** The notes of a request that `arrival` has seen; without it a mistake in the order of handlers. */
+export function notesOf(request: Request): RequestNotes {
+  const notes = request.rungateNotes;
+  if (notes === undefined) throw new Error('a request was handled before its arrival was noted');
+  return notes;
+}
+
+/** Who asks. Behind `authenticate` there is always someone. */
+export function callerOf(request: Request): Caller {
+  const { caller } = notesOf(request);
+  if (caller === undefined) throw new Error('a request reached its handler without a caller');
+  return caller;
+}

@@ -1,0 +1,188 @@
+/** Options of a request: the query string read by a table, and the run a path names. Whatever is wrong with them is 400. */
+import { Fault } from '../fault.ts';
+import type { ObjectRef } from '../kube/objects.ts';
+
+/** What an option's text may be, and how it is read. */
+export interface OptionKind<T> {
+  /** What to write, as the end of "option wait: write ...". */
+  readonly allowed: string;
+  /** The value, or `undefined` where the text is none. */
+  read(text: string): T | undefined;
+}
+
+/** An option and what holds without it. */
+export interface Option<T> {
+  readonly kind: OptionKind<T>;
+  readonly fallback: T;
+  /** Given several times, the values of each are taken together. Other options may be given once. */
+  join?(values: readonly T[]): T;
+}
+
+/** Options by the name they have in the query. */
+export type OptionTable = Readonly<Record<string, Option<unknown>>>;
+
+/** What a table reads a query to. */
+export type OptionValues<T extends OptionTable> = {
+  readonly [K in keyof T]: T[K] extends Option<infer V> ? V : never;
+};
+
+/** An option that may be given once. */
+export function option<T, const F = T>(kind: OptionKind<T>, fallback: F): Option<T | F> {
+  return { kind, fallback };
+}
+
+/** An option that may be given several times, as a comma list, or both: `task=a&task=b` is `task=a,b`. None: empty. */
+export function listOption<T>(kind: OptionKind<T>): Option<readonly T[]> {
+  return { kind: listOf(kind), fallback: [], join: (values) => [...new Set(values.flat())] };
+}
+
+/**
+ * Makes the reader of one route's options. The reader takes `request.url`. Faults: `bad-request`, naming the option, for
+ * one that is unknown, given twice or malformed. Without a query every call returns the same frozen value.
+ */
+export function optionReader<T extends OptionTable>(table: T): (url: string) => OptionValues<T> {
+  const names = Object.keys(table);
+  const known = names.length === 0 ? 'this path takes none' : `this path takes ${names.join(', ')}`;
+  // The cast states what the loop below does: one value of its own type for every name of the table.
+  const defaults = Object.freeze(
+    Object.fromEntries(Object.entries(table).map(([name, { fallback }]) => [name, fallback])),
+  ) as OptionValues<T>;
+
+  return (url) => {
+    const mark = url.indexOf('?');
+    if (mark === -1 || mark === url.length - 1) return defaults;
+    const given = new Map<string, unknown[]>();
+    for (const [name, text] of new URLSearchParams(url.slice(mark + 1))) {
+      const asked = Object.hasOwn(table, name) ? table[name] : undefined;
+      if (asked === undefined) throw new Fault('bad-request', `unknown option ${shown(name)}: ${known}`);
+      const before = given.get(name);
+      if (before !== undefined && asked.join === undefined) {
+        throw new Fault('bad-request', `option ${name} is given twice`);
+      }
+      const value = asked.kind.read(text);
+      if (value === undefined) {
+        throw new Fault('bad-request', `option ${name} is ${shown(text)}: write ${asked.kind.allowed}`);
+      }
+      if (before === undefined) given.set(name, [value]);
+      else before.push(value);
+    }
+    const read: Record<string, unknown> = { ...defaults };
+    for (const [name, values] of given) {
+      const join = table[name]?.join;
+      read[name] = join === undefined ? values[0] : join(values);
+    }
+    return read as OptionValues<T>;
+  };
+}
+
+/** `true` or `false`. */
+export const truth: OptionKind<boolean> = {
+  allowed: 'true or false',
+  read: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+};
+
+/** One of the words given. */
+export function word<const T extends string>(...words: readonly T[]): OptionKind<T> {
+  return { allowed: `one of ${words.join(', ')}`, read: (text) => words.find((each) => each === text) };
+}
+
+/** A whole number from `from` to `to`, both included. */
+export function wholeNumber({ from, to }: { readonly from: number; readonly to: number }): OptionKind<number> {
+  return {
+    allowed: `a whole number from ${from} to ${to}`,
+    read(text) {
+      if (!/^\d{1,16}$/.test(text)) return undefined;
+      const value = Number(text);
+      return value >= from && value <= to ? value : undefined;
+    },
+  };
+}
+
+/** A length of time, in milliseconds: `90`, `90s`, `5m`, `1h30m`; a number alone is seconds. */
+export function duration({ toSeconds }: { readonly toSeconds: number }): OptionKind<number> {
+  return {
+    allowed: `a duration such as 90, 90s, 5m or 1h30m, at most ${toSeconds} seconds`,
+    read(text) {
+      const parts = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/.exec(text);
+      if (parts === null) return undefined;
+      const [, plain, hours, minutes, seconds] = parts;
+      const total = Number(plain ?? 0) + Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
+      return total <= toSeconds ? total * 1000 : undefined;
+    },
+  };
+}
+
+/**
+ * An instant in RFC 3339, kept as the text that names it in UTC with nine digits, as the kubelet writes times. A space
+ * is read as the `+` of the offset, which is what a `+` that was not escaped becomes in a query.
+ */
+export const instant: OptionKind<string> = {
+  allowed: 'a time such as 2026-11-01T10:00:00Z',
+  read(text) {
+    const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+ -]\d\d:\d\d)$/.exec(text);
+    if (parts === null) return undefined;
+    const [, day, time, fraction = '', zone = 'Z'] = parts;
+    // Date reads 31 February as 3 March; a day that comes back changed was none.
+    const local = new Date(`${day}T${time}Z`);
+    if (Number.isNaN(local.getTime()) || !local.toISOString().startsWith(`${day}T${time}`)) return undefined;
+    const moment = new Date(`${day}T${time}${zone.replace(' ', '+')}`);
+    if (Number.isNaN(moment.getTime())) return undefined;
+    return `${moment.toISOString().slice(0, 19)}.${fraction.padEnd(9, '0')}Z`;
+  },
+};
+
+/** A name of Kubernetes' kind: lower case letters, digits, `-` and `.`, at most 63 characters. */
+export const objectName: OptionKind<string> = {
+  allowed: 'a name of lower case letters, digits, "-" and "."',
+  read: (text) => (isRunName(text) ? text : undefined),
+};
+
+/** Any text of at most `atMost` characters, none of them a control character; not empty. */
+export function plainText({ atMost }: { readonly atMost: number }): OptionKind<string> {
+  return {
+    allowed: `text of at most ${atMost} characters`,
+    read: (text) => (text.length > 0 && text.length <= atMost && !/[\x00-\x1f\x7f]/.test(text) ? text : undefined),
+  };
+}
+
+/** More values than any run has tasks. */
+const LONGEST_LIST = 200;
+
+function listOf<T>(kind: OptionKind<T>): OptionKind<readonly T[]> {
+  return {
+    allowed: `${kind.allowed}; several are separated by commas`,
+    read(text) {
+      const values = text.split(',').map((each) => kind.read(each.trim()));
+      if (values.length > LONGEST_LIST || values.includes(undefined)) return undefined;
+      return values as readonly T[]; // none is undefined, as the line above made sure
+    },
+  };
+}
+
+/**
+ * The run that a path names: `/:name` in the default namespace, or `/:namespace/:name`. Faults: `bad-request` with the
+ * listener's sentence where the name can be no PipelineRun's (DNS-1123 subdomain of at most 63 characters).
+ */
+export function runRef(
+  params: Readonly<Record<string, string | readonly string[] | undefined>>,
+  defaultNamespace: string,
+): ObjectRef {
+  const { name, namespace = defaultNamespace } = params;
+  if (typeof namespace !== 'string' || !isNamespace(namespace)) throw new Fault('bad-request', 'Invalid namespace');
+  if (typeof name !== 'string' || !isRunName(name)) throw new Fault('bad-request', 'Invalid pipeline RunID');
+  return { namespace, name };
+}
+
+/** DNS-1123 label. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
+function isNamespace(text: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text);
+}
+
+function isRunName(text: string): boolean {
+  return text.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text);
+}
+
+/** As JSON would show it, so that invisible characters are seen, and no longer than a line. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+}

@@ -1,0 +1,120 @@
+/** The one place where a Fault becomes bytes: `{"error","code","requestId"}` with the HTTP status of its code. */
+import type { ErrorRequestHandler, RequestHandler, Response, Router } from 'express';
+import { Fault, type FaultCode, faultOf } from '../fault.ts';
+import type { Log } from '../log.ts';
+import { sendJson } from './json.ts';
+import { notesOf } from './notes.ts';
+
+/** How a code is answered. docs/errors.md says the same in words; a test keeps them equal. */
+interface Answer {
+  readonly status: number;
+  /** Said in place of the fault's own message, which may say too much. */
+  readonly sentence?: string;
+  /** Sent as `Retry-After` where the fault does not know better. */
+  readonly retryAfterMs?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whether an operator should hear of it. */
+  readonly logged?: 'warn' | 'error';
+}
+
+/** Every code a caller can meet: those of Fault, and one that only HTTP knows. */
+export type ProblemCode = FaultCode | 'method-not-allowed';
+
+/** Every code and how it is answered. */
+export const answers: Readonly<Record<ProblemCode, Answer>> = {
+  'bad-request': { status: 400 },
+  unauthenticated: { status: 401, headers: { 'WWW-Authenticate': 'Basic realm="Authorization Required"' } },
+  forbidden: { status: 403 },
+  'not-found': { status: 404 },
+  'method-not-allowed': { status: 405 },
+  conflict: { status: 409 },
+  gone: { status: 410 },
+  exhausted: { status: 429, retryAfterMs: 5_000 },
+  internal: { status: 500, sentence: 'internal error', logged: 'error' },
+  refused: { status: 502, logged: 'warn' },
+  unavailable: { status: 503, retryAfterMs: 5_000, logged: 'warn' },
+  draining: { status: 503, retryAfterMs: 1_000, headers: { Connection: 'close' } },
+  timeout: { status: 504, logged: 'warn' },
+};
+
+/**
+ * The last handler of the app. After the first byte nothing can be said any more: the connection is cut, so that the
+ * caller does not take half an answer for a whole one.
+ */
+export function problem(log: Log): ErrorRequestHandler {
+  return (error, request, response, _next) => {
+    const fault = httpFault(error);
+    const notes = notesOf(request);
+    notes.code = fault.code;
+    const { logged } = answers[fault.code];
+    if (logged !== undefined) {
+      log[logged](logged === 'error' ? 'a request failed by our fault' : 'a request failed', {
+        requestId: notes.requestId,
+        code: fault.code,
+        error: fault.message,
+        cause: causeOf(fault),
+      });
+    }
+    if (response.headersSent) response.destroy();
+    else sendProblem(response, fault.code, fault.message, notes.requestId, fault.retryAfterMs);
+  };
+}
+
+/** For paths that nothing serves. Mounted behind authentication, so that strangers learn nothing from it. */
+export const unknownPath: RequestHandler = (_request, _response, next) => {
+  next(new Fault('not-found', 'no such path'));
+};
+
+/** Serves GET (and with it HEAD) of `path` with `handlers`; other methods are answered 405 with `Allow`. */
+export function serveGet(router: Router, path: string, ...handlers: readonly RequestHandler[]): void {
+  router
+    .route(path)
+    .get(...handlers)
+    .all((request, response) => {
+      const notes = notesOf(request);
+      notes.code = 'method-not-allowed';
+      response.setHeader('Allow', 'GET, HEAD');
+      sendProblem(response, 'method-not-allowed', `${request.method} is not served here`, notes.requestId, undefined);
+    });
+}
+
+function sendProblem(
+  response: Response,
+  code: ProblemCode,
+  message: string,
+  requestId: string,
+  retryAfterMs: number | undefined,
+): void {
+  const answer = answers[code];
+  const wait = answer.retryAfterMs === undefined ? undefined : (retryAfterMs ?? answer.retryAfterMs);
+  if (wait !== undefined) response.setHeader('Retry-After', String(Math.max(1, Math.ceil(wait / 1000))));
+  // What a handler prepared for its answer does not describe this one.
+  for (const name of ['ETag', 'Last-Modified', 'Trailer', 'Content-Encoding']) response.removeHeader(name);
+  response.setHeader('Cache-Control', 'no-store');
+  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
+  sendJson(response, answer.status, problemFields(code, message, requestId));
+}
+
+/** What the body of a problem is made of, for answers that say more or are made without Express. */
+export function problemFields(
+  code: ProblemCode,
+  message: string,
+  requestId: string | undefined,
+): { readonly error: string; readonly code: ProblemCode; readonly requestId: string | undefined } {
+  return { error: answers[code].sentence ?? message, code, requestId };
+}
+
+/** Our own faults as they are; what Express refuses by itself (`%zz` in a path) is the caller's mistake. */
+function httpFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new Fault('bad-request', 'the path is not valid', { cause: error });
+  }
+  return faultOf(error);
+}
+
+function causeOf({ cause }: Fault): string | undefined {
+  if (cause === undefined) return undefined;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}

@@ -1,0 +1,183 @@
+/** Listening: sockets, their limits, TLS, and the end of both. */
+import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
+import type { Part } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { type ProblemCode, problemFields } from './problem.ts';
+
+/** Where and how to listen. */
+export interface ListenOptions {
+  /** For log lines and for the sentence when the port is taken. */
+  readonly name: string;
+  /** The setting to change when it is. */
+  readonly portSetting: string;
+  readonly port: number;
+  /** All addresses when absent. */
+  readonly host?: string | undefined;
+  /** PEM files; with them HTTPS is spoken. Read again every minute, because certificates are renewed in place. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly handler: RequestListener;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A listening part, and the port it has found. */
+export interface Listener extends Part {
+  /** The bound port; differs from the one asked for where that was 0. Only after `start`. */
+  port(): number;
+}
+
+/**
+ * Limits on what a client may send and how slowly. There is none on how long an answer takes: long polls and log
+ * streams last as long as they were asked to.
+ */
+const LIMITS: ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 15_000,
+  requestTimeout: 30_000, // of reading the request; nothing that we serve has a body
+  keepAliveTimeout: 75_000, // longer than the usual 60 s of load balancers, or they send into a socket we just closed
+  keepAlive: true, // TCP probes find clients that have vanished from an idle stream
+  keepAliveInitialDelay: 15_000,
+};
+
+const CERTIFICATE_CHECK_MS = 60_000;
+
+/**
+ * Makes the part that listens. `start` rejects with a Fault whose sentence names the setting when the port is taken or
+ * the certificate cannot be used; `stop` closes the listener and then every connection, so drain before it.
+ */
+export function createListener(options: ListenOptions): Listener {
+  const { name, port, host, tls, handler, clock, log } = options;
+  const stopped = new AbortController();
+  let server: Server | HttpsServer | undefined;
+
+  return {
+    name,
+    async start() {
+      const pair = tls && (await readPair(tls));
+      server = pair ? serveHttps(pair, handler) : createHttpServer(LIMITS, handler);
+      server.on('clientError', refuseMalformed);
+      await listen(server, options);
+      log.info('listening', { part: name, host: host ?? '*', port: boundPort(server), tls: tls !== undefined });
+      if (tls && server instanceof HttpsServer)
+        void renewCertificate(server, tls, { clock, log, signal: stopped.signal });
+    },
+    async stop() {
+      stopped.abort();
+      const listening = server;
+      if (listening === undefined) return;
+      await new Promise<void>((resolve) => {
+        listening.close(() => resolve());
+        listening.closeAllConnections();
+      });
+    },
+    port: () => (server === undefined ? port : boundPort(server)),
+  };
+}
+
+interface Pair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+async function readPair({ certFile, keyFile }: { certFile: string; keyFile: string }): Promise<Pair> {
+  try {
+    const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+    return { cert, key };
+  } catch (error) {
+    throw new Fault(
+      'bad-request',
+      `the TLS files cannot be read (${reason(error)}); see TLS_CERT_FILE and TLS_KEY_FILE`,
+    );
+  }
+}
+
+function serveHttps(pair: Pair, handler: RequestListener): HttpsServer {
+  try {
+    return createHttpsServer({ ...LIMITS, ...pair, minVersion: 'TLSv1.2' }, handler);
+  } catch (error) {
+    throw new Fault('refused', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
+  }
+}
+
+/** A pair half written, or wrong, leaves the one before in use and is tried again. */
+async function renewCertificate(
+  server: HttpsServer,
+  files: { certFile: string; keyFile: string },
+  { clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal },
+): Promise<void> {
+  let inUse = await readPair(files).catch(() => undefined);
+  for (;;) {
+    await clock.sleep(CERTIFICATE_CHECK_MS, signal);
+    if (signal.aborted) return;
+    try {
+      const pair = await readPair(files);
+      if (inUse?.cert.equals(pair.cert) && inUse.key.equals(pair.key)) continue;
+      server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+      inUse = pair;
+      log.info('certificate renewed');
+    } catch (error) {
+      log.warn('certificate not renewed', { error: reason(error) });
+    }
+  }
+}
+
+async function listen(server: Server | HttpsServer, { name, port, host, portSetting }: ListenOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error)));
+    server.listen({ port, host }, resolve);
+  });
+
+  function cannotListen(error: NodeJS.ErrnoException): Fault {
+    const place = host === undefined ? `port ${port}` : `port ${port} of ${host}`;
+    const why: Readonly<Record<string, string>> = {
+      EADDRINUSE: `${place} is in use by another program; stop it or set ${portSetting}`,
+      EACCES: `${place} is not allowed to us; set ${portSetting} to one above 1023`,
+      EADDRNOTAVAIL: `${host} is no address of this machine; change HOST`,
+      ENOTFOUND: `${host} is no address of this machine; change HOST`,
+    };
+    const sentence = why[error.code ?? ''] ?? `${name} cannot listen on ${place}: ${error.message}`;
+    return new Fault('refused', sentence, { cause: error });
+  }
+}
+
+function boundPort(server: Server | HttpsServer): number {
+  // An HTTP server that listens on a port has an address object; only pipes have a string.
+  return (server.address() as AddressInfo).port;
+}
+
+/** What Node's parser refuses never reaches the app; the caller gets a body all the same. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | NodeJS.WritableStream): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    if ('destroy' in socket) socket.destroy();
+    return;
+  }
+  const [status, sentence] = malformed(error.code);
+  const code: ProblemCode = 'bad-request';
+  const body = JSON.stringify(problemFields(code, sentence, undefined));
+  socket.end(
+    [
+      `HTTP/1.1 ${status}`,
+      'Connection: close',
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
+function malformed(code: string | undefined): readonly [status: string, sentence: string] {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return ['431 Request Header Fields Too Large', 'the request headers are too large'];
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['408 Request Timeout', 'the request came too slowly'];
+  return ['400 Bad Request', 'this is not a valid HTTP request'];
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,34 @@
+/** Whether the stores may be answered from: what GET /ready shows, and why a lookup is refused. */
+import type { Watch } from './watch.ts';
+
+/** Where a watch is: before its first list, current, or out of touch for too long. */
+export interface WatchReadiness {
+  /** The resource, and its namespace where the watch is of one: `pods`, `pods in ci`. */
+  readonly name: string;
+  readonly state: 'listing' | 'current' | 'stale';
+  /** For how long the store may have missed something, once it has been listed. */
+  readonly ageSeconds?: number;
+  /** What keeps it from being current, or has begun to. */
+  readonly message?: string;
+}
+
+/** A store whose watch is out of touch for longer does not answer any more. */
+export const STALE_MS = 60_000;
+
+/** Where each of `watches` is at `now` (milliseconds since the epoch); ready when all are current. */
+export function readiness(
+  watches: readonly Pick<Watch, 'resource' | 'scope' | 'listed' | 'staleMs' | 'problem'>[],
+  now: number,
+): { readonly ready: boolean; readonly watches: readonly WatchReadiness[] } {
+  const judged = watches.map((watch): WatchReadiness => {
+    const { resource, scope } = watch;
+    const name = scope === '' ? resource : `${resource} in ${scope}`;
+    const problem = watch.problem();
+    const message = problem === undefined ? {} : { message: problem };
+    if (!watch.listed()) return { name, state: 'listing', ...message };
+    const staleMs = watch.staleMs(now);
+    const ageSeconds = Math.round(staleMs / 1_000);
+    return { name, state: staleMs > STALE_MS ? 'stale' : 'current', ageSeconds, ...message };
+  });
+  return { ready: judged.every(({ state }) => state === 'current'), watches: judged };
+}

@@ -1,0 +1,117 @@
+/** The real log: winston, one line per entry, secrets and control characters taken out on the way. */
+import { Writable } from 'node:stream';
+import winston from 'winston';
+import type { Clock } from './clock.ts';
+import type { Log, LogFields } from './log.ts';
+
+/** Where lines go and how they look. */
+export interface LoggerOptions {
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+  /** `json` for machines: one object per line. `text` for a person at a terminal. */
+  readonly format: 'json' | 'text';
+  readonly clock: Clock;
+  /** Takes whole lines, several at a time. */
+  write(lines: string): void;
+}
+
+/** A log and its end. */
+export interface Logger extends Log {
+  /** Writes what is still held back. Lines logged in one turn of the event loop leave together in the next. */
+  flush(): void;
+}
+
+/** Field names whose value is never shown, whatever it is. */
+const SECRET_NAME = /authorization|password|passwd|passphrase|token|cookie|secret|credential|private-?key|api-?key/i;
+
+/** What every line has by itself; a field of that name is moved aside, not lost. */
+const OWN_NAMES = new Set(['time', 'level', 'message']);
+
+/** `scheme://name:password@host`, wherever it stands in a value. */
+const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi;
+
+/** C0, DEL, C1 and the two separators: what could draw on a terminal or break a line for somebody. */
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+const CONTROLS = new RegExp(CONTROL.source, 'g');
+
+const LINE = Symbol.for('message'); // where winston's transports look for the finished line
+
+/** Makes the log. Field values longer than 4096 characters are cut. */
+export function createLogger({ level, format, clock, write }: LoggerOptions): Logger {
+  const draw = format === 'json' ? jsonLine : textLine;
+  const output = new HeldLines(write);
+  const logger = winston.createLogger({
+    level,
+    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    format: winston.format((entry) => {
+      entry[LINE] = draw(new Date(clock.now()).toISOString(), entry.level, String(entry.message), shown(entry.fields));
+      return entry;
+    })(),
+    transports: [new winston.transports.Stream({ stream: output, eol: '\n' })],
+  });
+  // Fields go in as one value: winston would merge a field named `message` or `level` into its own.
+  const at = (name: LoggerOptions['level']) => (message: string, fields?: LogFields) => {
+    if (logger.isLevelEnabled(name)) logger.log({ level: name, message, fields });
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), flush: () => output.flush() };
+}
+
+/** Joins the lines of one turn of the event loop into one write: a busy gateway logs thousands a second. */
+class HeldLines extends Writable {
+  readonly #writeOut: (lines: string) => void;
+  #held = '';
+
+  constructor(writeOut: (lines: string) => void) {
+    super({ decodeStrings: false });
+    this.#writeOut = writeOut;
+  }
+
+  override _write(text: string, _encoding: string, done: () => void): void {
+    if (this.#held === '') setImmediate(() => this.flush());
+    this.#held += text;
+    done();
+  }
+
+  flush(): void {
+    if (this.#held === '') return;
+    const lines = this.#held;
+    this.#held = '';
+    this.#writeOut(lines);
+  }
+}
+
+type Shown = Readonly<Record<string, string | number | boolean | null>>;
+
+function shown(fields: unknown): Shown {
+  const safe: Record<string, string | number | boolean | null> = {};
+  // Only our own `at` above puts anything there.
+  for (const [name, value] of Object.entries((fields ?? {}) as LogFields)) {
+    if (value === undefined) continue;
+    const key = OWN_NAMES.has(name) ? `field.${name}` : name;
+    if (SECRET_NAME.test(name)) safe[key] = '[redacted]';
+    else safe[key] = typeof value === 'string' ? shownText(value) : value;
+  }
+  return safe;
+}
+
+function shownText(value: string): string {
+  const cut = value.length > 4096 ? `${value.slice(0, 4096)}...` : value;
+  return cut.includes('://') ? cut.replace(URL_CREDENTIALS, '$1[redacted]@') : cut;
+}
+
+function jsonLine(time: string, level: string, message: string, fields: Shown): string {
+  const json = JSON.stringify({ time, level, message, ...fields });
+  return CONTROL.test(json) ? escaped(json) : json;
+}
+
+function textLine(time: string, level: string, message: string, fields: Shown): string {
+  const pairs = Object.entries(fields).map(([name, value]) => {
+    const text = String(value);
+    return `${name}=${/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)}`;
+  });
+  return escaped([time.slice(11, 23), level.toUpperCase().padEnd(5), message, ...pairs].join(' '));
+}
+
+/** Control characters as `\u` escapes, which are valid inside a JSON string too. */
+function escaped(text: string): string {
+  return text.replace(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -1,0 +1,92 @@
+/** The real metrics: prom-client series for what rooms count, and for the process itself. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Clock } from './clock.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Metrics that can be read. */
+export interface PrometheusMetrics extends Metrics {
+  /** Every series in the text format, and its content type. */
+  exposition(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/**
+ * Makes the series, each in a registry of its own, so that two can live in one process. With `processSeries` also those
+ * of the process: CPU, memory, garbage collection and the lag of the event loop; only `main` wants them.
+ */
+export function createMetrics(options: {
+  readonly clock: Clock;
+  readonly version: string;
+  readonly processSeries: boolean;
+}): PrometheusMetrics {
+  const { clock, version, processSeries } = options;
+  const registry = new Registry();
+  const registers = [registry];
+  if (processSeries) collectDefaultMetrics({ register: registry });
+
+  new Gauge({
+    name: 'rungate_build_info',
+    help: 'Always 1; the labels say which rungate on which Node.js this is.',
+    labelNames: ['version', 'node'],
+    registers,
+  }).set({ version, node: process.version }, 1);
+  const requests = new Histogram({
+    name: 'rungate_http_request_duration_seconds',
+    help: 'Time from the arrival of a request to the end of its answer. Long polls and log streams last as long as they were asked to.',
+    labelNames: ['route', 'method', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+    registers,
+  });
+  const openStreams = new Gauge({ name: 'rungate_log_streams_open', help: 'Log streams open now.', registers });
+  const endedStreams = new Counter({
+    name: 'rungate_log_streams_total',
+    help: 'Log streams that have ended, by how.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const bytes = new Counter({ name: 'rungate_log_bytes_total', help: 'Log bytes handed to clients.', registers });
+  const calls = new Counter({
+    name: 'rungate_kube_requests_total',
+    help: 'Calls to the API server, by verb and HTTP status; "error" had none.',
+    labelNames: ['verb', 'code'],
+    registers,
+  });
+  const relists = new Counter({
+    name: 'rungate_watch_relists_total',
+    help: 'Times a watch had to list again.',
+    labelNames: ['resource', 'reason'],
+    registers,
+  });
+  const resumes = new Counter({
+    name: 'rungate_log_resumes_total',
+    help: "Times a container's log had to be resumed.",
+    labelNames: ['reason'],
+    registers,
+  });
+  const heardAtMs = new Map<string, number>();
+  new Gauge({
+    name: 'rungate_watch_age_seconds',
+    help: 'Time since a watch last heard anything: an event, a bookmark or a list.',
+    labelNames: ['resource'],
+    registers,
+    collect() {
+      for (const [resource, atMs] of heardAtMs) this.set({ resource }, Math.max(0, clock.now() - atMs) / 1000);
+    },
+  });
+
+  return {
+    request: (route, method, status, seconds) => requests.observe({ route, method, status }, seconds),
+    stream() {
+      openStreams.inc();
+      return (outcome) => {
+        openStreams.dec();
+        endedStreams.inc({ outcome });
+      };
+    },
+    logBytes: (count) => bytes.inc(count),
+    upstream: (verb, code) => calls.inc({ verb, code }),
+    watchHeard: (resource, atMs) => void heardAtMs.set(resource, atMs),
+    relist: (resource, reason) => relists.inc({ resource, reason }),
+    resume: (reason) => resumes.inc({ reason }),
+    exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}

@@ -1,0 +1,339 @@
+/**
+ * Raw API objects → the slices we keep. An object may be of any version, half written or malformed: what cannot be read
+ * is absent afterwards, and nothing here throws. Everything not named in `types` is dropped on arrival, which is what
+ * lets a replica hold tens of thousands of runs.
+ */
+import {
+  type Condition,
+  type Json,
+  type JsonObject,
+  listOf,
+  numberOf,
+  objectOf,
+  present,
+  projectConditions,
+  projectMeta,
+  stringOf,
+  stringsOf,
+} from '../kube/objects.ts';
+import type {
+  ChildReference,
+  CustomRun,
+  NamedValue,
+  PastAttempt,
+  PipelineRun,
+  PipelineTask,
+  Pod,
+  PodContainer,
+  SkippedTask,
+  StepState,
+  TaskRun,
+} from './types.ts';
+
+/** TaskRun annotation: what its task does with a failure. The only word Tekton writes is `continue`. */
+export const ON_ERROR_ANNOTATION = 'pipeline.tekton.dev/pipeline-task-on-error';
+
+/** The annotations kept and shown: the failure policy, and where Tekton Results keeps what is archived. */
+export const KEPT_ANNOTATIONS: readonly string[] = [
+  ON_ERROR_ANNOTATION,
+  'results.tekton.dev/result',
+  'results.tekton.dev/record',
+  'results.tekton.dev/log',
+  'results.tekton.dev/stored',
+];
+
+/**
+ * Keeps a PipelineRun of `tekton.dev/v1` or `v1beta1`. Never throws.
+ * https://tekton.dev/docs/pipelines/pipelineruns/#monitoring-execution-status
+ */
+export function projectPipelineRun(raw: JsonObject): PipelineRun {
+  const spec = objectOf(raw.spec);
+  const status = objectOf(raw.status);
+  const meta = projectMeta(raw, KEPT_ANNOTATIONS);
+  const timeouts = objectOf(spec.timeouts);
+  const refSource = objectOf(objectOf(status.provenance).refSource);
+  const digest = stringsOf(refSource.digest);
+  const provenance = present({
+    uri: stringOf(refSource.uri),
+    digest: Object.keys(digest).length === 0 ? undefined : digest,
+    entryPoint: stringOf(refSource.entryPoint),
+  });
+  return {
+    kind: 'PipelineRun',
+    meta,
+    ...present({
+      pipeline: shared(meta.labels['tekton.dev/pipeline'] || stringOf(objectOf(spec.pipelineRef).name)),
+      requested: shared(stringOf(spec.status)),
+      managedBy: shared(stringOf(spec.managedBy)),
+      succeeded: succeededOf(raw),
+      started: stringOf(status.startTime),
+      completed: stringOf(status.completionTime),
+      finallyStarted: stringOf(status.finallyStartTime),
+      provenance: Object.keys(provenance).length === 0 ? undefined : provenance,
+    }),
+    params: namedValues(spec.params),
+    workspaces: named(spec.workspaces).map(({ name }) => name),
+    timeouts: present({
+      pipeline: stringOf(timeouts.pipeline) ?? stringOf(spec.timeout), // `spec.timeout`: v1beta1 only
+      tasks: stringOf(timeouts.tasks),
+      finally: stringOf(timeouts.finally),
+    }),
+    results: namedValues(status.results ?? status.pipelineResults),
+    children: childReferences(status),
+    skipped: named(status.skippedTasks).map(
+      ({ name, item }): SkippedTask => ({ name, reason: shared(stringOf(item.reason)) ?? '' }),
+    ),
+    tasks: pipelineTasks(objectOf(status.pipelineSpec ?? spec.pipelineSpec)),
+  };
+}
+
+/** Keeps a TaskRun of `tekton.dev/v1` or `v1beta1`. Never throws. https://tekton.dev/docs/pipelines/taskruns/#monitoring-execution-status */
+export function projectTaskRun(raw: JsonObject): TaskRun {
+  const spec = objectOf(raw.spec);
+  const status = objectOf(raw.status);
+  const meta = projectMeta(raw, KEPT_ANNOTATIONS);
+  return {
+    kind: 'TaskRun',
+    meta,
+    ...membership(meta.labels),
+    ...present({
+      task: shared(meta.labels['tekton.dev/task'] || stringOf(objectOf(spec.taskRef).name)),
+      displayName: shared(stringOf(objectOf(status.taskSpec).displayName)),
+      requested: shared(stringOf(spec.status)),
+      statusMessage: shared(stringOf(spec.statusMessage)),
+      onError: shared(meta.annotations[ON_ERROR_ANNOTATION]),
+    }),
+    retries: numberOf(spec.retries) ?? 0,
+    params: namedValues(spec.params),
+    ...attempt(status),
+    sidecars: containerStates(status.sidecars, 'sidecar'),
+    results: namedValues(status.results ?? status.taskResults),
+    attempts: listOf(status.retriesStatus).map(objectOf).map(attempt),
+  };
+}
+
+/** Keeps a CustomRun of `tekton.dev/v1beta1`, the only version there is. Never throws. https://tekton.dev/docs/pipelines/customruns/ */
+export function projectCustomRun(raw: JsonObject): CustomRun {
+  const spec = objectOf(raw.spec);
+  const status = objectOf(raw.status);
+  const meta = projectMeta(raw, KEPT_ANNOTATIONS);
+  return {
+    kind: 'CustomRun',
+    meta,
+    ...membership(meta.labels),
+    ...present({
+      requested: shared(stringOf(spec.status)),
+      statusMessage: shared(stringOf(spec.statusMessage)),
+      onError: shared(meta.annotations[ON_ERROR_ANNOTATION]),
+      succeeded: succeededOf(raw),
+      started: stringOf(status.startTime),
+      completed: stringOf(status.completionTime),
+    }),
+    params: namedValues(spec.params),
+    results: namedValues(status.results),
+  };
+}
+
+/** Keeps a Pod. Never throws. https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ */
+export function projectPod(raw: JsonObject): Pod {
+  const spec = objectOf(raw.spec);
+  const status = objectOf(raw.status);
+  const scheduled = projectConditions(raw).find(({ type }) => type === 'PodScheduled');
+  return {
+    kind: 'Pod',
+    meta: projectMeta(raw),
+    phase: shared(stringOf(status.phase)) ?? 'Unknown',
+    ...present({
+      reason: shared(stringOf(status.reason)),
+      message: stringOf(status.message),
+      node: shared(stringOf(spec.nodeName)),
+      scheduled: scheduled?.status === 'True' ? scheduled.lastTransitionTime : undefined,
+      unschedulable: scheduled?.status === 'False' ? scheduled.message || scheduled.reason : undefined,
+    }),
+    containers: [
+      ...containers(spec.initContainers, status.initContainerStatuses, true),
+      ...containers(spec.containers, status.containerStatuses, false),
+    ],
+  };
+}
+
+// Reasons, task, container and node names repeat in every object. JSON.parse makes a new string each time, so 150,000
+// TaskRuns would hold a million copies of a few hundred words. When names are many the table starts over: it saves
+// memory, and nothing depends on it.
+const words = new Map<string, string>();
+const MAX_WORDS = 20_000;
+
+/** The one copy of `word` that is shared by all kept objects. */
+function shared<T extends string | undefined>(word: T): T | string {
+  if (word === undefined || word.length > 200) return word;
+  const known = words.get(word);
+  if (known !== undefined) return known;
+  if (words.size >= MAX_WORDS) words.clear();
+  words.set(word, word);
+  return word;
+}
+
+/** The objects of a list that have a name; Tekton's lists are all keyed by it. */
+function named(list: Json | undefined): readonly { readonly name: string; readonly item: JsonObject }[] {
+  return listOf(list).flatMap((entry) => {
+    const item = objectOf(entry);
+    const name = shared(stringOf(item.name));
+    return name === undefined ? [] : [{ name, item }];
+  });
+}
+
+function namedValues(list: Json | undefined): readonly NamedValue[] {
+  return named(list).map(({ name, item }) => ({ name, value: item.value ?? null }));
+}
+
+function succeededOf(raw: JsonObject): Condition | undefined {
+  const succeeded = projectConditions(raw).find(({ type }) => type === 'Succeeded');
+  return succeeded && { ...succeeded, type: 'Succeeded', reason: shared(succeeded.reason) };
+}
+
+function membership(labels: Readonly<Record<string, string>>) {
+  return present({
+    pipelineTask: shared(labels['tekton.dev/pipelineTask'] || undefined),
+    memberOf: shared(labels['tekton.dev/memberOf'] || undefined),
+  });
+}
+
+/** The part of a TaskRun status that belongs to one attempt; `retriesStatus` holds the same shape once more. */
+function attempt(status: JsonObject): PastAttempt {
+  return {
+    ...present({
+      succeeded: succeededOf({ status }),
+      started: stringOf(status.startTime),
+      completed: stringOf(status.completionTime),
+      podName: stringOf(status.podName),
+    }),
+    steps: containerStates(status.steps, 'step'),
+  };
+}
+
+function containerStates(list: Json | undefined, prefix: 'step' | 'sidecar'): readonly StepState[] {
+  return named(list).map(({ name, item }) => ({
+    name,
+    container: shared(stringOf(item.container)) ?? `${prefix}-${name}`,
+    ...containerState(item),
+    ...present({ terminationReason: shared(stringOf(item.terminationReason)) }),
+  }));
+}
+
+function containerState(state: JsonObject): Pick<StepState, 'waiting' | 'running' | 'terminated'> {
+  if (isObject(state.terminated)) {
+    const terminated = objectOf(state.terminated);
+    return {
+      terminated: {
+        exitCode: numberOf(terminated.exitCode) ?? 0,
+        reason: shared(stringOf(terminated.reason)) ?? '',
+        ...present({
+          message: stringOf(terminated.message),
+          startedAt: stringOf(terminated.startedAt),
+          finishedAt: stringOf(terminated.finishedAt),
+        }),
+      },
+    };
+  }
+  if (isObject(state.running)) return { running: present({ startedAt: stringOf(objectOf(state.running).startedAt) }) };
+  if (isObject(state.waiting)) {
+    const waiting = objectOf(state.waiting);
+    return { waiting: { reason: shared(stringOf(waiting.reason)) ?? '', message: stringOf(waiting.message) ?? '' } };
+  }
+  return {};
+}
+
+function isObject(value: Json | undefined): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function containers(specs: Json | undefined, statuses: Json | undefined, init: boolean): readonly PodContainer[] {
+  const byName = new Map(named(statuses).map(({ name, item }) => [name, item]));
+  return named(specs).map(({ name }) => {
+    const status = byName.get(name) ?? {};
+    const { waiting, running, terminated } = containerState(objectOf(status.state));
+    return {
+      name,
+      init,
+      state: terminated ? 'terminated' : running ? 'running' : waiting ? 'waiting' : 'none',
+      ...present({
+        reason: terminated?.reason || waiting?.reason || undefined,
+        message: terminated?.message || waiting?.message || undefined,
+        exitCode: terminated?.exitCode,
+        startedAt: terminated?.startedAt ?? running?.startedAt,
+        finishedAt: terminated?.finishedAt,
+      }),
+      restarts: numberOf(status.restartCount) ?? 0,
+      hasPrevious: isObject(objectOf(status.lastState).terminated),
+    };
+  });
+}
+
+/** `childReferences`; Tekton before 0.45 wrote two maps by name instead (`full` embedded status), which v1beta1 still may show. */
+function childReferences(status: JsonObject): readonly ChildReference[] {
+  const references = named(status.childReferences).map(({ name, item }) => ({
+    kind: shared(stringOf(item.kind)) ?? 'TaskRun',
+    name,
+    ...present({ displayName: shared(stringOf(item.displayName)) }),
+    pipelineTaskName: shared(stringOf(item.pipelineTaskName)) ?? '',
+  }));
+  if (references.length > 0) return references;
+  const embedded = (kind: string, map: Json | undefined) =>
+    Object.entries(objectOf(map)).map(([name, item]) => ({
+      kind,
+      name,
+      pipelineTaskName: shared(stringOf(objectOf(item).pipelineTaskName)) ?? '',
+    }));
+  return [...embedded('TaskRun', status.taskRuns), ...embedded('CustomRun', status.runs)];
+}
+
+function pipelineTasks(spec: JsonObject): readonly PipelineTask[] {
+  const lists = [
+    { memberOf: 'tasks' as const, tasks: named(spec.tasks) },
+    { memberOf: 'finally' as const, tasks: named(spec.finally) },
+  ];
+  const names = new Set(lists.flatMap(({ tasks }) => tasks.map(({ name }) => name)));
+  return lists.flatMap(({ memberOf, tasks }) =>
+    tasks.map(({ name, item }) => ({
+      name,
+      kind: childKind(item),
+      memberOf,
+      runAfter: dependencies(name, item, names),
+      ...present({
+        displayName: shared(stringOf(item.displayName)),
+        onError: shared(stringOf(item.onError)),
+        retries: numberOf(item.retries),
+      }),
+      matrix: isObject(item.matrix),
+    })),
+  );
+}
+
+/** Tekton takes any reference or spec with both an apiVersion and a kind for a custom task, even `tekton.dev/v1` `Task`. */
+function childKind(task: JsonObject): PipelineTask['kind'] {
+  if (isObject(task.pipelineRef) || isObject(task.pipelineSpec)) return 'PipelineRun';
+  const isCustom = [objectOf(task.taskRef), objectOf(task.taskSpec)].some(
+    ({ apiVersion, kind }) => stringOf(apiVersion) !== undefined && stringOf(kind) !== undefined,
+  );
+  return isCustom ? 'CustomRun' : 'TaskRun';
+}
+
+/**
+ * `runAfter`, then the tasks whose results are used: in params, matrix, when, workspaces or an embedded task's steps.
+ * A nested `pipelineSpec` is left out, because the tasks it names are its own.
+ */
+function dependencies(task: string, spec: JsonObject, names: ReadonlySet<string>): readonly string[] {
+  const found = new Set<string>();
+  for (const name of listOf(spec.runAfter)) if (typeof name === 'string') found.add(shared(name));
+  const { pipelineSpec: _, ...own } = spec;
+  for (const name of resultReferences(own)) if (name !== task && names.has(name)) found.add(shared(name));
+  return [...found];
+}
+
+function* resultReferences(value: Json | undefined): Generator<string> {
+  if (typeof value === 'string') {
+    for (const [, name] of value.matchAll(/\$\(tasks\.([^.()]+)\.results\./g)) if (name !== undefined) yield name;
+  } else if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) yield* resultReferences(item);
+  }
+}

@@ -1,0 +1,34 @@
+/** One hand at a time: `up`, `down` and the knobs change the machine only while they hold this lock. */
+import { createServer } from 'node:net';
+import { Fault } from '../../src/fault.ts';
+
+// An abstract socket: it has no file, and the kernel takes it away with its process, however that ends.
+const address = '\0rungate-cluster';
+
+/**
+ * Takes the machine's lock, waiting up to `patienceMs` for whoever has it. Dispose of it to give it back.
+ *
+ * Throws a Fault `conflict` when another process keeps it.
+ */
+export async function holdLock(patienceMs = 0): Promise<AsyncDisposable> {
+  const giveUpAt = Date.now() + patienceMs;
+  for (;;) {
+    const lock = await tryLock();
+    if (lock) return lock;
+    if (Date.now() >= giveUpAt) {
+      throw new Fault('conflict', 'Another `npm run cluster` is at work on this machine: wait until it has ended, then try again.');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function tryLock(): Promise<AsyncDisposable | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
+    server.listen(address, () => {
+      server.unref();
+      resolve({ [Symbol.asyncDispose]: () => new Promise<void>((done) => server.close(() => done())) });
+    });
+  });
+}

@@ -1,0 +1,177 @@
+/**
+ * The programs of the cluster, built from source by Go, once.
+ *
+ * Each folder of `parts/` is a Go module that names programs as tools. What is built lies in the cache under
+ * a name that follows from its go.mod, go.sum and flags, so a changed version is a new part and an unchanged
+ * one is never built twice.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Fault } from '../../src/fault.ts';
+import { ask, run } from './commands.ts';
+import { isAlive, logPath, running, start, stop } from './processes.ts';
+import type { Progress } from './progress.ts';
+import { eventually } from './waiting.ts';
+
+/** The oldest Go that builds every part. */
+const goNeeded = '1.26.4';
+
+/** One Go module of `parts/`, and what of it we use. */
+interface Recipe {
+  /** Go's linker sets these variables. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Programs whose module path names them badly: built name to wanted name. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** A folder of the upstream module that belongs to the part: YAML to apply. */
+  readonly yaml?: { readonly module: string; readonly folder: string };
+}
+
+const recipes = {
+  etcd: { rename: { server: 'etcd' } },
+  kubernetes: {
+    // Without these, clients are told that the server is v0.0.0.
+    variables: {
+      'k8s.io/component-base/version.gitVersion': 'v1.34.4',
+      'k8s.io/component-base/version.gitMajor': '1',
+      'k8s.io/component-base/version.gitMinor': '34',
+    },
+  },
+  tekton: { yaml: { module: 'github.com/tektoncd/pipeline', folder: 'config' } },
+  flux: { yaml: { module: 'github.com/fluxcd/source-controller', folder: 'config/crd/bases' } },
+} satisfies Record<string, Recipe>;
+
+/** A part of the cluster. */
+export type PartName = keyof typeof recipes;
+
+/** Where each part lies: a folder with its programs, and with upstream's YAML in `yaml/` if it has any. */
+export type Parts = Readonly<Record<PartName, string>>;
+
+const names = Object.keys(recipes) as PartName[];
+
+/** Where the parts belong, whether built or not. */
+export async function partFolders(cache: string): Promise<Parts> {
+  const folders = await Promise.all(names.map(async (name) => [name, join(cache, `${name}-${await fingerprint(name)}`)] as const));
+  return Object.fromEntries(folders) as Record<PartName, string>;
+}
+
+/** The version of a module in a part, as its go.mod has it: `v1.15.0`. */
+export async function moduleVersion(name: PartName, module: string): Promise<string> {
+  const mod = await readFile(join(source(name), 'go.mod'), 'utf8');
+  const line = mod.split('\n').find((text) => text.trim().replace(/^require /, '').startsWith(`${module} v`));
+  if (!line) throw new Fault('internal', `parts/${name}/go.mod does not require ${module}.`);
+  return line.trim().replace(/^require /, '').split(' ')[1] ?? '';
+}
+
+/** Builds what is missing and returns where everything is. A build that fails or is killed leaves no part behind. */
+export async function buildParts(cache: string, progress: Progress): Promise<Parts> {
+  const folders = await partFolders(cache);
+  await clearLeftovers(cache);
+  const missing = names.filter((name) => !existsSync(folders[name]));
+  if (missing.length === 0) return folders;
+  await requireGo();
+  progress.say(`To be built, once: ${missing.join(', ')}. Everything from nothing takes about 20 minutes on two cores.`);
+  for (const [place, name] of missing.entries()) {
+    const rest = missing.slice(place + 1);
+    const left = rest.length > 0 ? `, then ${rest.join(', ')}` : '';
+    await progress.during(`building ${name} (${place + 1} of ${missing.length}${left})`, () => build(cache, name, folders[name]));
+  }
+  return folders;
+}
+
+/** Ends a build that outlived the `up` which began it, and removes what it left half done. */
+export async function clearLeftovers(cache: string): Promise<void> {
+  for (const name of names) await stop(cache, buildName(name), 5000);
+  const entries = existsSync(cache) ? await readdir(cache) : [];
+  for (const entry of entries.filter((text) => text.endsWith('.half'))) await rm(join(cache, entry), { recursive: true, force: true });
+}
+
+async function build(cache: string, name: PartName, folder: string): Promise<void> {
+  const recipe: Recipe = recipes[name];
+  const half = `${folder}.half`;
+  await mkdir(half, { recursive: true });
+  await rm(logPath(cache, buildName(name)), { force: true });
+  // As a recorded process: an `up` that is killed leaves Go building, and the next one must know whom to stop.
+  const identity = await start(cache, {
+    name: buildName(name),
+    file: 'go',
+    args: ['build', ...flags(name), '-o', `${half}/`, 'tool'],
+    env: goEnvironment,
+    cwd: source(name),
+  });
+  await eventually(`Go to build ${name}`, 3_600_000, async () => !isAlive(identity) || undefined, 200);
+  await stop(cache, buildName(name));
+  const built = await readdir(half);
+  // Go writes programs in the end, all or none of each; `tool` lines say how many there should be.
+  if (built.length < (await toolCount(name))) throw await buildFailed(cache, name);
+  for (const [from, to] of Object.entries(recipe.rename ?? {})) await rename(join(half, from), join(half, to));
+  if (recipe.yaml) {
+    const moduleFolder = (await run('go', ['list', '-m', '-f', '{{.Dir}}', recipe.yaml.module], { cwd: source(name), env: goEnvironment })).trim();
+    await cp(join(moduleFolder, recipe.yaml.folder), join(half, 'yaml'), { recursive: true });
+    // Go keeps its modules read-only; the next `rm` of the cache should not need to know.
+    await run('chmod', ['-R', 'u+w', join(half, 'yaml')]);
+  }
+  await rename(half, folder);
+}
+
+/** Whether a build runs at this moment; for `status`. */
+export function buildingNow(cache: string): PartName | undefined {
+  return names.find((name) => running(cache, buildName(name)));
+}
+
+const goEnvironment = {
+  CGO_ENABLED: '0',
+  GOFLAGS: '', // the machine's own must not change what is built
+  GOWORK: 'off',
+  GOTOOLCHAIN: 'local', // the Go that is here, never one fetched on the side
+};
+
+function flags(name: PartName): string[] {
+  const recipe: Recipe = recipes[name];
+  const variables = Object.entries(recipe.variables ?? {}).map(([variable, value]) => `-X ${variable}=${value}`);
+  return ['-trimpath', '-buildvcs=false', '-ldflags', ['-s', '-w', ...variables].join(' ')];
+}
+
+function buildName(name: PartName): string {
+  return `build-${name}`;
+}
+
+function source(name: PartName): string {
+  return join(import.meta.dirname, 'parts', name);
+}
+
+async function fingerprint(name: PartName): Promise<string> {
+  const files = await Promise.all(['go.mod', 'go.sum'].map((file) => readFile(join(source(name), file))));
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(file);
+  return hash.update(flags(name).join(' ')).update(process.arch).digest('hex').slice(0, 12);
+}
+
+async function toolCount(name: PartName): Promise<number> {
+  return (await run('go', ['list', 'tool'], { cwd: source(name), env: goEnvironment })).trim().split('\n').length;
+}
+
+async function buildFailed(cache: string, name: PartName): Promise<Fault> {
+  const path = logPath(cache, buildName(name));
+  const log = await readFile(path, 'utf8').catch(() => '');
+  return new Fault('unavailable', `Go could not build ${name}. All it said is in ${path}; the end of it:\n${log.trimEnd().split('\n').slice(-10).join('\n')}`);
+}
+
+async function requireGo(): Promise<void> {
+  const said = await ask('go', ['env', 'GOVERSION'], { env: goEnvironment });
+  const version = said?.trim().replace(/^go/, '');
+  const advice = `The cluster's programs are built from source: install Go ${goNeeded} or newer, put \`go\` on the PATH, and run this again.`;
+  if (version === undefined) throw new Fault('refused', `Go is not installed. ${advice}`);
+  if (isOlder(version, goNeeded)) throw new Fault('refused', `Go ${version} is too old. ${advice}`);
+}
+
+/** Compares dotted versions by number; anything after the numbers (`rc1`) is ignored. */
+function isOlder(version: string, than: string): boolean {
+  const [left, right] = [version, than].map((text) => text.split('.').map((digits) => Number.parseInt(digits, 10) || 0));
+  for (const [place, wanted] of (right ?? []).entries()) {
+    const has = left?.[place] ?? 0;
+    if (has !== wanted) return has < wanted;
+  }
+  return false;
+}

@@ -1,0 +1,121 @@
+/**
+ * `npm run test:cluster [-- file ... --grep TEXT]`: raises the cluster, or finds it, and runs every suite that needs one,
+ * each in a process of its own. Prints as they go; ends with what was not run and why, and with the sums.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { globSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openAdmin } from '../support/admin.ts';
+import { capabilitiesVariable } from '../support/needs.ts';
+import { oneFailure, type Results, readResults, resultsVariable, writeResults } from '../support/results.ts';
+import { removeLeftNamespaces } from '../support/world.ts';
+import { connect } from './cluster.ts';
+
+/** Long enough for a slow machine; a suite that takes longer hangs. */
+const suiteLimitMs = 20 * 60_000;
+const testLimitMs = 5 * 60_000;
+
+const { values, positionals } = parseArgs({
+  options: { grep: { type: 'string', short: 'g' }, help: { type: 'boolean', short: 'h' } },
+  allowPositionals: true,
+});
+
+if (values.help) {
+  process.stdout.write(`usage: npm run test:cluster [-- file ...] [--grep TEXT]
+
+Raises a real cluster (npm run cluster -- up), or uses the one of RUNGATE_CLUSTER=existing KUBECONFIG=<file>, and runs the
+suites against it: all of test/cluster, test/contract and test/e2e, or the files given. The cluster stays up for the next
+time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.rungate/results).
+`);
+  process.exit(0);
+}
+
+const files =
+  positionals.length > 0
+    ? positionals
+    : globSync(['test/cluster/**/*.test.ts', 'test/contract/**/*.test.ts', 'test/e2e/**/*.test.ts']).sort();
+const folder = process.env.RESULTS_DIR ?? '.rungate/results';
+const resultsOf = (file: string) => join(folder, `${file.replace(/\W+/g, '-')}.json`);
+
+let child: ChildProcess | undefined;
+let interrupted: NodeJS.Signals | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // From a terminal the child has had the signal already, and mocha ends its hooks and worlds; a second one hurries it.
+    if (signal === 'SIGTERM' || interrupted) child?.kill(signal);
+    interrupted = signal;
+  });
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  // Written first: whatever ends this process, a suite that did not run counts as a failure.
+  for (const file of files) writeResults(resultsOf(file), oneFailure(`${file} did not run`));
+
+  if ((await runNode(['test/cluster/cli.ts', 'up'], {})) !== 0) return 1;
+  const cluster = await connect();
+  await removeLeftNamespaces(await openAdmin(cluster.kubeconfig));
+  const env = { [capabilitiesVariable]: JSON.stringify(cluster.capabilities) };
+  for (const [place, file] of files.entries()) {
+    if (interrupted) break;
+    process.stdout.write(`\n${file} (${place + 1} of ${files.length})\n`);
+    await runSuite(file, env);
+  }
+  return sumUp();
+}
+
+async function runSuite(file: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const results = resultsOf(file);
+  writeResults(results, oneFailure(`${file} wrote no results: it did not load, or was ended`));
+  const grep = values.grep === undefined ? [] : ['--grep', values.grep];
+  const options = [
+    '--no-config',
+    '--forbid-only',
+    '--timeout',
+    String(testLimitMs),
+    '--reporter',
+    './test/support/reporter.ts',
+  ];
+  const code = await runNode(['node_modules/mocha/bin/mocha.js', ...options, ...grep, file], {
+    ...env,
+    [resultsVariable]: results,
+  });
+  const found = readResults(results);
+  if (code !== 0 && found.failed === 0) {
+    writeResults(results, { ...found, failed: 1, failures: [`${file} ended with exit code ${code}`] });
+  }
+}
+
+/** Runs a program on this Node, its output on ours, and resolves with its exit code; one that takes too long is killed. */
+function runNode(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
+  const limit = args.includes('up') ? {} : { timeout: suiteLimitMs, killSignal: 'SIGKILL' as const };
+  const started = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env }, ...limit });
+  child = started;
+  return new Promise((resolve, reject) => {
+    started.on('error', reject);
+    started.on('close', (code, signal) => resolve(code ?? (signal ? 1 : 0)));
+  });
+}
+
+function sumUp(): number {
+  const all = files.map((file): readonly [string, Results] => [file, readResults(resultsOf(file))]);
+  const total = (count: (results: Results) => number) => all.reduce((sum, [, results]) => sum + count(results), 0);
+  const print = (title: string, pick: (results: Results) => readonly string[]) => {
+    const lines = all.flatMap(([file, results]) => pick(results).map((line) => `  ${file}: ${line}`));
+    if (lines.length > 0) process.stdout.write(`\n${title}\n${lines.join('\n')}\n`);
+  };
+  print('Not run:', ({ notRun }) => notRun);
+  print('Failed:', ({ failures }) => failures);
+  const [passed, failed, notRun] = [
+    total((results) => results.passed),
+    total((results) => results.failed),
+    total((results) => results.notRun.length),
+  ];
+  process.stdout.write(`\n${files.length} suites: ${passed} passed, ${failed} failed, ${notRun} not run\n`);
+  if (interrupted) return interrupted === 'SIGINT' ? 130 : 143;
+  return failed > 0 ? 1 : 0;
+}

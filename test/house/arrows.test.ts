@@ -1,0 +1,133 @@
+/** Imports point one way. This is the map; a new room adds its line here, with what it may rely on. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+/**
+ * What each room may import. Keys and values are prefixes of paths below src, without `.ts`; the longest key that fits a
+ * file is its room. `type:` allows types only: the thing itself is handed in.
+ */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  main: [
+    'config',
+    'gateway/',
+    'tekton/',
+    'kube/',
+    'logger',
+    'prometheus',
+    'startup',
+    'lifecycle',
+    'log',
+    'metrics',
+    'fault',
+    'clock',
+  ],
+  config: [],
+  startup: [],
+  'gateway/': ['gateway/', 'tekton/', 'kube/', 'fault', 'clock', 'type:lifecycle', 'type:log', 'type:metrics'],
+  'tekton/': ['tekton/', 'kube/objects', 'type:kube/lines', 'fault', 'clock'],
+  'kube/': ['kube/', 'fault', 'clock', 'type:log', 'type:metrics'],
+  'kube/objects': ['fault', 'clock'],
+  'kube/lines': [],
+  lifecycle: ['fault', 'clock', 'type:log'],
+  logger: ['type:log', 'clock'],
+  prometheus: ['type:metrics', 'clock'],
+  log: [],
+  metrics: [],
+  clock: [],
+  fault: [],
+};
+
+interface Import {
+  /** Below src without `.ts`; undefined when it leads out of src. */
+  readonly to: string | undefined;
+  readonly text: string;
+  readonly typeOnly: boolean;
+}
+
+const sources = globSync('src/**/*.ts').filter((path) => !path.endsWith('.test.ts'));
+
+/** A source without its comments and texts, so that words in them are not taken for code. */
+function codeOf(path: string): string {
+  return readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*|`(?:[^`\\]|\\.)*`/g, '');
+}
+
+function importsOf(path: string): Import[] {
+  const statements = codeOf(path).matchAll(
+    /\b(?:import|export)\s+(type\s+)?(?:[^'";()]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'/g,
+  );
+  return [...statements]
+    .map(([, typeOnly, named, dynamic]) => ({ text: named ?? dynamic ?? '', typeOnly: typeOnly !== undefined }))
+    .filter(({ text }) => text.startsWith('.'))
+    .map(({ text, typeOnly }) => {
+      const target = normalize(join(dirname(path), text));
+      return { text, typeOnly, to: target.startsWith('src/') ? target.slice(4).replace(/\.ts$/, '') : undefined };
+    });
+}
+
+function isAllowed({ to, typeOnly }: Import, allowed: readonly string[]): boolean {
+  if (to === undefined) return false;
+  return allowed.some((arrow) => (arrow.startsWith('type:') ? typeOnly && fits(arrow.slice(5), to) : fits(arrow, to)));
+}
+
+function roomOf(path: string): string | undefined {
+  const file = path.slice(4).replace(/\.ts$/, '');
+  return Object.keys(arrows)
+    .filter((room) => fits(room, file))
+    .sort((a, b) => b.length - a.length)[0];
+}
+
+function fits(room: string, file: string): boolean {
+  return room.endsWith('/') ? file.startsWith(room) : file === room;
+}
+
+describe('the arrows between rooms', () => {
+  it('every file is in a room', () => {
+    assert.deepEqual(
+      sources.filter((path) => roomOf(path) === undefined),
+      [],
+    );
+  });
+
+  for (const [room, allowed] of Object.entries(arrows)) {
+    it(`${room} imports ${allowed.length === 0 ? 'nothing of ours' : `only ${allowed.join(', ')}`}`, () => {
+      const wrong = sources
+        .filter((path) => roomOf(path) === room)
+        .flatMap((path) =>
+          importsOf(path)
+            .filter((found) => !isAllowed(found, allowed))
+            .map(({ text }) => `${path}: ${text}`),
+        );
+      assert.deepEqual(wrong, []);
+    });
+  }
+
+  it('point one way: no room is reached again from what it may import', () => {
+    const around = Object.keys(arrows).filter((room) => reachable(room).has(room));
+    assert.deepEqual(around, []);
+  });
+
+  it('only main reads the environment, arguments and signals, or ends the process', () => {
+    const found = sources
+      .filter((path) => path !== 'src/main.ts')
+      .flatMap((path) =>
+        [...codeOf(path).matchAll(/\bprocess\.(?:env|argv|on|once|exit|exitCode|kill|stdin)\b/g)].map(
+          ([what]) => `${path}: ${what}`,
+        ),
+      );
+    assert.deepEqual(found, []);
+  });
+});
+
+/** Rooms reached from one, itself only if an arrow leads back. Files within a room may know each other. */
+function reachable(from: string): Set<string> {
+  const reached = new Set<string>();
+  const next = [from];
+  for (let room = next.pop(); room !== undefined; room = next.pop()) {
+    const targets = (arrows[room] ?? []).map((arrow) => arrow.replace('type:', ''));
+    const fresh = targets.filter((target) => target !== room && !reached.has(target));
+    for (const target of fresh) reached.add(target);
+    next.push(...fresh);
+  }
+  return reached;
+}
