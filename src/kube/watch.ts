@@ -243,24 +243,25 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
       case 'watching': {
         const { connection, path: watchPath } = state;
         let { resourceVersion } = state;
-        let failures = clock.now() - connection.openedAt >= HEALTHY_MS ? 1 : state.failures + 1;
+        let changed = false;
+        const failures = () => (changed || clock.now() - connection.openedAt >= HEALTHY_MS ? 1 : state.failures + 1);
         const resume = (waitMs: number): Step => {
           connection.close();
-          return { next: { at: 'listed', path: watchPath, resourceVersion, failures }, waitMs };
+          return { next: { at: 'listed', path: watchPath, resourceVersion, failures: failures() }, waitMs };
         };
         try {
           const { done, value: frames } = await connection.frames.next();
           if (done) {
             // The server's own time limit, or a proxy's: the usual end. Only when it comes too soon is there a pause.
             heard(clock.now());
-            return resume(backoffMs(failures, random));
+            return resume(backoffMs(failures(), random));
           }
           for (const frame of frames) {
             if (frame.type === 'ERROR') {
               const cause = new Error(frame.message);
               if (frame.expired) throw new Fault('gone', 'Kubernetes no longer has that version (410)', { cause });
               // An event that the server itself cannot read would hold us here for ever.
-              const code = failures < FRUITLESS ? 'unavailable' : 'refused';
+              const code = failures() < FRUITLESS ? 'unavailable' : 'refused';
               throw new Fault(code, 'Kubernetes ended the watch with an error', { cause });
             }
             if (frame.type !== 'BOOKMARK') {
@@ -270,7 +271,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
             }
             // Never '': a watch from there would begin anywhere.
             resourceVersion = frame.resourceVersion || resourceVersion;
-            failures = 1;
+            changed = true;
           }
           heard(clock.now());
           return { next: { ...state, resourceVersion, failures: 0 }, waitMs: 0 };
@@ -279,17 +280,17 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
           switch (fault.code) {
             case 'gone':
               connection.close();
-              return listAgain('expired', failures, fault);
+              return listAgain('expired', failures(), fault);
             case 'refused':
               // What cannot be read cannot be resumed past either.
               connection.close();
-              return listAgain('unreadable', failures, fault);
+              return listAgain('unreadable', failures(), fault);
             case 'timeout':
               // Half-open, and who knows since when: the age counts from the last thing heard.
-              return resume(pause(failures, fault));
+              return resume(pause(failures(), fault));
             default:
               trueAt = clock.now();
-              return resume(pause(failures, fault));
+              return resume(pause(failures(), fault));
           }
         }
       }
