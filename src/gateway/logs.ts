@@ -37,10 +37,9 @@ const MOST_TAIL_LINES = 10_000_000;
 /** Of a message in a trailer; proxies refuse long ones. */
 const LONGEST_TRAILER = 512;
 
-/** Routes `/logs/:name` (in the default namespace) and `/logs/:namespace/:name`. */
-export function logsRoutes(parts: LogsParts): Router {
-  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds, maxStreams, metrics, log } = parts;
-  const read = optionReader({
+/** The options of `/logs`, as docs/api.md lists them. */
+export function logOptions(maxWaitSeconds: number) {
+  return {
     follow: option(truth, true),
     wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
     tail: option(wholeNumber({ from: 0, to: MOST_TAIL_LINES }), undefined),
@@ -53,7 +52,13 @@ export function logsRoutes(parts: LogsParts): Router {
     notices: option(word('problems', 'all', 'none'), 'problems'),
     onFailure: option(word('trailer', 'abort'), 'trailer'),
     format: option(word('text'), 'text'),
-  });
+  };
+}
+
+/** Routes `/logs/:name` (in the default namespace) and `/logs/:namespace/:name`. */
+export function logsRoutes(parts: LogsParts): Router {
+  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds, maxStreams, metrics, log } = parts;
+  const read = optionReader(logOptions(maxWaitSeconds));
   let open = 0;
 
   const answer = async (request: Request, response: Response): Promise<void> => {

@@ -31,15 +31,20 @@ interface Prepared {
   readonly status: 'True' | 'False' | 'Unknown';
 }
 
-/** Routes `/status/:name` (in the default namespace) and `/status/:namespace/:name`. */
-export function statusRoutes(parts: StatusParts): Router {
-  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds } = parts;
-  const read = optionReader({
+/** The options of `/status`, as docs/api.md lists them. */
+export function statusOptions(maxWaitSeconds: number) {
+  return {
     wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
     full: option(truth, false),
     pending: option(word('400', '202', '503'), '400'),
     failed: option(word('400', '200'), '400'),
-  });
+  };
+}
+
+/** Routes `/status/:name` (in the default namespace) and `/status/:namespace/:name`. */
+export function statusRoutes(parts: StatusParts): Router {
+  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds } = parts;
+  const read = optionReader(statusOptions(maxWaitSeconds));
   const prepared = new WeakMap<PipelineRun, Prepared>();
 
   const prepare = (run: PipelineRun): Prepared => {

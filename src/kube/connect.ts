@@ -41,9 +41,9 @@ export interface Connection {
 /** Where to look. */
 export interface ConnectOptions {
   /** A file named on the command line: nothing else is looked at. */
-  readonly kubeconfig?: string;
+  readonly kubeconfig?: string | undefined;
   /** The context to use instead of `current-context`. */
-  readonly context?: string;
+  readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where a pod finds its service account. */
   readonly serviceAccountFolder?: string;
@@ -97,6 +97,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     };
   };
 
+  let identity = shared(identify);
   let refreshedAt = Number.NEGATIVE_INFINITY;
   const refresh = async () => {
     if (clock.now() - refreshedAt < REFRESH_EVERY_MS) return;
@@ -105,6 +106,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       throw new Fault('refused', `${described(source, context)} names another server now: start again to use it`);
     }
     config = fresh;
+    // Whoever asks from now on must not be given what was asked for with the old ones.
+    identity = shared(identify);
     refreshedAt = clock.now();
   };
 
@@ -112,7 +115,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     server,
     describe,
     ...(namespace ? { namespace } : {}),
-    requestOptions: shared(identify),
+    requestOptions: () => identity(),
     refreshCredentials: shared(refresh),
   };
 }

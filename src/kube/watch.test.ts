@@ -427,6 +427,17 @@ describe('watch', () => {
       assert.equal(bench.staleMs(), 20_000);
     });
 
+    it('ageing while every watch ends as soon as it is open', async () => {
+      const bench = start();
+      await bench.clock.settle();
+      for (let second = 0; second < 61; second++) {
+        await bench.end();
+        await bench.clock.turn(1_000);
+      }
+      assert.equal(bench.staleMs(), 61_000);
+      assert.equal(bench.watch.problem(), 'Kubernetes ends the watch as soon as it is open');
+    });
+
     it('ageing once it is stopped', async () => {
       const bench = start();
       await bench.clock.settle();

@@ -58,7 +58,8 @@ export interface Watch {
    * An open watch counts as true although nothing is heard, because nothing may happen: a peer that vanished without a
    * word is found by TCP keep-alive (about half a minute, unless a proxy answers for it), else by the deadline that every
    * watch has (`timeoutSeconds` + 15 s). Found that way, the age counts from the last thing heard, so it can jump from 0
-   * to five minutes; ended in any other way, from that end.
+   * to five minutes; ended in any other way, from that end, provided that it had worked: one that breaks as soon as it is
+   * open has told nothing.
    */
   staleMs(now: number): number;
   /** What is wrong at the moment, as a sentence; undefined: nothing. */
@@ -137,7 +138,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     trouble = undefined;
   };
 
-  const isReady = () => {
+  const becomeReady = () => {
     listed = true;
     first.resolve();
   };
@@ -178,7 +179,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
             writer.replace(scope, []);
             if (optional) {
               works();
-              isReady();
+              becomeReady();
               heard(clock.now());
             } else {
               trouble = `this cluster serves no ${resource}`;
@@ -192,7 +193,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
           // A list is of the moment it began, however long its pages took.
           heard(startedAt);
           works();
-          isReady();
+          becomeReady();
           log.info('listed', { resource, scope, why: state.why, objects: objects.length });
           return { next: { at: 'listed', path: listPath, resourceVersion, failures: state.failures }, waitMs: 0 };
         } catch (error) {
@@ -222,7 +223,6 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
             return { next: { at: 'start', why: 'moved', failures: state.failures }, waitMs: 0 };
           }
           const connection = await open(state.path, state.resourceVersion);
-          heard(clock.now());
           works();
           return { next: { ...state, at: 'watching', connection }, waitMs: 0 };
         } catch (error) {
@@ -244,7 +244,8 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
         const { connection, path: watchPath } = state;
         let { resourceVersion } = state;
         let changed = false;
-        const failures = () => (changed || clock.now() - connection.openedAt >= HEALTHY_MS ? 1 : state.failures + 1);
+        const worked = () => changed || clock.now() - connection.openedAt >= HEALTHY_MS;
+        const failures = () => (worked() ? 1 : state.failures + 1);
         const resume = (waitMs: number): Step => {
           connection.close();
           return { next: { at: 'listed', path: watchPath, resourceVersion, failures: failures() }, waitMs };
@@ -252,7 +253,8 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
         try {
           const { done, value: frames } = await connection.frames.next();
           if (done) {
-            // The server's own time limit, or a proxy's: the usual end. Only when it comes too soon is there a pause.
+            // The server's own time limit, or a proxy's: the usual end of a watch that has lived.
+            if (!worked()) throw new Fault('unavailable', 'Kubernetes ends the watch as soon as it is open');
             heard(clock.now());
             return resume(backoffMs(failures(), random));
           }
@@ -289,7 +291,8 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
               // Half-open, and who knows since when: the age counts from the last thing heard.
               return resume(pause(failures(), fault));
             default:
-              trueAt = clock.now();
+              // Until now nothing was missed, if ever it has told us anything.
+              if (worked()) trueAt = clock.now();
               return resume(pause(failures(), fault));
           }
         }

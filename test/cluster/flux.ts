@@ -24,7 +24,7 @@ export function repositoriesFolder(folder: string): string {
 
 /** Applies Flux's CRDs, starts both processes and returns when they answer. */
 export async function raiseFlux(settings: Settings, parts: Parts, kubectl: Kubectl): Promise<void> {
-  const { folder, ports } = settings;
+  const { folder } = settings;
   const yaml = join(parts.flux, 'yaml');
   const crds = await Promise.all((await readdir(yaml)).sort().map((file) => readFile(join(yaml, file), 'utf8')));
   const namespace = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: fluxNamespace } });
@@ -32,6 +32,12 @@ export async function raiseFlux(settings: Settings, parts: Parts, kubectl: Kubec
   await kubectl.run('wait', '--for=condition=Established', '--timeout=60s', 'crd', 'gitrepositories.source.toolkit.fluxcd.io');
   for (const path of [repositoriesFolder(folder), join(folder, 'flux', 'artifacts')]) await mkdir(path, { recursive: true });
   for (const program of [gitServer(settings), sourceController(settings, parts)]) await start(folder, program);
+  await untilFluxAnswers(settings);
+}
+
+/** Returns when source-controller and the git server answer; throws a Fault with the log of one that has stopped. */
+export async function untilFluxAnswers(settings: Settings): Promise<void> {
+  const { folder, ports } = settings;
   await eventually('source-controller and the git server to answer', 60_000, async () => {
     for (const name of ['git-server', 'source-controller']) if (!running(folder, name)) throw stopped(folder, name);
     const healthy = await Promise.all([answers(`http://127.0.0.1:${ports.fluxHealth}/readyz`), answers(`${gitUrl(settings)}/`)]);

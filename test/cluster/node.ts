@@ -1,8 +1,8 @@
 /** The node: containerd with its network, the kubelet and kube-proxy. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { certificateFolder, kubeconfigPath } from './certificates.ts';
 import { ask } from './commands.ts';
 import { flags } from './controlplane.ts';
@@ -162,6 +162,12 @@ export async function writeKubeletConfig(settings: Settings, logging: KubeletLog
       ...logging,
     }),
   );
+}
+
+/** How the kubelet is set up to rotate logs now. */
+export async function readKubeletLogging(folder: string): Promise<KubeletLogging> {
+  const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } = parse(await readFile(kubeletConfigPath(folder), 'utf8'));
+  return { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval };
 }
 
 function kubeletConfigPath(folder: string): string {

@@ -3,7 +3,7 @@
  * [case ...]`, with a cluster that `npm run cluster -- up` or KUBECONFIG gives. Each case gets a namespace of its own,
  * which is deleted afterwards. Uids, times and names stay as the cluster made them; managedFields are left out.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json, JsonObject } from '../../src/kube/objects.ts';
 import { listOf, objectOf } from '../../src/kube/objects.ts';
@@ -75,9 +75,24 @@ const done: Moment = { name: 'done', when: runDone };
 const final: Moment = { name: 'final', when: allDone };
 const running: Moment = { name: 'running', when: stepRuns };
 
-/** What is recorded of a case; one that is not named here is recorded when all of it is done. */
+/** The cases, and what is recorded of each: most only when all of it is done. */
 const moments: Readonly<Record<string, readonly Moment[]>> = {
   green: [running, final],
+  'failing-step': [final],
+  'failing-exit-7': [final],
+  'step-continues': [final],
+  'task-continues': [final],
+  'retries-fail': [final],
+  matrix: [final],
+  skipped: [final],
+  'task-timeout': [final],
+  'step-timeout': [final],
+  'pipeline-missing': [final],
+  'task-missing': [final],
+  'parameter-missing': [final],
+  sidecar: [final],
+  'out-of-memory': [final],
+  'out-of-memory-unnoticed': [final],
   'retries-succeed': [
     {
       name: 'retrying',
@@ -152,7 +167,7 @@ async function record(kubectl: Kubectl, name: string): Promise<void> {
     const created = 'items' in answer ? answer.items.at(-1) : answer;
     const recorded: Record<string, Snapshot> = {};
     if (name === 'green') recorded.created = { pipelineruns: [slim(created)], taskruns: [], customruns: [], pods: [] };
-    for (const moment of moments[name] ?? [final]) {
+    for (const moment of moments[name] ?? []) {
       const snapshot = await eventually(
         `"${moment.name}" of ${name}`,
         150_000,
@@ -201,9 +216,7 @@ function format(recorded: Readonly<Record<string, Snapshot>>): string {
 }
 
 const { kubectl } = await connect();
-const all = (await readdir(runsFolder))
-  .filter((file) => file.endsWith('.yaml'))
-  .map((file) => file.slice(0, -'.yaml'.length));
+const all = Object.keys(moments);
 const asked = process.argv.slice(2);
 const waiting = all.filter((name) => asked.length === 0 || asked.includes(name));
 const failed: string[] = [];

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { connect } from '../cluster/cluster.ts';
@@ -14,8 +14,12 @@ import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { checkout, type Gateway, startGateway } from './gateway.ts';
 import { type Ran, runProgram } from './program.ts';
 
-/** Namespaces of tests carry this label, so that whatever a killed run left can be found. */
+/** Namespaces of tests carry this label, with the process and machine that made them, so that what a killed one left can be found. */
 export const testLabel = 'rungate.dev/test';
+
+const machine = hostname()
+  .replace(/[^a-z0-9]/gi, '')
+  .slice(0, 40);
 
 /** What a test file wants to begin with. */
 export interface WorldOptions {
@@ -131,7 +135,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   let ended: Promise<void> | undefined;
   const end = () => {
     ended ??= (async () => {
-      for (const ending of endings.reverse()) await ending();
+      const failures: unknown[] = [];
+      for (const ending of endings.reverse()) await ending().catch((error: unknown) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
     })();
     return ended;
   };
@@ -242,19 +248,34 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     };
     return world;
   } catch (error) {
-    await end();
+    await end().catch(() => {}); // what went wrong first is what matters
     throw error;
   }
 }
 
-/** Deletes the namespaces that killed test runs left behind, and does not wait for it. */
+/** Deletes the namespaces that processes of this machine left behind when they were killed, and does not wait for it. */
 export async function removeLeftNamespaces(admin: Admin): Promise<void> {
   const { items } = await admin.get<{ items: readonly Manifest[] }>(`/api/v1/namespaces?labelSelector=${testLabel}`);
-  for (const { metadata } of items) await admin.remove(`/api/v1/namespaces/${metadata.name}`);
+  for (const { metadata } of items) {
+    const [pid, where] = metadata.labels?.[testLabel]?.split('-') ?? [];
+    if (where === machine && !isAlive(Number(pid))) await admin.remove(`/api/v1/namespaces/${metadata.name}`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 async function makeNamespace(admin: Admin, name: string): Promise<void> {
-  await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { [testLabel]: 'true' } } });
+  await admin.create({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name, labels: { [testLabel]: `${process.pid}-${machine}` } },
+  });
   // Pods name the account `default`; a TaskRun that comes before it fails for good.
   await eventually(() => admin.get(`/api/v1/namespaces/${name}/serviceaccounts/default`), { withinMs: 30_000 });
 }

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { basicCredentials, oneCaller, requireRead } from './auth.ts';
+
+describe('basicCredentials', () => {
+  const encoded = (text: string) => Buffer.from(text).toString('base64');
+  const table = [
+    { name: 'name and password', given: `Basic ${encoded('ci:secret')}`, want: { name: 'ci', password: 'secret' } },
+    {
+      name: 'any case of the scheme, several spaces',
+      given: `bAsIc   ${encoded('ci:secret')}`,
+      want: { name: 'ci', password: 'secret' },
+    },
+    { name: 'a colon in the password', given: `Basic ${encoded('ci:a:b:c')}`, want: { name: 'ci', password: 'a:b:c' } },
+    { name: 'a colon before the password', given: `Basic ${encoded('ci::a')}`, want: { name: 'ci', password: ':a' } },
+    { name: 'no password', given: `Basic ${encoded('ci:')}`, want: { name: 'ci', password: '' } },
+    { name: 'no name', given: `Basic ${encoded(':x')}`, want: { name: '', password: 'x' } },
+    {
+      name: 'letters beyond ASCII',
+      given: `Basic ${encoded('zoë:пароль🔑')}`,
+      want: { name: 'zoë', password: 'пароль🔑' },
+    },
+    { name: 'base64 without padding', given: 'Basic Y2k6eA', want: { name: 'ci', password: 'x' } },
+    { name: 'nothing', given: undefined, want: undefined },
+    { name: 'an empty header', given: '', want: undefined },
+    { name: 'the scheme alone', given: 'Basic', want: undefined },
+    { name: 'no colon', given: `Basic ${encoded('ci')}`, want: undefined },
+    { name: 'what is not base64', given: 'Basic §§§', want: undefined },
+    { name: 'two credentials', given: `Basic ${encoded('ci:x')} ${encoded('ci:y')}`, want: undefined },
+    { name: 'another scheme', given: `Bearer ${encoded('ci:x')}`, want: undefined },
+    { name: 'a scheme that contains ours', given: `NotBasic ${encoded('ci:x')}`, want: undefined },
+  ];
+  for (const { name, given, want } of table) {
+    it(`reads ${name}`, () => assert.deepEqual(basicCredentials(given), want));
+  }
+});
+
+describe('oneCaller', () => {
+  const callers = oneCaller('ci', 'a:b');
+  const table = [
+    { name: 'ci', password: 'a:b', is: true },
+    { name: 'ci', password: 'a', is: false },
+    { name: 'ci', password: 'a:b ', is: false },
+    { name: 'ci', password: '', is: false },
+    { name: 'c', password: 'a:b', is: false },
+    { name: 'CI', password: 'a:b', is: false },
+    { name: '', password: '', is: false },
+  ];
+  for (const { name, password, is } of table) {
+    it(`${is ? 'knows' : 'does not know'} ${JSON.stringify(`${name} ${password}`)}`, () => {
+      assert.equal(callers.find(name, password)?.name, is ? 'ci' : undefined);
+    });
+  }
+
+  it('keeps no clear text', () => {
+    assert.doesNotMatch(JSON.stringify(Object.entries(oneCaller('ci', 'hunter2'))), /hunter2/);
+  });
+});
+
+describe('requireRead', () => {
+  const everything = { name: 'ci', namespaces: 'all served' } as const;
+  const narrow = { name: 'team-a', namespaces: ['a', 'x'] };
+  const table = [
+    { caller: everything, namespace: 'a', served: ['a', 'b'], may: true },
+    { caller: everything, namespace: 'c', served: ['a', 'b'], may: false },
+    { caller: everything, namespace: 'c', served: '*', may: true },
+    { caller: narrow, namespace: 'a', served: ['a', 'b'], may: true },
+    { caller: narrow, namespace: 'b', served: ['a', 'b'], may: false },
+    { caller: narrow, namespace: 'x', served: ['a', 'b'], may: false },
+    { caller: narrow, namespace: 'b', served: '*', may: false },
+  ] as const;
+  for (const { caller, namespace, served, may } of table) {
+    it(`run 43: ${caller.name} ${may ? 'may' : 'may not'} read ${namespace} where ${served} is served`, () => {
+      const ask = () => requireRead(caller, namespace, served);
+      if (may) ask();
+      else assert.throws(ask, { code: 'forbidden', message: 'this namespace is not open to you' });
+    });
+  }
+});
