@@ -43,7 +43,7 @@ trap 'exit 143' TERM
 trap 'exit 130' INT
 
 # curl with credentials, which a process list must not show. Tries again while rungate cannot be reached or has no time
-# (429, 503); an answer that broke off is not asked for twice.
+# (429, 5xx); an answer that broke off is not asked for twice.
 ask() {
   user=$(printf '%s:%s' "$RUNGATE_USERNAME" "$RUNGATE_PASSWORD" | sed 's/["\\]/\\&/g')
   printf 'user = "%s"\n' "$user" | curl --config - --silent --show-error --retry 5 --retry-connrefused "$@"

@@ -384,7 +384,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
 export function backoffMs(failures: number, random: () => number): number {
   if (failures <= 1) return 0;
   const base = Math.min(30_000, 500 * 2 ** (failures - 2));
-  return base * (1 + random() / 5);
+  return Math.round(base * (1 + random() / 5));
 }
 
 /** One frame of a watch. `expired`: 410, the version asked for is too old. */

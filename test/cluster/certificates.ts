@@ -47,8 +47,20 @@ export async function issueCertificates(folder: string, server: string): Promise
   const half = `${home}.half`;
   await rm(half, { recursive: true, force: true });
   await mkdir(half, { recursive: true, mode: 0o700 });
-  await openssl(half, 'ca', ['-subj', '/CN=rungate-cluster-ca', '-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature']);
-  const signed = ['-CA', join(half, 'ca.crt'), '-CAkey', join(half, 'ca.key'), '-addext', 'basicConstraints=critical,CA:FALSE'];
+  await openssl(half, 'ca', [
+    '-subj',
+    '/CN=rungate-cluster-ca',
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign,digitalSignature',
+  ]);
+  const signed = [
+    '-CA',
+    join(half, 'ca.crt'),
+    '-CAkey',
+    join(half, 'ca.key'),
+    '-addext',
+    'basicConstraints=critical,CA:FALSE',
+  ];
   for (const [name, names] of Object.entries(servers)) {
     // etcd speaks to itself with its server certificate, hence clientAuth too.
     const use = ['-addext', 'extendedKeyUsage=serverAuth,clientAuth', '-addext', `subjectAltName=${names.join(',')}`];
@@ -56,7 +68,13 @@ export async function issueCertificates(folder: string, server: string): Promise
   }
   for (const [name, user] of Object.entries(users)) {
     const group = 'group' in user ? `/O=${user.group}` : '';
-    await openssl(half, name, ['-subj', `${group}/CN=${user.name}`, ...signed, '-addext', 'extendedKeyUsage=clientAuth']);
+    await openssl(half, name, [
+      '-subj',
+      `${group}/CN=${user.name}`,
+      ...signed,
+      '-addext',
+      'extendedKeyUsage=clientAuth',
+    ]);
     await writeFile(join(half, `${name}.kubeconfig`), await kubeconfig(half, name, server), { mode: 0o600 });
   }
   // Service account tokens are signed with RSA: the algorithm every client of theirs knows.

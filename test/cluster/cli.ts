@@ -19,7 +19,9 @@ const verbs = {
     if (choice.kind === 'own') await up(choice.settings, progress);
     else {
       const { server, capabilities } = await findExisting(process.env);
-      progress.say(`The cluster at ${server} answers and has Tekton Pipelines ${capabilities.tektonVersion}. It is used as it is.`);
+      progress.say(
+        `The cluster at ${server} answers and has Tekton Pipelines ${capabilities.tektonVersion}. It is used as it is.`,
+      );
     }
     return 0;
   },
@@ -44,7 +46,8 @@ const verbs = {
   },
   down: async (choice: Choice) => {
     if (choice.kind === 'own') await down(choice.settings, progress);
-    else progress.say('RUNGATE_CLUSTER=existing: that cluster is not ours to take down, and nothing of it was changed.');
+    else
+      progress.say('RUNGATE_CLUSTER=existing: that cluster is not ours to take down, and nothing of it was changed.');
     return 0;
   },
 };
@@ -57,7 +60,9 @@ const help = `usage: npm run cluster -- up | status | env | down
   down    takes the cluster down and leaves nothing but the cache
 
 settings, by environment variable:
-${Object.entries(table).map(([name, { standard, meaning }]) => `  ${name}  (standard: ${standard})\n      ${meaning}`).join('\n')}
+${Object.entries(table)
+  .map(([name, { standard, meaning }]) => `  ${name}  (standard: ${standard})\n      ${meaning}`)
+  .join('\n')}
 `;
 
 function print(line: string): void {
@@ -82,7 +87,10 @@ async function main(args: readonly string[]): Promise<number> {
   return verbs[verb as keyof typeof verbs](chooseCluster(process.env));
 }
 
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
   process.once(signal, () => {
     endForeground();
     // What was started is recorded and runs on; nothing needs to be undone here.
@@ -96,7 +104,9 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    progress.say(error instanceof Fault && error.code !== 'internal' ? error.message : String((error as Error).stack ?? error));
+    progress.say(
+      error instanceof Fault && error.code !== 'internal' ? error.message : String((error as Error).stack ?? error),
+    );
     process.exit(1); // other work of the same verb may still be under way
   },
 );

@@ -61,7 +61,7 @@ export async function connect(environment: NodeJS.ProcessEnv = process.env): Pro
 }
 
 /** The parts of a capability that a suite needs and this cluster lacks, in words; empty if it can run. */
-export function lacks(cluster: Cluster, needs: readonly (keyof Capabilities)[]): string[] {
+export function lacks(cluster: Pick<Cluster, 'capabilities'>, needs: readonly (keyof Capabilities)[]): string[] {
   return needs.filter((need) => !cluster.capabilities[need]);
 }
 
@@ -94,7 +94,9 @@ async function connectOwn(settings: Settings): Promise<Cluster> {
 
 async function connectExisting(kubeconfig: string): Promise<Cluster> {
   const kubectl = bindKubectl('kubectl', kubeconfig);
-  const server = (await kubectl.run('config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}')).trim();
+  const server = (
+    await kubectl.run('config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}')
+  ).trim();
   const url = new URL(server);
   const tekton = await findTekton(kubectl);
   return {

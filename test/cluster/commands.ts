@@ -49,7 +49,11 @@ export async function run(file: string, args: readonly string[], options: RunOpt
 }
 
 /** As `run`, but any failure is the answer `undefined`: for questions, where "no" is not an error. */
-export async function ask(file: string, args: readonly string[], options: RunOptions = {}): Promise<string | undefined> {
+export async function ask(
+  file: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string | undefined> {
   return run(file, args, options).catch(() => undefined);
 }
 

@@ -1,11 +1,11 @@
 /** etcd, the API server, the controller manager and the scheduler. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { certificateFolder, kubeconfigPath } from './certificates.ts';
 import type { Kubectl } from './kubectl.ts';
 import type { Parts } from './parts.ts';
-import { type Program, running, start, stopped } from './processes.ts';
+import { type Program, running, settle, start, stopped } from './processes.ts';
 import { nodeAddress, type Settings, serviceCidr } from './settings.ts';
 import { eventually } from './waiting.ts';
 
@@ -23,7 +23,7 @@ export function auditLogPath(folder: string): string {
 export async function raiseControlPlane(settings: Settings, parts: Parts, kubectl: Kubectl): Promise<void> {
   const { folder } = settings;
   await mkdir(join(folder, 'audit'), { recursive: true });
-  await writeFile(join(folder, 'audit', 'policy.yaml'), stringify(auditPolicy));
+  await settle(join(folder, 'audit', 'policy.yaml'), stringify(auditPolicy));
   for (const program of controlPlane(settings, parts)) await start(folder, program);
   await eventually('the API server to be ready', 60_000, async () => {
     for (const name of ['etcd', 'kube-apiserver']) if (!running(folder, name)) throw stopped(folder, name);

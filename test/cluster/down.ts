@@ -25,7 +25,8 @@ export async function down(settings: Settings, progress: Progress): Promise<void
   const { folder } = settings;
   if ((await readRecord(folder)) === undefined) {
     const owner = await bridgeOwner();
-    const elsewhere = owner !== undefined && owner !== folder ? ` There is one in ${owner}: set RUNGATE_CLUSTER_DIR to that.` : '';
+    const elsewhere =
+      owner !== undefined && owner !== folder ? ` There is one in ${owner}: set RUNGATE_CLUSTER_DIR to that.` : '';
     progress.say(`No cluster in ${folder}.${elsewhere}`);
     return;
   }

@@ -7,7 +7,7 @@ import type { Kubectl } from './kubectl.ts';
 import type { Parts } from './parts.ts';
 import { type Program, running, start, stopped } from './processes.ts';
 import type { Settings } from './settings.ts';
-import { eventually } from './waiting.ts';
+import { answers, eventually } from './waiting.ts';
 
 /** The namespace that source-controller believes itself to be in. */
 export const fluxNamespace = 'flux-system';
@@ -29,8 +29,15 @@ export async function raiseFlux(settings: Settings, parts: Parts, kubectl: Kubec
   const crds = await Promise.all((await readdir(yaml)).sort().map((file) => readFile(join(yaml, file), 'utf8')));
   const namespace = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: fluxNamespace } });
   await kubectl.pipe([namespace, ...crds].join('\n---\n'), 'apply', '--server-side', '--force-conflicts', '-f', '-');
-  await kubectl.run('wait', '--for=condition=Established', '--timeout=60s', 'crd', 'gitrepositories.source.toolkit.fluxcd.io');
-  for (const path of [repositoriesFolder(folder), join(folder, 'flux', 'artifacts')]) await mkdir(path, { recursive: true });
+  await kubectl.run(
+    'wait',
+    '--for=condition=Established',
+    '--timeout=60s',
+    'crd',
+    'gitrepositories.source.toolkit.fluxcd.io',
+  );
+  for (const path of [repositoriesFolder(folder), join(folder, 'flux', 'artifacts')])
+    await mkdir(path, { recursive: true });
   for (const program of [gitServer(settings), sourceController(settings, parts)]) await start(folder, program);
   await untilFluxAnswers(settings);
 }
@@ -40,7 +47,10 @@ export async function untilFluxAnswers(settings: Settings): Promise<void> {
   const { folder, ports } = settings;
   await eventually('source-controller and the git server to answer', 60_000, async () => {
     for (const name of ['git-server', 'source-controller']) if (!running(folder, name)) throw stopped(folder, name);
-    const healthy = await Promise.all([answers(`http://127.0.0.1:${ports.fluxHealth}/readyz`), answers(`${gitUrl(settings)}/`)]);
+    const healthy = await Promise.all([
+      answers(`http://127.0.0.1:${ports.fluxHealth}/readyz`),
+      answers(`${gitUrl(settings)}/`),
+    ]);
     return healthy.every(Boolean) || undefined;
   });
 }
@@ -78,15 +88,4 @@ export function sourceController(settings: Settings, parts: Parts, eventsAddress
       TUF_ROOT: join(folder, 'flux', 'sigstore'),
     },
   };
-}
-
-/** Whether something answers there with success. */
-export async function answers(url: string): Promise<boolean> {
-  return fetch(url, { signal: AbortSignal.timeout(2000) }).then(
-    async (response) => {
-      await response.body?.cancel();
-      return response.ok;
-    },
-    () => false,
-  );
 }

@@ -40,7 +40,8 @@ export function serveGit(folder: string, request: IncomingMessage, response: Ser
     for (const line of head.toString('latin1', 0, end).split('\r\n')) {
       const colon = line.indexOf(':');
       const [name, value] = [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-      if (name === 'status') response.statusCode = Number.parseInt(value, 10); // RFC 3875, 6.3.3
+      if (name === 'status')
+        response.statusCode = Number.parseInt(value, 10); // RFC 3875, 6.3.3
       else response.setHeader(name, value);
     }
     response.write(head.subarray(end + 4));

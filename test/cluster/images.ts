@@ -15,7 +15,15 @@ export const busyboxImage = 'docker.io/library/busybox:1';
 export const pauseImage = 'rungate.invalid/pause:1';
 
 /** The programs of Tekton that run in pods, each as an image of its own. */
-export const tektonPrograms = ['controller', 'webhook', 'events', 'entrypoint', 'nop', 'sidecarlogresults', 'workingdirinit'] as const;
+export const tektonPrograms = [
+  'controller',
+  'webhook',
+  'events',
+  'entrypoint',
+  'nop',
+  'sidecarlogresults',
+  'workingdirinit',
+] as const;
 
 /** The image of one of Tekton's programs. */
 export function tektonImage(program: (typeof tektonPrograms)[number], version: string): string {
@@ -37,7 +45,10 @@ export async function makeImages(cache: string, parts: Parts, tektonVersion: str
   const busybox = staticBusybox();
   if (!busybox) throw new Error('busybox-static is not installed, although it was a moment ago');
   const { size, mtimeMs } = await stat(busybox);
-  const key = createHash('sha256').update([parts.tekton, tektonVersion, busybox, size, mtimeMs, layout].join()).digest('hex').slice(0, 12);
+  const key = createHash('sha256')
+    .update([parts.tekton, tektonVersion, busybox, size, mtimeMs, layout].join())
+    .digest('hex')
+    .slice(0, 12);
   const folder = join(cache, `images-${key}`);
   const archive = join(folder, 'images.tar');
   if (existsSync(archive)) return archive;
@@ -47,7 +58,9 @@ export async function makeImages(cache: string, parts: Parts, tektonVersion: str
   const recipes: ImageRecipe[] = [
     await busyboxRecipe(busybox, join(half, 'busybox')),
     await pauseRecipe(busybox, join(half, 'pause')),
-    ...(await Promise.all(tektonPrograms.map((program) => tektonRecipe(parts, program, tektonVersion, join(half, program))))),
+    ...(await Promise.all(
+      tektonPrograms.map((program) => tektonRecipe(parts, program, tektonVersion, join(half, program))),
+    )),
   ];
   await writeArchive(join(half, 'images.tar'), recipes);
   for (const { root } of recipes) await rm(root, { recursive: true });
@@ -57,7 +70,9 @@ export async function makeImages(cache: string, parts: Parts, tektonVersion: str
 
 /** Hands every image of a docker archive to the node. Images that are there already are no trouble. */
 export async function importImages(folder: string, archive: string): Promise<void> {
-  await run('ctr', ['--address', containerdSocket(folder), '--namespace', 'k8s.io', 'images', 'import', archive], { timeoutMs: 600_000 });
+  await run('ctr', ['--address', containerdSocket(folder), '--namespace', 'k8s.io', 'images', 'import', archive], {
+    timeoutMs: 600_000,
+  });
 }
 
 /** Writes images as one docker archive: a layer and a configuration each, and a manifest that names them. */
@@ -68,13 +83,28 @@ export async function writeArchive(path: string, recipes: readonly ImageRecipe[]
   const manifest = [];
   for (const { name, root, entrypoint, command } of recipes) {
     const layer = join(half, 'layer.tar');
-    await run('tar', ['--owner=0', '--group=0', '--numeric-owner', '--sort=name', '--mtime=@0', '-C', root, '-cf', layer, '.']);
+    await run('tar', [
+      '--owner=0',
+      '--group=0',
+      '--numeric-owner',
+      '--sort=name',
+      '--mtime=@0',
+      '-C',
+      root,
+      '-cf',
+      layer,
+      '.',
+    ]);
     const digest = await hashFile(layer);
     await rename(layer, join(half, `${digest}.tar`));
     const config = JSON.stringify({
       architecture: architecture(),
       os: 'linux',
-      config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], Entrypoint: entrypoint, Cmd: command },
+      config: {
+        Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+        Entrypoint: entrypoint,
+        Cmd: command,
+      },
       rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
     });
     const configName = `${createHash('sha256').update(config).digest('hex')}.json`;
@@ -105,7 +135,12 @@ async function pauseRecipe(busybox: string, root: string): Promise<ImageRecipe> 
   return { name: pauseImage, root, entrypoint: ['/bin/busybox', 'sleep', '2147483647'] };
 }
 
-async function tektonRecipe(parts: Parts, program: (typeof tektonPrograms)[number], version: string, root: string): Promise<ImageRecipe> {
+async function tektonRecipe(
+  parts: Parts,
+  program: (typeof tektonPrograms)[number],
+  version: string,
+  root: string,
+): Promise<ImageRecipe> {
   await skeleton(root);
   const path = join(root, 'ko-app', program); // where upstream's images have it, and its own code expects it
   await mkdir(dirname(path), { recursive: true });
@@ -114,9 +149,13 @@ async function tektonRecipe(parts: Parts, program: (typeof tektonPrograms)[numbe
 }
 
 async function skeleton(root: string): Promise<void> {
-  for (const folder of ['bin', 'etc', 'home', 'root', 'tmp', 'usr/bin', 'var']) await mkdir(join(root, folder), { recursive: true });
+  for (const folder of ['bin', 'etc', 'home', 'root', 'tmp', 'usr/bin', 'var'])
+    await mkdir(join(root, folder), { recursive: true });
   await chmod(join(root, 'tmp'), 0o1777);
-  await writeFile(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n');
+  await writeFile(
+    join(root, 'etc', 'passwd'),
+    'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n',
+  );
   await writeFile(join(root, 'etc', 'group'), 'root:x:0:\nnogroup:x:65534:\n');
 }
 

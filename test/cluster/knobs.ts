@@ -47,7 +47,9 @@ export async function setFeatureFlags(cluster: Cluster, wanted: Readonly<Record<
   requireOwn(cluster);
   const { kubectl, tektonNamespace: namespace } = cluster;
   if (!namespace) throw new Fault('refused', 'Tekton is not installed on this cluster: npm run cluster -- up');
-  const flags: Record<string, string> = JSON.parse(await kubectl.run('get', 'configmap', 'feature-flags', '-n', namespace, '-o', 'jsonpath={.data}'));
+  const flags: Record<string, string> = JSON.parse(
+    await kubectl.run('get', 'configmap', 'feature-flags', '-n', namespace, '-o', 'jsonpath={.data}'),
+  );
   const before = Object.fromEntries(Object.keys(wanted).map((name) => [name, flags[name] ?? null]));
   try {
     await changeFlags(kubectl, namespace, flags, wanted);
@@ -72,7 +74,10 @@ export async function setFluxEvents(cluster: Cluster, url: string): Promise<Rest
 
 function requireOwn(cluster: Cluster): OwnCluster {
   if (cluster.own && cluster.capabilities.knobs) return cluster.own;
-  throw new Fault('refused', 'Knobs turn only on a cluster of our own (RUNGATE_CLUSTER=own): ask `capabilities.knobs` first.');
+  throw new Fault(
+    'refused',
+    'Knobs turn only on a cluster of our own (RUNGATE_CLUSTER=own): ask `capabilities.knobs` first.',
+  );
 }
 
 async function restartKubelet({ kubectl }: Cluster, own: OwnCluster, logging: KubeletLogging): Promise<void> {
@@ -84,14 +89,19 @@ async function restartKubelet({ kubectl }: Cluster, own: OwnCluster, logging: Ku
   await stop(folder, 'kubelet');
   const startedAt = Math.floor(Date.now() / 1000) * 1000; // the API's times are whole seconds
   await start(folder, kubelet);
-  await eventually('the restarted kubelet to be ready with its new settings', 60_000, async () => {
-    if (!running(folder, 'kubelet')) throw stopped(folder, 'kubelet');
-    // What the kubelet says of itself, not what we wrote; and a heartbeat of this kubelet, not of the one before.
-    const config = await kubectl.ask('get', '--raw', `/api/v1/nodes/${nodeName}/proxy/configz`);
-    if (!config || !holds(JSON.parse(config).kubeletconfig, logging)) return undefined;
-    const ready = await readyCondition(kubectl);
-    return (ready?.status === 'True' && Date.parse(ready.lastHeartbeatTime) >= startedAt) || undefined;
-  }, 250);
+  await eventually(
+    'the restarted kubelet to be ready with its new settings',
+    60_000,
+    async () => {
+      if (!running(folder, 'kubelet')) throw stopped(folder, 'kubelet');
+      // What the kubelet says of itself, not what we wrote; and a heartbeat of this kubelet, not of the one before.
+      const config = await kubectl.ask('get', '--raw', `/api/v1/nodes/${nodeName}/proxy/configz`);
+      if (!config || !holds(JSON.parse(config).kubeletconfig, logging)) return undefined;
+      const ready = await readyCondition(kubectl);
+      return (ready?.status === 'True' && Date.parse(ready.lastHeartbeatTime) >= startedAt) || undefined;
+    },
+    250,
+  );
 }
 
 function holds(config: Record<string, unknown>, logging: KubeletLogging): boolean {
@@ -107,18 +117,33 @@ async function restartFlux({ folder, settings, parts }: OwnCluster, url: string)
 
 type Changes = Readonly<Record<string, string | null>>;
 
-async function changeFlags(kubectl: Kubectl, namespace: string, flags: Readonly<Record<string, string>>, changes: Changes): Promise<void> {
+async function changeFlags(
+  kubectl: Kubectl,
+  namespace: string,
+  flags: Readonly<Record<string, string>>,
+  changes: Changes,
+): Promise<void> {
   const changed = Object.entries(changes).filter(([name, value]) => (flags[name] ?? null) !== value);
   if (changed.length === 0) return;
   const before = await flagsInForce(kubectl);
   await patchFlags(kubectl, namespace, changes);
-  await eventually(`Tekton's controller to go by ${JSON.stringify(changes)}`, 60_000, async () => {
-    const now = await flagsInForce(kubectl);
-    return now.every((flagsOfKind, place) => !isDeepStrictEqual(flagsOfKind, before[place])) || undefined;
-  }, 500);
+  await eventually(
+    `Tekton's controller to go by ${JSON.stringify(changes)}`,
+    60_000,
+    async () => {
+      const now = await flagsInForce(kubectl);
+      return now.every((flagsOfKind, place) => !isDeepStrictEqual(flagsOfKind, before[place])) || undefined;
+    },
+    500,
+  );
   const fields = changed.find(([name]) => name === 'enable-api-fields');
   if (changed.length === 1 && fields) {
-    await eventually("Tekton's webhook to go by enable-api-fields", 60_000, async () => (await admitsAlpha(kubectl)) === (fields[1] === 'alpha') || undefined, 300);
+    await eventually(
+      "Tekton's webhook to go by enable-api-fields",
+      60_000,
+      async () => (await admitsAlpha(kubectl)) === (fields[1] === 'alpha') || undefined,
+      300,
+    );
   } else {
     await kubectl.run('rollout', 'restart', 'deployment/tekton-pipelines-webhook', '-n', namespace);
     await kubectl.run('rollout', 'status', 'deployment/tekton-pipelines-webhook', '-n', namespace, '--timeout=120s');
@@ -126,17 +151,40 @@ async function changeFlags(kubectl: Kubectl, namespace: string, flags: Readonly<
 }
 
 async function patchFlags(kubectl: Kubectl, namespace: string, data: Changes): Promise<void> {
-  await kubectl.run('patch', 'configmap', 'feature-flags', '-n', namespace, '--type=merge', '-p', JSON.stringify({ data }));
+  await kubectl.run(
+    'patch',
+    'configmap',
+    'feature-flags',
+    '-n',
+    namespace,
+    '--type=merge',
+    '-p',
+    JSON.stringify({ data }),
+  );
 }
 
 /** The flags that Tekton goes by now, as it writes them into a PipelineRun and into a TaskRun. */
 async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
   const names = (await kubectl.pipe(probes, 'create', '-f', '-', '-o', 'name')).trim().split('\n');
   try {
-    await kubectl.run('wait', '-n', 'default', '--for=jsonpath={.status.conditions[0].status}=False', '--timeout=60s', ...names);
+    await kubectl.run(
+      'wait',
+      '-n',
+      'default',
+      '--for=jsonpath={.status.conditions[0].status}=False',
+      '--timeout=60s',
+      ...names,
+    );
     return await Promise.all(
       names.map(async (name) => {
-        const text = await kubectl.run('get', '-n', 'default', name, '-o', 'jsonpath={.status.provenance.featureFlags}');
+        const text = await kubectl.run(
+          'get',
+          '-n',
+          'default',
+          name,
+          '-o',
+          'jsonpath={.status.provenance.featureFlags}',
+        );
         return text ? JSON.parse(text) : undefined; // no provenance at all is an answer too: a flag turns it off
       }),
     );
@@ -147,7 +195,10 @@ async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
 
 /** Whether the webhook lets a pipeline inside a pipeline pass, which only alpha has. Nothing is created. */
 async function admitsAlpha(kubectl: Kubectl): Promise<boolean> {
-  return kubectl.pipe(nested, 'create', '--dry-run=server', '-o', 'name', '-f', '-').then(() => true, () => false);
+  return kubectl.pipe(nested, 'create', '--dry-run=server', '-o', 'name', '-f', '-').then(
+    () => true,
+    () => false,
+  );
 }
 
 // Both lack a parameter that they need: they fail as soon as Tekton takes them up, and no pod is made.

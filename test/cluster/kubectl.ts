@@ -16,7 +16,11 @@ export interface Kubectl {
 
 /** Binds a kubectl to a kubeconfig. */
 export function bindKubectl(file: string, kubeconfig: string): Kubectl {
-  const options = (more: RunOptions = {}): RunOptions => ({ env: { KUBECONFIG: kubeconfig }, timeoutMs: 600_000, ...more });
+  const options = (more: RunOptions = {}): RunOptions => ({
+    env: { KUBECONFIG: kubeconfig },
+    timeoutMs: 600_000,
+    ...more,
+  });
   return {
     file,
     kubeconfig,

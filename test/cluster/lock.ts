@@ -16,7 +16,10 @@ export async function holdLock(patienceMs = 0): Promise<AsyncDisposable> {
     const lock = await tryLock();
     if (lock) return lock;
     if (Date.now() >= giveUpAt) {
-      throw new Fault('conflict', 'Another `npm run cluster` is at work on this machine: wait until it has ended, then try again.');
+      throw new Fault(
+        'conflict',
+        'Another `npm run cluster` is at work on this machine: wait until it has ended, then try again.',
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -25,7 +28,9 @@ export async function holdLock(patienceMs = 0): Promise<AsyncDisposable> {
 function tryLock(): Promise<AsyncDisposable | undefined> {
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    );
     server.listen(address, () => {
       server.unref();
       resolve({ [Symbol.asyncDispose]: () => new Promise<void>((done) => server.close(() => done())) });

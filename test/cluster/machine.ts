@@ -26,8 +26,10 @@ const networkPluginFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 export function whyNot(platform: NodeJS.Platform = process.platform, user = process.getuid?.()): string | undefined {
   const otherWay =
     'Use a cluster that is there instead (kind, OpenShift, any with Tekton Pipelines): RUNGATE_CLUSTER=existing KUBECONFIG=<file> npm run cluster -- up';
-  if (platform !== 'linux') return `A cluster of our own needs Linux: it runs a kubelet, and a kubelet needs cgroups. ${otherWay}`;
-  if (user !== 0) return `A cluster of our own needs root: it makes network devices, mounts and control groups. Run this as root. ${otherWay}`;
+  if (platform !== 'linux')
+    return `A cluster of our own needs Linux: it runs a kubelet, and a kubelet needs cgroups. ${otherWay}`;
+  if (user !== 0)
+    return `A cluster of our own needs root: it makes network devices, mounts and control groups. Run this as root. ${otherWay}`;
   return undefined;
 }
 
@@ -42,7 +44,10 @@ export async function installPackages(progress: Progress): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;
   if (!find('apt-get')) {
-    throw new Fault('refused', `This machine lacks programs, and has no apt-get to install them with. By their Debian names: ${missing.join(' ')}`);
+    throw new Fault(
+      'refused',
+      `This machine lacks programs, and has no apt-get to install them with. By their Debian names: ${missing.join(' ')}`,
+    );
   }
   await progress.during(`installing ${missing.join(' ')}`, async () => {
     const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, timeoutMs: 900_000 };
@@ -50,7 +55,8 @@ export async function installPackages(progress: Progress): Promise<void> {
     await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], options);
   });
   const still = missingPackages();
-  if (still.length > 0) throw new Fault('refused', `Still missing after apt-get install: ${still.join(' ')}. Is /usr/sbin on the PATH?`);
+  if (still.length > 0)
+    throw new Fault('refused', `Still missing after apt-get install: ${still.join(' ')}. Is /usr/sbin on the PATH?`);
 }
 
 /** The folder of CNI plugins on this machine. */
@@ -77,13 +83,17 @@ export async function hasUnifiedCgroups(): Promise<boolean> {
 function missingPackages(): string[] {
   const packages = new Set<string>();
   for (const [program, name] of Object.entries(needed)) if (!find(program)) packages.add(name);
-  if (!networkPluginFolders.some((folder) => isProgram(join(folder, 'ptp')))) packages.add('containernetworking-plugins');
+  if (!networkPluginFolders.some((folder) => isProgram(join(folder, 'ptp'))))
+    packages.add('containernetworking-plugins');
   if (!staticBusybox()) packages.add('busybox-static');
   return [...packages];
 }
 
 function find(program: string): string | undefined {
-  return systemPath().split(delimiter).map((folder) => join(folder, program)).find(isProgram);
+  return systemPath()
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .find(isProgram);
 }
 
 function isProgram(path: string): boolean {

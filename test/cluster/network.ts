@@ -73,10 +73,14 @@ async function removeServiceRules(family: string): Promise<void> {
     const lines = ((await ask(`${family}-save`, ['-t', table])) ?? '').split('\n');
     const chains = lines.flatMap((line) => /^:(KUBE-\S+)/.exec(line)?.[1] ?? []);
     if (chains.length === 0) continue;
-    const jumps = lines.filter((line) => /^-A (?!KUBE-).* -j KUBE-/.test(line)).map((line) => line.replace(/^-A/, '-D'));
+    const jumps = lines
+      .filter((line) => /^-A (?!KUBE-).* -j KUBE-/.test(line))
+      .map((line) => line.replace(/^-A/, '-D'));
     const flushes = chains.map((chain) => `-F ${chain}`);
     const deletions = chains.map((chain) => `-X ${chain}`);
-    await run(`${family}-restore`, ['-w', '--noflush'], { input: [`*${table}`, ...jumps, ...flushes, ...deletions, 'COMMIT', ''].join('\n') });
+    await run(`${family}-restore`, ['-w', '--noflush'], {
+      input: [`*${table}`, ...jumps, ...flushes, ...deletions, 'COMMIT', ''].join('\n'),
+    });
   }
 }
 
@@ -84,7 +88,9 @@ async function rememberKernelSettings(folder: string): Promise<void> {
   const path = memoryPath(folder);
   if (existsSync(path)) return; // written before our first change; now it would remember our own values
   const entries = await Promise.all(
-    kernelSettings.map(async (name) => [name, (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim()] as const),
+    kernelSettings.map(
+      async (name) => [name, (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim()] as const,
+    ),
   );
   await writeFile(`${path}.half`, JSON.stringify(Object.fromEntries(entries.filter(([, value]) => value !== ''))));
   await rename(`${path}.half`, path);

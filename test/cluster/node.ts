@@ -10,9 +10,9 @@ import { pauseImage } from './images.ts';
 import type { Kubectl } from './kubectl.ts';
 import { hasUnifiedCgroups, networkPlugins, systemPath } from './machine.ts';
 import type { Parts } from './parts.ts';
-import { type Program, running, start, stopped } from './processes.ts';
+import { type Program, running, settle, start, stopped } from './processes.ts';
 import { cgroup, dnsAddress, nodeAddress, nodeName, podCidr, type Settings } from './settings.ts';
-import { eventually } from './waiting.ts';
+import { answers, eventually } from './waiting.ts';
 
 /** The socket of our containerd. Its path is also how its shims are told from everyone else's. */
 export function containerdSocket(folder: string): string {
@@ -46,8 +46,8 @@ export async function raiseContainerd(settings: Settings): Promise<void> {
   const { folder } = settings;
   const home = join(folder, 'containerd');
   await mkdir(join(home, 'cni'), { recursive: true });
-  await writeFile(join(home, 'cni', '10-rungate.conflist'), JSON.stringify(podNetwork(folder)));
-  await writeFile(join(home, 'config.toml'), containerdConfig(folder));
+  await settle(join(home, 'cni', '10-rungate.conflist'), JSON.stringify(podNetwork(folder)));
+  await settle(join(home, 'config.toml'), containerdConfig(folder));
   await start(folder, containerd(folder));
   await eventually('containerd to answer', 30_000, async () => {
     if (!running(folder, 'containerd')) throw stopped(folder, 'containerd');
@@ -61,12 +61,19 @@ export async function raiseNode(settings: Settings, parts: Parts, kubectl: Kubec
   await makeCgroup();
   // A restarted `up` must not undo what a knob has set.
   if (!existsSync(kubeletConfigPath(folder))) await writeKubeletConfig(settings, standardLogging);
-  await writeFile(join(folder, 'kube-proxy.yaml'), stringify(proxyConfig(settings)));
+  await settle(join(folder, 'kube-proxy.yaml'), stringify(proxyConfig(settings)));
   for (const program of nodePrograms(settings, parts)) await start(folder, program);
-  await eventually('the node to be ready', 90_000, async () => {
-    for (const { name } of nodePrograms(settings, parts)) if (!running(folder, name)) throw stopped(folder, name);
-    return (await isNodeReady(kubectl)) || undefined;
-  }, 500);
+  await eventually(
+    'the node to be ready',
+    90_000,
+    async () => {
+      for (const { name } of nodePrograms(settings, parts)) if (!running(folder, name)) throw stopped(folder, name);
+      // kube-proxy is healthy once its rules are in place: before that, pods do not reach the API server.
+      const healthy = await answers(`http://127.0.0.1:${settings.ports.proxyHealth}/healthz`);
+      return (healthy && (await isNodeReady(kubectl))) || undefined;
+    },
+    300,
+  );
 }
 
 /** Whether the node says it is ready. */
@@ -75,7 +82,9 @@ export async function isNodeReady(kubectl: Kubectl): Promise<boolean> {
 }
 
 /** The node's Ready condition, with when the kubelet last wrote it. */
-export async function readyCondition(kubectl: Kubectl): Promise<{ status: string; lastHeartbeatTime: string } | undefined> {
+export async function readyCondition(
+  kubectl: Kubectl,
+): Promise<{ status: string; lastHeartbeatTime: string } | undefined> {
   const text = await kubectl.ask('get', 'node', nodeName, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")]}');
   return text ? JSON.parse(text) : undefined;
 }
@@ -120,7 +129,7 @@ export function nodePrograms(settings: Settings, parts: Parts): Program[] {
 export async function writeKubeletConfig(settings: Settings, logging: KubeletLogging): Promise<void> {
   const { folder, ports } = settings;
   const certificates = certificateFolder(folder);
-  await writeFile(
+  await settle(
     kubeletConfigPath(folder),
     stringify({
       apiVersion: 'kubelet.config.k8s.io/v1beta1',
@@ -132,7 +141,11 @@ export async function writeKubeletConfig(settings: Settings, logging: KubeletLog
       healthzPort: ports.kubeletHealth,
       tlsCertFile: join(certificates, 'kubelet-server.crt'),
       tlsPrivateKeyFile: join(certificates, 'kubelet-server.key'),
-      authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: join(certificates, 'ca.crt') } },
+      authentication: {
+        anonymous: { enabled: false },
+        webhook: { enabled: true },
+        x509: { clientCAFile: join(certificates, 'ca.crt') },
+      },
       authorization: { mode: 'Webhook' },
       containerRuntimeEndpoint: `unix://${containerdSocket(folder)}`,
       podLogsDir: podLogsFolder(folder),
@@ -166,7 +179,9 @@ export async function writeKubeletConfig(settings: Settings, logging: KubeletLog
 
 /** How the kubelet is set up to rotate logs now. */
 export async function readKubeletLogging(folder: string): Promise<KubeletLogging> {
-  const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } = parse(await readFile(kubeletConfigPath(folder), 'utf8'));
+  const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } = parse(
+    await readFile(kubeletConfigPath(folder), 'utf8'),
+  );
   return { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval };
 }
 
@@ -260,6 +275,7 @@ async function makeCgroup(): Promise<void> {
     return;
   }
   for (const controller of await readdir(top)) {
-    if (existsSync(join(top, controller, 'cgroup.procs'))) await mkdir(join(top, controller, cgroup), { recursive: true });
+    if (existsSync(join(top, controller, 'cgroup.procs')))
+      await mkdir(join(top, controller, cgroup), { recursive: true });
   }
 }

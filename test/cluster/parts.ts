@@ -52,16 +52,28 @@ const names = Object.keys(recipes) as PartName[];
 
 /** Where the parts belong, whether built or not. */
 export async function partFolders(cache: string): Promise<Parts> {
-  const folders = await Promise.all(names.map(async (name) => [name, join(cache, `${name}-${await fingerprint(name)}`)] as const));
+  const folders = await Promise.all(
+    names.map(async (name) => [name, join(cache, `${name}-${await fingerprint(name)}`)] as const),
+  );
   return Object.fromEntries(folders) as Record<PartName, string>;
 }
 
 /** The version of a module in a part, as its go.mod has it: `v1.15.0`. */
 export async function moduleVersion(name: PartName, module: string): Promise<string> {
   const mod = await readFile(join(source(name), 'go.mod'), 'utf8');
-  const line = mod.split('\n').find((text) => text.trim().replace(/^require /, '').startsWith(`${module} v`));
+  const line = mod.split('\n').find((text) =>
+    text
+      .trim()
+      .replace(/^require /, '')
+      .startsWith(`${module} v`),
+  );
   if (!line) throw new Fault('internal', `parts/${name}/go.mod does not require ${module}.`);
-  return line.trim().replace(/^require /, '').split(' ')[1] ?? '';
+  return (
+    line
+      .trim()
+      .replace(/^require /, '')
+      .split(' ')[1] ?? ''
+  );
 }
 
 /** Builds what is missing and returns where everything is. A build that fails or is killed leaves no part behind. */
@@ -71,11 +83,15 @@ export async function buildParts(cache: string, progress: Progress): Promise<Par
   const missing = names.filter((name) => !existsSync(folders[name]));
   if (missing.length === 0) return folders;
   await requireGo();
-  progress.say(`To be built, once: ${missing.join(', ')}. Everything from nothing takes about 20 minutes on two cores.`);
+  progress.say(
+    `To be built, once: ${missing.join(', ')}. Everything from nothing takes about 20 minutes on two cores.`,
+  );
   for (const [place, name] of missing.entries()) {
     const rest = missing.slice(place + 1);
     const left = rest.length > 0 ? `, then ${rest.join(', ')}` : '';
-    await progress.during(`building ${name} (${place + 1} of ${missing.length}${left})`, () => build(cache, name, folders[name]));
+    await progress.during(`building ${name} (${place + 1} of ${missing.length}${left})`, () =>
+      build(cache, name, folders[name]),
+    );
   }
   return folders;
 }
@@ -84,7 +100,8 @@ export async function buildParts(cache: string, progress: Progress): Promise<Par
 export async function clearLeftovers(cache: string): Promise<void> {
   for (const name of names) await stop(cache, buildName(name), 5000);
   const entries = existsSync(cache) ? await readdir(cache) : [];
-  for (const entry of entries.filter((text) => text.endsWith('.half'))) await rm(join(cache, entry), { recursive: true, force: true });
+  for (const entry of entries.filter((text) => text.endsWith('.half')))
+    await rm(join(cache, entry), { recursive: true, force: true });
 }
 
 async function build(cache: string, name: PartName, folder: string): Promise<void> {
@@ -107,7 +124,9 @@ async function build(cache: string, name: PartName, folder: string): Promise<voi
   if (built.length < (await toolCount(name))) throw await buildFailed(cache, name);
   for (const [from, to] of Object.entries(recipe.rename ?? {})) await rename(join(half, from), join(half, to));
   if (recipe.yaml) {
-    const moduleFolder = (await run('go', ['list', '-m', '-f', '{{.Dir}}', recipe.yaml.module], { cwd: source(name), env: goEnvironment })).trim();
+    const moduleFolder = (
+      await run('go', ['list', '-m', '-f', '{{.Dir}}', recipe.yaml.module], { cwd: source(name), env: goEnvironment })
+    ).trim();
     await cp(join(moduleFolder, recipe.yaml.folder), join(half, 'yaml'), { recursive: true });
     // Go keeps its modules read-only; the next `rm` of the cache should not need to know.
     await run('chmod', ['-R', 'u+w', join(half, 'yaml')]);
@@ -155,7 +174,10 @@ async function toolCount(name: PartName): Promise<number> {
 async function buildFailed(cache: string, name: PartName): Promise<Fault> {
   const path = logPath(cache, buildName(name));
   const log = await readFile(path, 'utf8').catch(() => '');
-  return new Fault('unavailable', `Go could not build ${name}. All it said is in ${path}; the end of it:\n${log.trimEnd().split('\n').slice(-10).join('\n')}`);
+  return new Fault(
+    'unavailable',
+    `Go could not build ${name}. All it said is in ${path}; the end of it:\n${log.trimEnd().split('\n').slice(-10).join('\n')}`,
+  );
 }
 
 async function requireGo(): Promise<void> {
@@ -168,7 +190,9 @@ async function requireGo(): Promise<void> {
 
 /** Compares dotted versions by number; anything after the numbers (`rc1`) is ignored. */
 function isOlder(version: string, than: string): boolean {
-  const [left, right] = [version, than].map((text) => text.split('.').map((digits) => Number.parseInt(digits, 10) || 0));
+  const [left, right] = [version, than].map((text) =>
+    text.split('.').map((digits) => Number.parseInt(digits, 10) || 0),
+  );
   for (const [place, wanted] of (right ?? []).entries()) {
     const has = left?.[place] ?? 0;
     if (has !== wanted) return has < wanted;

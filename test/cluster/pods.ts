@@ -34,12 +34,23 @@ export async function removeTraces(folder: string): Promise<void> {
     const target = await ask('readlink', [path]);
     if (target?.startsWith(`${podLogsFolder(folder)}/`)) await rm(path, { force: true });
   }
-  for (const path of globSync('/var/lib/cni/results/rungate-cluster-*')) await rm(path, { force: true });
+  for (const path of globSync('/var/lib/cni/results/*')) {
+    // Notes of network plugins about a pod; ours name a network namespace under our folder.
+    if ((await readFile(path, 'utf8')).includes(`${folder}/`)) await rm(path, { force: true });
+  }
   // The kubelet puts this beside its root folder, wherever that is. With a second kubelet there, it would be its own.
   const devices = '/var/lib/kubelet/device-plugins';
-  if (globSync('/var/lib/kubelet/*').every((path) => path === devices)) await rm(devices, { recursive: true, force: true });
+  if (globSync('/var/lib/kubelet/*').every((path) => path === devices))
+    await rm(devices, { recursive: true, force: true });
   // Removed only if empty, that is, if nobody else uses them.
-  for (const path of ['/run/containerd/s', '/run/containerd', '/var/log/containers', '/var/lib/cni/results', '/var/lib/cni', '/var/lib/kubelet']) {
+  for (const path of [
+    '/run/containerd/s',
+    '/run/containerd',
+    '/var/log/containers',
+    '/var/lib/cni/results',
+    '/var/lib/cni',
+    '/var/lib/kubelet',
+  ]) {
     await rmdir(path).catch(() => {});
   }
 }
@@ -50,13 +61,16 @@ export async function unmountAll(folder: string): Promise<void> {
     if ((await ask('umount', [path])) === undefined) await run('umount', ['--lazy', path]);
   }
   const left = await mountsUnder(folder);
-  if (left.length > 0) throw new Fault('unavailable', `Still mounted: ${left.join(', ')}. See who uses them (fuser -m), then try again.`);
+  if (left.length > 0)
+    throw new Fault('unavailable', `Still mounted: ${left.join(', ')}. See who uses them (fuser -m), then try again.`);
 }
 
 /** Mount points under a folder, outermost first, as this process sees them. */
 export async function mountsUnder(folder: string): Promise<string[]> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
-  const points = lines.map((line) => (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))));
+  const points = lines.map((line) =>
+    (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+  );
   return points.filter((point) => point.startsWith(`${folder}/`));
 }
 
@@ -69,7 +83,8 @@ async function shims(folder: string): Promise<Identity[]> {
     // Identity first, command line second: if the pid changes hands in between, the start time no longer fits.
     const args = (await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')).split('\0');
     const address = args[args.indexOf('-address') + 1];
-    if (identity && args[0]?.endsWith('containerd-shim-runc-v2') && address === containerdSocket(folder)) found.push(identity);
+    if (identity && args[0]?.endsWith('containerd-shim-runc-v2') && address === containerdSocket(folder))
+      found.push(identity);
   }
   return found;
 }
@@ -78,7 +93,11 @@ async function shims(folder: string): Promise<Identity[]> {
 async function podProcesses(): Promise<Identity[]> {
   const found = new Map<number, Identity>();
   for (const group of cgroups()) {
-    const list = () => readFile(join(group, 'cgroup.procs'), 'utf8').then((text) => text.split('\n').filter(Boolean).map(Number), () => []);
+    const list = () =>
+      readFile(join(group, 'cgroup.procs'), 'utf8').then(
+        (text) => text.split('\n').filter(Boolean).map(Number),
+        () => [],
+      );
     const identities = (await list()).map((pid) => identify(pid));
     const still = new Set(await list()); // still a member after its start time was read, so it is the one we mean
     for (const identity of identities) if (identity && still.has(identity.pid)) found.set(identity.pid, identity);
@@ -88,7 +107,9 @@ async function podProcesses(): Promise<Identity[]> {
 
 /** Our control groups, outermost first, in every hierarchy. */
 function cgroups(): string[] {
-  const tops = [`/sys/fs/cgroup/${cgroup}`, ...globSync(`/sys/fs/cgroup/*/${cgroup}`)].filter((path) => existsSync(path));
+  const tops = [`/sys/fs/cgroup/${cgroup}`, ...globSync(`/sys/fs/cgroup/*/${cgroup}`)].filter((path) =>
+    existsSync(path),
+  );
   return tops.flatMap((top) => {
     const inner = readdirSync(top, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
     return [top, ...inner.map((entry) => join(entry.parentPath, entry.name)).sort()];

@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import { eventually } from './waiting.ts';
@@ -41,12 +41,16 @@ export async function start(folder: string, program: Program): Promise<Identity>
   mkdirSync(join(folder, 'processes'), { recursive: true });
   mkdirSync(join(folder, 'logs'), { recursive: true });
   const log = openSync(logPath(folder, program.name), 'a');
-  const child = spawn('/bin/sh', ['-c', recordThenBecome, 'sh', recordPath(folder, program.name), program.file, ...program.args], {
-    detached: true, // a session of its own: Ctrl-C in our terminal is not meant for it
-    stdio: ['ignore', log, log],
-    cwd: program.cwd ?? '/',
-    env: { ...process.env, ...program.env },
-  });
+  const child = spawn(
+    '/bin/sh',
+    ['-c', recordThenBecome, 'sh', recordPath(folder, program.name), program.file, ...program.args],
+    {
+      detached: true, // a session of its own: Ctrl-C in our terminal is not meant for it
+      stdio: ['ignore', log, log],
+      cwd: program.cwd ?? '/',
+      env: { ...process.env, ...program.env },
+    },
+  );
   closeSync(log);
   let ended = false;
   child.once('error', () => (ended = true));
@@ -93,6 +97,14 @@ export function identify(pid: number): Identity | undefined {
 export function isAlive(identity: Identity): boolean {
   const now = lookUp(identity.pid);
   return now !== undefined && now.startTime === identity.startTime && now.state !== 'Z' && now.state !== 'X';
+}
+
+/**
+ * Writes a program's configuration, unless the file holds exactly that. kube-proxy ends itself when its file is
+ * written, changed or not.
+ */
+export async function settle(path: string, content: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) await writeFile(path, content);
 }
 
 /** Where a program's output goes. */

@@ -31,7 +31,9 @@ export function showProgress(stream: NodeJS.WriteStream): Progress {
       started.set(what, at);
       if (!stream.isTTY) say(`${what} ...`);
       draw();
-      const reminder = stream.isTTY ? setInterval(draw, 1000) : setInterval(() => say(`${what}: ${since(at)} so far`), plainReminderMs);
+      const reminder = stream.isTTY
+        ? setInterval(draw, 1000)
+        : setInterval(() => say(`${what}: ${since(at)} so far`), plainReminderMs);
       try {
         const result = await work();
         started.delete(what);

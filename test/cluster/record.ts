@@ -25,7 +25,10 @@ export async function readRecord(folder: string): Promise<ClusterRecord | undefi
 export async function writeRecord(settings: Settings, parts: Parts): Promise<ClusterRecord> {
   const { folder } = settings;
   if (existsSync(folder) && (await readdir(folder)).some((entry) => !entry.startsWith('cluster.json'))) {
-    throw new Fault('refused', `${folder} holds files, but no cluster of ours: \`down\` would delete them. Set RUNGATE_CLUSTER_DIR to an empty folder.`);
+    throw new Fault(
+      'refused',
+      `${folder} holds files, but no cluster of ours: \`down\` would delete them. Set RUNGATE_CLUSTER_DIR to an empty folder.`,
+    );
   }
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const record: ClusterRecord = { settings, parts, bootId: await bootId(), since: new Date().toISOString() };

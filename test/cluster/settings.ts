@@ -23,7 +23,7 @@ export const table = {
   },
   RUNGATE_CLUSTER_PORT: {
     standard: '16443',
-    meaning: "port of the API server; the other parts listen on the ports that follow it (see `Ports`)",
+    meaning: 'port of the API server; the other parts listen on the ports that follow it (see `Ports`)',
   },
 } as const;
 
@@ -54,7 +54,9 @@ export interface Settings {
 }
 
 /** Which cluster is meant: one that is there already, or our own. */
-export type Choice = { readonly kind: 'existing'; readonly kubeconfig: string } | { readonly kind: 'own'; readonly settings: Settings };
+export type Choice =
+  | { readonly kind: 'existing'; readonly kubeconfig: string }
+  | { readonly kind: 'own'; readonly settings: Settings };
 
 /** The node's address, on a bridge of our own: reachable from this machine and its pods, from nowhere else. */
 export const nodeAddress = '10.254.16.1';
@@ -79,7 +81,8 @@ export const mark = 'rungate-cluster';
 export function chooseCluster(environment: NodeJS.ProcessEnv): Choice {
   const kind = value(environment, 'RUNGATE_CLUSTER');
   if (kind === 'existing') {
-    if (!environment.KUBECONFIG) throw new Fault('refused', 'RUNGATE_CLUSTER=existing needs KUBECONFIG to name the cluster to use.');
+    if (!environment.KUBECONFIG)
+      throw new Fault('refused', 'RUNGATE_CLUSTER=existing needs KUBECONFIG to name the cluster to use.');
     return { kind, kubeconfig: environment.KUBECONFIG };
   }
   if (kind !== 'own') throw new Fault('refused', `RUNGATE_CLUSTER is "${kind}"; it can be "own" or "existing".`);
@@ -113,7 +116,10 @@ function portsFrom(text: string): Ports {
     'proxyHealth', 'proxyMetrics', 'git', 'artifacts', 'fluxHealth', 'fluxMetrics',
   ] as const; // biome-ignore format: the order is the table
   if (!Number.isInteger(first) || first < 1024 || first + names.length > 65536) {
-    throw new Fault('refused', `RUNGATE_CLUSTER_PORT is "${text}"; it must be a number from 1024 to ${65536 - names.length}.`);
+    throw new Fault(
+      'refused',
+      `RUNGATE_CLUSTER_PORT is "${text}"; it must be a number from 1024 to ${65536 - names.length}.`,
+    );
   }
   return Object.fromEntries(names.map((name, place) => [name, first + place])) as Record<keyof Ports, number>;
 }

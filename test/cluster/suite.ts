@@ -51,8 +51,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  for (const old of globSync('*.json', { cwd: folder })) rmSync(join(folder, old));
   // Written first: whatever ends this process, a suite that did not run counts as a failure.
   for (const file of files) writeResults(resultsOf(file), oneFailure(`${file} did not run`));
 

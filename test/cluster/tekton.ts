@@ -23,18 +23,39 @@ export async function installTekton(folder: string, parts: Parts, version: strin
   const hash = createHash('sha256').update(manifests).digest('hex');
   // Applied again, it would undo the feature flags that a suite has set.
   if ((await readFile(applied, 'utf8').catch(() => '')) !== hash) {
-    await eventually('Tekton to be applied', 120_000, async () => {
-      try {
-        return await kubectl.pipe(manifests, 'apply', '--server-side', '--force-conflicts', '--field-manager=rungate-cluster', '-f', '-');
-      } catch (error) {
-        // An `up` that was killed may have left the webhook installed and not running: it guards ConfigMaps of ours.
-        if (/failed calling webhook/.test(String(error))) return undefined;
-        throw error;
-      }
-    }, 2000);
+    await eventually(
+      'Tekton to be applied',
+      120_000,
+      async () => {
+        try {
+          return await kubectl.pipe(
+            manifests,
+            'apply',
+            '--server-side',
+            '--force-conflicts',
+            '--field-manager=rungate-cluster',
+            '-f',
+            '-',
+          );
+        } catch (error) {
+          // An `up` that was killed may have left the webhook installed and not running: it guards ConfigMaps of ours.
+          if (/failed calling webhook/.test(String(error))) return undefined;
+          throw error;
+        }
+      },
+      2000,
+    );
     await writeFile(applied, hash);
   }
-  await kubectl.run('wait', '-n', tektonNamespace, '--for=condition=Available', 'deployment', '--all', '--timeout=180s');
+  await kubectl.run(
+    'wait',
+    '-n',
+    tektonNamespace,
+    '--for=condition=Available',
+    'deployment',
+    '--all',
+    '--timeout=180s',
+  );
   await eventually('the webhook of Tekton to accept a TaskRun', 60_000, () => admitsTaskRuns(kubectl), 300);
 }
 
@@ -47,8 +68,11 @@ export async function admitsTaskRuns(kubectl: Kubectl): Promise<string | undefin
 export async function findTekton(kubectl: Kubectl): Promise<{ namespace: string; version: string } | undefined> {
   const selector = 'app.kubernetes.io/part-of=tekton-pipelines,app.kubernetes.io/component=controller';
   const text = await kubectl.ask('get', 'deployment', '--all-namespaces', '-l', selector, '-o', 'json');
-  const items: { metadata: { namespace: string; labels: Record<string, string> } }[] = text ? JSON.parse(text).items : [];
-  const controller = items.find(({ metadata }) => metadata.labels['app.kubernetes.io/name'] === 'controller') ?? items[0];
+  const items: { metadata: { namespace: string; labels: Record<string, string> } }[] = text
+    ? JSON.parse(text).items
+    : [];
+  const controller =
+    items.find(({ metadata }) => metadata.labels['app.kubernetes.io/name'] === 'controller') ?? items[0];
   if (!controller) return undefined;
   const { namespace, labels } = controller.metadata;
   return { namespace, version: labels['app.kubernetes.io/version'] ?? 'unknown' };
@@ -71,7 +95,10 @@ async function tektonManifests(parts: Parts, version: string): Promise<string> {
   const texts = await Promise.all(files.map((file) => readFile(join(config, file), 'utf8')));
   let all = [...texts, noNames].join('\n---\n').replaceAll('"devel"', `"${version}"`);
   for (const program of tektonPrograms) {
-    all = all.replace(new RegExp(`ko://github\\.com/tektoncd/pipeline/cmd/${program}(?![\\w-])`, 'g'), tektonImage(program, version));
+    all = all.replace(
+      new RegExp(`ko://github\\.com/tektoncd/pipeline/cmd/${program}(?![\\w-])`, 'g'),
+      tektonImage(program, version),
+    );
   }
   return all.replace(/cgr\.dev\/chainguard\/busybox@sha256:\w+/g, busyboxImage);
 }

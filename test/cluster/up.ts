@@ -14,7 +14,7 @@ import { installPackages, requireMachine } from './machine.ts';
 import { bridgeOwner, hasServiceRules, raiseNetwork } from './network.ts';
 import { containerd, nodePrograms, raiseContainerd, raiseNode } from './node.ts';
 import { buildParts, moduleVersion, type Parts } from './parts.ts';
-import { bootId, type Program, running } from './processes.ts';
+import { bootId, type Program, running, stopped } from './processes.ts';
 import type { Progress } from './progress.ts';
 import { differences, readRecord, writeRecord } from './record.ts';
 import { nodeAddress, type Settings } from './settings.ts';
@@ -52,7 +52,13 @@ export async function up(settings: Settings, progress: Progress): Promise<void> 
   );
   await progress.during('node', () => raiseNode(settings, parts, kubectl));
   await progress.during(`Tekton Pipelines ${version} and Flux`, () =>
-    Promise.all([installTekton(folder, parts, version, kubectl), raiseFlux(settings, parts, kubectl)]),
+    Promise.race([
+      Promise.all([installTekton(folder, parts, version, kubectl), raiseFlux(settings, parts, kubectl)]),
+      firstToStop(
+        folder,
+        programs.filter(({ name }) => running(folder, name)),
+      ),
+    ]),
   );
   const took = Math.round((Date.now() - began) / 1000);
   const how = found.length === programs.length ? 'was running already' : `is up after ${took} s`;
@@ -70,14 +76,29 @@ export function everyProgram(settings: Settings, parts: Parts): Program[] {
   ];
 }
 
+/** Never resolves; throws the Fault of a program that stops, so that nobody waits for what cannot come. */
+async function firstToStop(folder: string, programs: readonly Program[]): Promise<never> {
+  for (;;) {
+    // Not a reason to stay: when the other work is done, we are.
+    await new Promise((resolve) => setTimeout(resolve, 1000).unref());
+    for (const { name } of programs) if (!running(folder, name)) throw stopped(folder, name);
+  }
+}
+
 /** A cluster of another folder, or another Kubernetes altogether: both would share our bridge and kube-proxy's chains. */
 async function refuseStrangers({ folder }: Settings): Promise<void> {
   const owner = await bridgeOwner();
   if (owner !== undefined && owner !== folder) {
-    throw new Fault('refused', `One cluster per machine, and there is one in ${owner}. Take it down first: RUNGATE_CLUSTER_DIR=${owner} npm run cluster -- down`);
+    throw new Fault(
+      'refused',
+      `One cluster per machine, and there is one in ${owner}. Take it down first: RUNGATE_CLUSTER_DIR=${owner} npm run cluster -- down`,
+    );
   }
   if (owner === undefined && (await readRecord(folder)) === undefined && (await hasServiceRules())) {
-    throw new Fault('refused', 'Another Kubernetes is at work on this machine (iptables has its chain KUBE-SERVICES), and two would undo each other. Use that one with RUNGATE_CLUSTER=existing and KUBECONFIG.');
+    throw new Fault(
+      'refused',
+      'Another Kubernetes is at work on this machine (iptables has its chain KUBE-SERVICES), and two would undo each other. Use that one with RUNGATE_CLUSTER=existing and KUBECONFIG.',
+    );
   }
 }
 
@@ -96,7 +117,10 @@ async function keepOrBegin(settings: Settings, parts: Parts, progress: Progress)
   }
   const changed = differences(record, settings, parts);
   if (changed.length > 0) {
-    throw new Fault('refused', `The cluster in ${settings.folder} was raised otherwise: ${changed.join('; ')}. Run \`npm run cluster -- down\` with the settings it has, then \`up\` again.`);
+    throw new Fault(
+      'refused',
+      `The cluster in ${settings.folder} was raised otherwise: ${changed.join('; ')}. Run \`npm run cluster -- down\` with the settings it has, then \`up\` again.`,
+    );
   }
 }
 
@@ -110,7 +134,10 @@ async function requireFreePorts({ ports }: Settings): Promise<void> {
         server.listen(port, host, () => server.close(() => resolve(false)));
       });
       if (taken) {
-        throw new Fault('refused', `Port ${port} is taken by another program. Set RUNGATE_CLUSTER_PORT to the first of ${Object.keys(ports).length} free ports.`);
+        throw new Fault(
+          'refused',
+          `Port ${port} is taken by another program. Set RUNGATE_CLUSTER_PORT to the first of ${Object.keys(ports).length} free ports.`,
+        );
       }
     }
   }

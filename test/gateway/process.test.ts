@@ -1,6 +1,13 @@
 /** The program as a person or a pod starts it: flags, mistakes, signals, exit codes. */
 import assert from 'node:assert/strict';
-import { checkout } from '../support/gateway.ts';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from '../support/eventually.ts';
+import { checkout, startGateway } from '../support/gateway.ts';
 import { runProgram } from '../support/program.ts';
 
 const stub = `${checkout}bin/rungate.js`;
@@ -43,3 +50,61 @@ describe('rungate', () => {
     assert.match(stderr, /^rungate needs Node\.js 24 or newer; this is .*\.\n$/);
   });
 });
+
+describe('a started rungate whose cluster does not answer', () => {
+  it('stays up, alive and not ready, and ends with 0 on SIGTERM', async () => {
+    await using cluster = await silentCluster();
+    const gateway = await startGateway({ env: cluster.env, logFile: cluster.logFile, ready: false });
+    const health = await gateway.get('/health', { as: 'none' });
+    assert.deepEqual([health.status, health.text], [200, '{"status":1}']);
+    assert.equal((await gateway.get('/ready')).status, 503);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+  });
+
+  it('run 38: drains for an open request, and a second signal does not wait for it', async () => {
+    await using cluster = await silentCluster();
+    const gateway = await startGateway({ env: cluster.env, logFile: cluster.logFile, ready: false });
+    const open = gateway.get('/status/build-1').catch(() => 'cut');
+    await eventually(() =>
+      assert(
+        cluster.asked.some((url) => url.includes('/pipelineruns/build-1')),
+        cluster.asked.join(),
+      ),
+    );
+
+    process.kill(gateway.pid, 'SIGTERM');
+    await eventually(async () => assert.equal((await gateway.get('/status/build-2')).status, 503));
+    assert.equal((await gateway.get('/health', { as: 'none' })).status, 200);
+
+    assert.deepEqual(await gateway.stop('SIGTERM'), { code: 143, signal: null });
+    await open;
+  });
+});
+
+/** An API server that hears every question and answers none. */
+async function silentCluster() {
+  const folder = await mkdtemp(join(tmpdir(), 'rungate-process-'));
+  const asked: string[] = [];
+  const server = createServer(({ url }) => void asked.push(url ?? '')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on a port, not on a pipe
+  const kubeconfig = join(folder, 'kubeconfig');
+  const named = [
+    { name: 'silent', cluster: { server: `http://127.0.0.1:${port}` } },
+    { name: 'silent', context: { cluster: 'silent', user: 'silent' } },
+    { name: 'silent', user: {} },
+  ];
+  const [clusters, contexts, users] = named.map((each) => [each]);
+  const config = { apiVersion: 'v1', kind: 'Config', 'current-context': 'silent', clusters, contexts, users };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  return {
+    asked,
+    env: { KUBECONFIG: kubeconfig },
+    logFile: join(folder, 'log'),
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
