@@ -1,5 +1,5 @@
 /** The real log: winston, one line per entry, secrets and control characters taken out on the way. */
-import { Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import winston from 'winston';
 import type { Clock } from './clock.ts';
 import type { Log, LogFields } from './log.ts';
@@ -46,7 +46,7 @@ export function createLogger({ level, format, clock, write }: LoggerOptions): Lo
       entry[LINE] = draw(new Date(clock.now()).toISOString(), entry.level, String(entry.message), shown(entry.fields));
       return entry;
     })(),
-    transports: [new winston.transports.Stream({ stream: output, eol: '\n' })],
+    transports: [output],
   });
   // Fields go in as one value: winston would merge a field named `message` or `level` into its own.
   const at = (name: LoggerOptions['level']) => (message: string, fields?: LogFields) => {
@@ -56,18 +56,18 @@ export function createLogger({ level, format, clock, write }: LoggerOptions): Lo
 }
 
 /** Joins the lines of one turn of the event loop into one write: a busy gateway logs thousands a second. */
-class HeldLines extends Writable {
+class HeldLines extends winston.transports.Stream {
   readonly #writeOut: (lines: string) => void;
   #held = '';
 
   constructor(writeOut: (lines: string) => void) {
-    super({ decodeStrings: false });
+    super({ stream: new PassThrough() }); // winston wants one; `log` below never writes to it
     this.#writeOut = writeOut;
   }
 
-  override _write(text: string, _encoding: string, done: () => void): void {
+  override log(entry: winston.LogEntry & { readonly [LINE]?: string }, done: () => void): void {
     if (this.#held === '') setImmediate(() => this.flush());
-    this.#held += text;
+    this.#held += `${entry[LINE]}\n`;
     done();
   }
 
@@ -86,11 +86,22 @@ function shown(fields: unknown): Shown {
   // Only our own `at` above puts anything there.
   for (const [name, value] of Object.entries((fields ?? {}) as LogFields)) {
     if (value === undefined) continue;
-    const key = OWN_NAMES.has(name) ? `field.${name}` : name;
-    if (SECRET_NAME.test(name)) safe[key] = '[redacted]';
+    const { key, isSecret } = fieldOf(name);
+    if (isSecret) safe[key] = '[redacted]';
     else safe[key] = typeof value === 'string' ? shownText(value) : value;
   }
   return safe;
+}
+
+/** What is known of a field name; the names are few, and each comes with every line. */
+const FIELDS = new Map<string, { readonly key: string; readonly isSecret: boolean }>();
+
+function fieldOf(name: string): { readonly key: string; readonly isSecret: boolean } {
+  const known = FIELDS.get(name);
+  if (known !== undefined) return known;
+  const field = { key: OWN_NAMES.has(name) ? `field.${name}` : name, isSecret: SECRET_NAME.test(name) };
+  if (FIELDS.size < 1_000) FIELDS.set(name, field);
+  return field;
 }
 
 function shownText(value: string): string {

@@ -16,16 +16,15 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
  * open for `drain`, and writes its access line when the answer has ended or the client has gone.
  */
 export function arrival({ log, metrics, drain }: { log: Log; metrics: Metrics; drain: Drain }): RequestHandler {
-  const headers = constantHeaders();
+  const constant = [...constantHeaders()].flat();
   return (request, response, next) => {
     const arrivedAtMs = performance.now();
     const bytesBefore = request.socket.bytesWritten;
     const { socket } = request; // an answer that has ended knows its socket no more
     const offered = request.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SANE_REQUEST_ID.test(offered) ? offered : randomUUID();
-    request.rungateNotes = { requestId, caller: undefined, code: undefined, outcome: undefined };
-    response.setHeader('X-Request-Id', requestId);
-    for (const [name, value] of headers) response.setHeader(name, value);
+    const headers = [...constant, 'X-Request-Id', requestId];
+    request.rungateNotes = { requestId, headers, caller: undefined, code: undefined, outcome: undefined };
 
     const leave = drain.enter();
     response.on('close', () => {

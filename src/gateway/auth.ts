@@ -30,10 +30,10 @@ export function oneCaller(username: string, password: string): Callers {
   const hashOf = keyedHash();
   // A name has no colon (RFC 7617), so the joined text is of one pair only. Fixed-length hashes make the comparison
   // independent of how much of a guess is right. A slow hash would add nothing: the clear text is in the environment.
-  const expected = hashOf(`${username}:${password}`);
+  const expected = Buffer.from(hashOf(`${username}:${password}`));
   const caller: Caller = { name: username, namespaces: 'all served' };
   return {
-    find: (name, secret) => (timingSafeEqual(hashOf(`${name}:${secret}`), expected) ? caller : undefined),
+    find: (name, secret) => (timingSafeEqual(Buffer.from(hashOf(`${name}:${secret}`)), expected) ? caller : undefined),
   };
 }
 
@@ -41,9 +41,9 @@ export function oneCaller(username: string, password: string): Callers {
  * Makes a keyed hash whose key nobody knows and which ends with the process. The key is a prefix, which is enough because
  * no hash is ever shown to anyone; an HMAC, which a shown one would need, costs ten times as much at every request.
  */
-function keyedHash(): (text: string) => Buffer {
+function keyedHash(): (text: string) => string {
   const key = randomBytes(32).toString('hex');
-  return (text) => hash('sha256', key + text, 'buffer');
+  return (text) => hash('sha256', key + text, 'base64');
 }
 
 /** Faults: `forbidden` unless `caller` may read `namespace`. Asks nobody, so that it says the same whatever is there. */
@@ -70,7 +70,7 @@ export function authenticate(callers: Callers): RequestHandler {
     const { authorization } = request.headers;
     if (authorization === undefined) return next(new Fault('unauthenticated', 'credentials are required'));
     // Hashed, so that no clear text stays in memory and nobody can learn from the timing of the map.
-    const fingerprint = hashOf(authorization).toString('base64');
+    const fingerprint = hashOf(authorization);
     const known = remembered.get(fingerprint);
     if (known !== undefined) {
       notesOf(request).caller = known;

@@ -1,8 +1,8 @@
 /** Whether we live and whether we can answer: for callers on the public port, for the kubelet on the other one. */
 import type { RequestListener } from 'node:http';
 import { type RequestHandler, Router } from 'express';
+import { sendJson } from './answer.ts';
 import type { Drain } from './drain.ts';
-import { sendJson } from './json.ts';
 import { notesOf } from './notes.ts';
 import { problemFields, serveGet } from './problem.ts';
 
@@ -25,8 +25,8 @@ export interface Readiness {
 /** `/health`: open to everyone and always the same, because it says only that this process answers. */
 export function healthRoutes(): Router {
   const router = Router();
-  serveGet(router, '/health', (_request, response) => {
-    sendJson(response, 200, { status: 1 });
+  serveGet(router, '/health', (request, response) => {
+    sendJson(request, response, 200, { status: 1 });
   });
   return router;
 }
@@ -37,13 +37,13 @@ export function readyRoutes(readiness: () => Readiness): Router {
   const answer: RequestHandler = (request, response) => {
     const { ready, watches } = readiness();
     if (ready) {
-      sendJson(response, 200, { ready, watches });
+      sendJson(request, response, 200, { ready, watches });
       return;
     }
     const notes = notesOf(request);
     notes.code = 'unavailable';
-    response.setHeader('Retry-After', '5');
-    sendJson(response, 503, { ...problemFields('unavailable', notReady(watches), notes.requestId), ready, watches });
+    const told = problemFields('unavailable', notReady(watches), notes.requestId);
+    sendJson(request, response, 503, { ...told, ready, watches }, ['Retry-After', '5']);
   };
   serveGet(router, '/ready', answer);
   return router;

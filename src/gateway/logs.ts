@@ -8,6 +8,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { runCondition } from '../tekton/status.ts';
 import { textShaper } from '../tekton/text.ts';
+import { sendHead } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { findWithin, type Runs } from './gather.ts';
 import { callerOf, notesOf } from './notes.ts';
@@ -83,12 +84,15 @@ export function logsRoutes(parts: LogsParts): Router {
       // A pod that is missing from the stores counts as gone, so they have to be whole.
       runs.requireFresh(ref.namespace);
       const canTrail = hasTrailers(request);
-      response.writeHead(200, {
-        'Content-Type': 'text/plain; charset=utf-8',
-        'X-Accel-Buffering': 'no', // proxies that read this pass on each line as it comes
-        'X-Run-Uid': run.meta.uid,
-        ...(canTrail ? { Trailer: 'X-Run-Status, X-Run-Reason, X-Run-Message, X-Log-Complete' } : {}),
-      });
+      sendHead(request, response, 200, [
+        'Content-Type',
+        'text/plain; charset=utf-8',
+        'X-Accel-Buffering', // proxies that read this pass on each line as it comes
+        'no',
+        'X-Run-Uid',
+        run.meta.uid,
+        ...(canTrail ? ['Trailer', 'X-Run-Status, X-Run-Reason, X-Run-Message, X-Log-Complete'] : []),
+      ]);
       if (request.method === 'HEAD') {
         response.end();
         return;

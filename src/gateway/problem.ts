@@ -1,8 +1,8 @@
 /** The one place where a Fault becomes bytes: `{"error","code","requestId"}` with the HTTP status of its code. */
-import type { ErrorRequestHandler, RequestHandler, Response, Router } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express';
 import { Fault, type FaultCode, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
-import { sendJson } from './json.ts';
+import { type HeaderPairs, sendJson } from './answer.ts';
 import { notesOf } from './notes.ts';
 
 /** How a code is answered. docs/errors.md says the same in words; a test keeps them equal. */
@@ -56,7 +56,7 @@ export function problem(log: Log): ErrorRequestHandler {
       });
     }
     if (response.headersSent) response.destroy();
-    else sendProblem(response, fault.code, fault.message, notes.requestId, fault.retryAfterMs);
+    else sendProblem(request, response, fault);
   };
 }
 
@@ -71,28 +71,23 @@ export function serveGet(router: Router, path: string, ...handlers: readonly Req
     .route(path)
     .get(...handlers)
     .all((request, response) => {
-      const notes = notesOf(request);
-      notes.code = 'method-not-allowed';
-      response.setHeader('Allow', 'GET, HEAD');
-      sendProblem(response, 'method-not-allowed', `${request.method} is not served here`, notes.requestId, undefined);
+      notesOf(request).code = 'method-not-allowed';
+      const refusal = { code: 'method-not-allowed', message: `${request.method} is not served here` } as const;
+      sendProblem(request, response, refusal, ['Allow', 'GET, HEAD']);
     });
 }
 
 function sendProblem(
+  request: Request,
   response: Response,
-  code: ProblemCode,
-  message: string,
-  requestId: string,
-  retryAfterMs: number | undefined,
+  told: { readonly code: ProblemCode; readonly message: string; readonly retryAfterMs?: number | undefined },
+  more: HeaderPairs = [],
 ): void {
-  const answer = answers[code];
-  const wait = answer.retryAfterMs === undefined ? undefined : (retryAfterMs ?? answer.retryAfterMs);
-  if (wait !== undefined) response.setHeader('Retry-After', String(Math.max(1, Math.ceil(wait / 1000))));
-  // What a handler prepared for its answer does not describe this one.
-  for (const name of ['ETag', 'Last-Modified', 'Trailer', 'Content-Encoding']) response.removeHeader(name);
-  response.setHeader('Cache-Control', 'no-store');
-  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
-  sendJson(response, answer.status, problemFields(code, message, requestId));
+  const { status, retryAfterMs, headers = {} } = answers[told.code];
+  const wait = retryAfterMs === undefined ? undefined : (told.retryAfterMs ?? retryAfterMs);
+  const retryAfter = wait === undefined ? [] : ['Retry-After', String(Math.max(1, Math.ceil(wait / 1000)))];
+  const body = problemFields(told.code, told.message, notesOf(request).requestId);
+  sendJson(request, response, status, body, [...retryAfter, ...Object.entries(headers).flat(), ...more]);
 }
 
 /** What the body of a problem is made of, for answers that say more or are made without Express. */

@@ -6,6 +6,7 @@ import { Fault } from '../fault.ts';
 import type { Kept } from '../kube/objects.ts';
 import { isDone, phaseOf, runCondition, runStatus } from '../tekton/status.ts';
 import type { PipelineRun, RunFacts } from '../tekton/types.ts';
+import { endTogether, sendHead, sendJsonText } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { changed, findWithin, type Runs } from './gather.ts';
 import { callerOf } from './notes.ts';
@@ -25,7 +26,7 @@ export interface StatusParts {
 
 /** An answer that is made once for each version of a run, and served until the run changes. */
 interface Prepared {
-  readonly body: Buffer;
+  readonly body: string;
   readonly etag: string;
   readonly phase: string;
   readonly status: 'True' | 'False' | 'Unknown';
@@ -51,7 +52,7 @@ export function statusRoutes(parts: StatusParts): Router {
     const before = prepared.get(run);
     if (before !== undefined) return before;
     const made = {
-      body: Buffer.from(JSON.stringify(runCondition(run))),
+      body: JSON.stringify(runCondition(run)),
       etag: etagOf([run]),
       phase: phaseOf(run.succeeded),
       status: verdictOf(run),
@@ -62,7 +63,7 @@ export function statusRoutes(parts: StatusParts): Router {
   const prepareFull = (run: PipelineRun): Prepared => {
     const facts = runs.facts(run);
     const etag = etagOf(objectsOf(facts));
-    const body = Buffer.from(JSON.stringify(runStatus(facts, new Date(clock.now()))));
+    const body = JSON.stringify(runStatus(facts, new Date(clock.now())));
     return { body, etag, phase: phaseOf(run.succeeded), status: verdictOf(run) };
   };
 
@@ -103,19 +104,14 @@ export function statusRoutes(parts: StatusParts): Router {
     }
 
     const made = wish.full ? prepareFull(run) : prepare(run);
-    response.setHeader('ETag', made.etag);
-    response.setHeader('X-Run-Phase', made.phase);
-    response.setHeader('X-Run-Uid', run.meta.uid);
+    const about = ['ETag', made.etag, 'X-Run-Phase', made.phase, 'X-Run-Uid', run.meta.uid];
     if (known !== undefined && matches(known, made.etag)) {
-      response.statusCode = 304;
-      response.end();
+      sendHead(request, response, 304, about);
+      endTogether(response, undefined);
       return;
     }
-    response.statusCode = codeOf(made.status, wish);
-    if (response.statusCode === 503) response.setHeader('Retry-After', '5');
-    response.setHeader('Content-Type', 'application/json; charset=utf-8');
-    response.setHeader('Content-Length', made.body.length);
-    response.end(request.method === 'HEAD' ? undefined : made.body);
+    const code = codeOf(made.status, wish);
+    sendJsonText(request, response, code, made.body, code === 503 ? [...about, 'Retry-After', '5'] : about);
   };
 
   const router = Router();

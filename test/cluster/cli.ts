@@ -1,7 +1,7 @@
 /** `npm run cluster -- up | status | env | down`: a real Kubernetes for tests, raised on this machine. */
 import { dirname } from 'node:path';
 import { Fault } from '../../src/fault.ts';
-import { connect } from './cluster.ts';
+import { ownCluster } from './cluster.ts';
 import { endForeground } from './commands.ts';
 import { down } from './down.ts';
 import { findExisting } from './existing.ts';
@@ -38,10 +38,16 @@ const verbs = {
     for (const { what, well, detail } of lines) print(`${well ? 'ok  ' : 'FAIL'} ${what.padEnd(width)}  ${detail}`);
     return lines.every(({ well }) => well) ? 0 : 1;
   },
-  env: async () => {
-    const { kubeconfig, kubectl, kind } = await connect();
-    print(`export KUBECONFIG=${quote(kubeconfig)}`);
-    if (kind === 'own') print(`export PATH=${quote(dirname(kubectl.file))}:"$PATH"`);
+  env: async (choice: Choice) => {
+    if (choice.kind === 'existing') {
+      print(`export KUBECONFIG=${quote(choice.kubeconfig)}`);
+      return 0;
+    }
+    const cluster = await ownCluster(choice.settings);
+    if (!cluster)
+      throw new Fault('refused', `No cluster in ${choice.settings.folder}. Raise one: npm run cluster -- up`);
+    print(`export KUBECONFIG=${quote(cluster.kubectl.kubeconfig)}`);
+    print(`export PATH=${quote(dirname(cluster.kubectl.file))}:"$PATH"`);
     return 0;
   },
   down: async (choice: Choice) => {

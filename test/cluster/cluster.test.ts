@@ -1,74 +1,66 @@
 /** The cluster itself, as suites rely on it. Needs `npm run cluster -- up`. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { after, before, describe, it } from 'mocha';
-import { type Cluster, connect, lacks, type OwnCluster } from './cluster.ts';
-import { type Restore, setFeatureFlags, setFluxEvents, setKubeletLogging } from './knobs.ts';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { clusterSuite } from '../support/needs.ts';
+import { type Cluster, connect, type OwnCluster } from './cluster.ts';
+import { run } from './commands.ts';
+import { setFeatureFlags, setFluxEvents, setKubeletLogging } from './knobs.ts';
+import { type KubeletLogging, standardLogging } from './node.ts';
 import { makeRepository } from './repository.ts';
+import { nodeName } from './settings.ts';
 import { eventually } from './waiting.ts';
 
-describe('cluster', function () {
-  this.timeout(180_000);
-  const namespace = `cluster-test-${process.pid}`;
-  let cluster: Cluster;
+const namespace = `cluster-test-${process.pid}`;
+let cluster: Cluster;
 
-  before(async () => {
-    cluster = await connect();
-    await cluster.kubectl.run('create', 'namespace', namespace);
-  });
+before(async () => {
+  cluster = await connect();
+  await cluster.kubectl.run('create', 'namespace', namespace);
+});
 
-  after(async () => {
-    await cluster.kubectl.run('delete', 'namespace', namespace, '--wait=false');
-  });
+after(async () => {
+  await cluster?.kubectl.run('delete', 'namespace', namespace, '--wait=false');
+});
 
-  /** The part of the cluster that only ours has; skips the test on another one. */
-  function own(test: Mocha.Context): OwnCluster {
-    if (!cluster.own) test.skip();
-    return cluster.own;
-  }
-
+clusterSuite('a cluster', { tekton: '1.0' }, () => {
   it('cluster: a PipelineRun of three tasks ends green', async () => {
     const { kubectl } = cluster;
     await kubectl.pipe(threeTasks, 'apply', '-n', namespace, '-f', '-');
     await kubectl.run('wait', '-n', namespace, '--for=condition=Succeeded', 'pipelinerun/three', '--timeout=120s');
-    const log = await kubectl.run(
-      'logs',
-      '-n',
-      namespace,
-      '-l',
-      'tekton.dev/pipelineRun=three,tekton.dev/pipelineTask=greet',
-      '-c',
-      'step-greet',
-    );
+    const pods = 'tekton.dev/pipelineRun=three,tekton.dev/pipelineTask=greet';
+    const log = await kubectl.run('logs', '-n', namespace, '-l', pods, '-c', 'step-greet');
     assert.equal(log, 'hello from the first task\n');
+  });
+});
+
+clusterSuite('a cluster of our own', { root: true, knobs: true, flux: true }, () => {
+  let own: OwnCluster;
+
+  before(() => {
+    assert.ok(cluster.own);
+    own = cluster.own;
   });
 
   it('cluster: an image that nobody imported cannot be pulled, and the pod says so', async () => {
     const { kubectl } = cluster;
-    await kubectl.run('run', 'pull', '-n', namespace, '--image=docker.io/library/nowhere:1', '--restart=Never');
-    await eventually(
-      'the pod to say ImagePullBackOff',
-      60_000,
-      async () => {
-        const reason = await kubectl.ask(
-          'get',
-          'pod',
-          'pull',
-          '-n',
-          namespace,
-          '-o',
-          'jsonpath={.status.containerStatuses[0].state.waiting.reason}',
-        );
-        return reason === 'ImagePullBackOff' || reason === 'ErrImagePull' || undefined;
-      },
-      500,
-    );
+    await kubectl.run('run', 'pull', '-n', namespace, '--image=rungate.invalid/nowhere:1', '--restart=Never');
+    const waiting = 'jsonpath={.status.containerStatuses[0].state.waiting.reason}';
+    await eventually('the pod to wait for its image', 60_000, async () => {
+      const reason = await kubectl.ask('get', 'pod', 'pull', '-n', namespace, '-o', waiting);
+      return reason === 'ImagePullBackOff' || reason === 'ErrImagePull' || undefined;
+    });
   });
 
-  it("cluster: a push to the git server moves a GitRepository's revision", async function () {
+  it("cluster: a push to the git server moves a GitRepository's revision", async () => {
     const { kubectl } = cluster;
-    const repository = await makeRepository(own(this), namespace);
+    const repository = await makeRepository(own, namespace);
     try {
       const first = await repository.push({ 'README.md': 'one\n' });
       await kubectl.pipe(source(repository.url), 'apply', '-n', namespace, '-f', '-');
@@ -81,88 +73,129 @@ describe('cluster', function () {
     }
   });
 
-  it('cluster: the audit log tells who wrote what', async function () {
-    const { auditLogPath } = own(this);
+  it('cluster: source-controller posts its events where the knob says', async () => {
+    const { kubectl } = cluster;
+    const events: { involvedObject: { namespace: string }; reason: string }[] = [];
+    const listener = createServer(async (request, response) => {
+      events.push(JSON.parse(await text(request)));
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as AddressInfo;
+    const repository = await makeRepository(own, `${namespace}-events`);
+    const restore = await setFluxEvents(cluster, `http://127.0.0.1:${port}/`);
+    try {
+      await repository.push({ 'README.md': 'one\n' });
+      await kubectl.pipe(source(repository.url), 'apply', '-n', namespace, '-f', '-');
+      await eventually('the event of a new artifact', 60_000, async () =>
+        events.find(({ involvedObject, reason }) => involvedObject.namespace === namespace && reason === 'NewArtifact'),
+      );
+    } finally {
+      await kubectl.run('delete', 'gitrepository', 'pushed', '-n', namespace, '--ignore-not-found');
+      await restore();
+      await repository.remove();
+      listener.close();
+    }
+  });
+
+  it('cluster: the audit log tells who wrote what', async () => {
     await cluster.kubectl.run('create', 'configmap', 'audited', '-n', namespace);
-    const writes = (await readFile(auditLogPath, 'utf8'))
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
+    const lines = (await readFile(own.auditLogPath, 'utf8')).trim().split('\n');
+    const writes = lines.map((line) => JSON.parse(line));
     const write = writes.find(({ objectRef }) => objectRef?.name === 'audited' && objectRef.namespace === namespace);
     assert.equal(write?.verb, 'create');
     assert.equal(write.user.username, 'admin');
     assert.equal(write.responseStatus.code, 201);
-    assert.equal(
-      writes.some(({ verb }) => ['get', 'list', 'watch'].includes(verb)),
-      false,
-      'reads are not logged',
+    const reads = writes.filter(({ verb }) => ['get', 'list', 'watch'].includes(verb));
+    assert.equal(reads.length, 0, 'reads are not logged');
+    const controller = 'system:serviceaccount:tekton-pipelines:tekton-pipelines-controller';
+    assert.ok(
+      writes.some(({ objectRef, user }) => objectRef?.resource === 'taskruns' && user.username === controller),
+      'what Tekton wrote is under its own name',
     );
-    const byTekton = writes.find(
-      ({ objectRef, user }) =>
-        objectRef?.resource === 'taskruns' && user.username.endsWith(':tekton-pipelines-controller'),
-    );
-    assert.ok(byTekton, 'what Tekton wrote is under its own name');
   });
 
-  it('cluster: the kubelet rotates logs as the knob says, and as before afterwards', async function () {
-    const { podLogsFolder } = own(this);
+  it('cluster: the kubelet rotates logs as the knob says, and as before afterwards', async () => {
     const { kubectl } = cluster;
-    const files = () => globSync(`${podLogsFolder}/${namespace}_chatty_*/chatty/*`).length;
-    const restore = await setKubeletLogging(cluster, {
-      containerLogMaxSize: '16Ki',
-      containerLogMaxFiles: 3,
-      containerLogMonitorInterval: '3s',
-    });
+    const restore = await setKubeletLogging(cluster, quickRotation);
     try {
       await kubectl.pipe(chatty, 'apply', '-n', namespace, '-f', '-');
-      await eventually('the log to be rotated', 60_000, async () => files() === 3 || undefined);
+      await eventually('the log to be in three files', 60_000, async () => {
+        const files = globSync(`${own.podLogsFolder}/${namespace}_chatty_*/chatty/*`);
+        return files.length === 3 || undefined;
+      });
+    } finally {
+      await restore();
+      await kubectl.run('delete', 'pod', 'chatty', '-n', namespace, '--ignore-not-found', '--wait=false');
+    }
+    assert.deepEqual(await kubeletLogging(), standardLogging);
+  });
+
+  it('cluster: a pipeline in a pipeline runs once the knob has set enable-api-fields to alpha', async () => {
+    const { kubectl } = cluster;
+    const create = () => kubectl.pipe(nested, 'create', '-n', namespace, '-f', '-');
+    await assert.rejects(create(), /alpha/);
+    const restore = await setFeatureFlags(cluster, { 'enable-api-fields': 'alpha' });
+    try {
+      await create();
+      await kubectl.run('wait', '-n', namespace, '--for=condition=Succeeded', 'pipelinerun/nested', '--timeout=120s');
     } finally {
       await restore();
     }
-    const config = JSON.parse(
-      await kubectl.run('get', '--raw', '/api/v1/nodes/rungate-node/proxy/configz'),
-    ).kubeletconfig;
-    assert.equal(config.containerLogMaxSize, '512Mi');
-    assert.equal(config.containerLogMaxFiles, 5);
-    await kubectl.run('delete', 'pod', 'chatty', '-n', namespace, '--grace-period=0', '--force');
-  });
-
-  it('cluster: a pipeline in a pipeline runs once the knob has set enable-api-fields to alpha', async function () {
-    own(this);
-    const { kubectl } = cluster;
-    await assert.rejects(kubectl.pipe(nested, 'create', '-n', namespace, '-f', '-'), /alpha/);
-    let restore: Restore | undefined;
-    try {
-      restore = await setFeatureFlags(cluster, { 'enable-api-fields': 'alpha' });
-      await kubectl.pipe(nested, 'create', '-n', namespace, '-f', '-');
-      await kubectl.run('wait', '-n', namespace, '--for=condition=Succeeded', 'pipelinerun/nested', '--timeout=120s');
-    } finally {
-      await restore?.();
-    }
     await kubectl.run('delete', 'pipelinerun', 'nested', '-n', namespace);
-    await assert.rejects(kubectl.pipe(nested, 'create', '-n', namespace, '-f', '-'), /alpha/);
+    await assert.rejects(create(), /alpha/);
   });
 
-  it('cluster: an existing cluster lacks what needs our own', () => {
-    const existing: Pick<Cluster, 'capabilities'> = {
-      capabilities: { root: false, knobs: false, flux: false, tektonVersion: 'v1.15.0' },
-    };
-    assert.deepEqual(lacks(existing, ['tektonVersion', 'knobs', 'root']), ['knobs', 'root']);
+  it('cluster: a flag that only the webhook reads holds when the knob returns', async () => {
+    const restore = await setFeatureFlags(cluster, { 'disable-inline-spec': 'pipelinerun' });
+    const create = () =>
+      cluster.kubectl.pipe(threeTasks, 'create', '--dry-run=server', '-n', `${namespace}`, '-f', '-');
+    try {
+      await assert.rejects(create(), /must not set the field\(s\): spec.pipelineSpec/);
+    } finally {
+      await restore();
+    }
+  });
+
+  it('cluster: a knob that a killed suite left turned is turned back by `up`', async () => {
+    const suite = spawn(process.execPath, ['--input-type=module', '-e', turnAndHang], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(suite.stdout, 'data');
+    assert.equal((await kubeletLogging()).containerLogMaxSize, '16Ki');
+    suite.kill('SIGKILL');
+    await once(suite, 'exit');
+    await run(process.execPath, [join(import.meta.dirname, 'cli.ts'), 'up']);
+    assert.deepEqual(await kubeletLogging(), standardLogging);
   });
 
   async function revisionIs(wanted: string): Promise<true | undefined> {
-    const revision = await cluster.kubectl.ask(
-      'get',
-      'gitrepository',
-      'pushed',
-      '-n',
-      namespace,
-      '-o',
-      'jsonpath={.status.artifact.revision}',
-    );
-    return revision === wanted || undefined;
+    const { kubectl } = cluster;
+    const where = ['gitrepository', 'pushed', '-n', namespace, '-o', 'jsonpath={.status.artifact.revision}'];
+    return (await kubectl.ask('get', ...where)) === wanted || undefined;
+  }
+
+  /** What the kubelet itself says. */
+  async function kubeletLogging(): Promise<KubeletLogging> {
+    const config = await cluster.kubectl.run('get', '--raw', `/api/v1/nodes/${nodeName}/proxy/configz`);
+    const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } = JSON.parse(config).kubeletconfig;
+    return { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval };
   }
 });
+
+const quickRotation: KubeletLogging = {
+  containerLogMaxSize: '16Ki',
+  containerLogMaxFiles: 3,
+  containerLogMonitorInterval: '3s',
+};
+
+const turnAndHang = `
+const { connect } = await import('${import.meta.dirname}/cluster.ts');
+const { setKubeletLogging } = await import('${import.meta.dirname}/knobs.ts');
+await setKubeletLogging(await connect(), ${JSON.stringify(quickRotation)});
+console.log('turned');
+setInterval(() => {}, 1000);
+`;
 
 const threeTasks = `
 apiVersion: tekton.dev/v1

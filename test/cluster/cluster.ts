@@ -60,35 +60,43 @@ export async function connect(environment: NodeJS.ProcessEnv = process.env): Pro
   return choice.kind === 'own' ? connectOwn(choice.settings) : connectExisting(choice.kubeconfig);
 }
 
-/** The parts of a capability that a suite needs and this cluster lacks, in words; empty if it can run. */
-export function lacks(cluster: Pick<Cluster, 'capabilities'>, needs: readonly (keyof Capabilities)[]): string[] {
-  return needs.filter((need) => !cluster.capabilities[need]);
+/** A cluster of our own, from its record alone: whether it runs is not asked. Undefined if none was raised there. */
+export async function ownCluster(settings: Settings): Promise<(OwnCluster & { kubectl: Kubectl }) | undefined> {
+  const record = await readRecord(settings.folder);
+  if (!record) return undefined;
+  const { folder, parts } = { folder: settings.folder, parts: record.parts };
+  return {
+    kubectl: bindKubectl(join(parts.kubernetes, 'kubectl'), kubeconfigPath(folder, 'admin')),
+    settings: record.settings,
+    parts,
+    folder,
+    authorityPath: join(certificateFolder(folder), 'ca.crt'),
+    auditLogPath: auditLogPath(folder),
+    podLogsFolder: podLogsFolder(folder),
+    gitUrl: gitUrl(record.settings),
+  };
 }
 
 async function connectOwn(settings: Settings): Promise<Cluster> {
-  const { folder } = settings;
-  const record = await readRecord(folder);
-  if (!record) throw new Fault('refused', `No cluster in ${folder}. Raise one: npm run cluster -- up`);
-  const { parts } = record;
-  const kubectl = bindKubectl(join(parts.kubernetes, 'kubectl'), kubeconfigPath(folder, 'admin'));
+  const own = await ownCluster(settings);
+  if (!own) throw new Fault('refused', `No cluster in ${settings.folder}. Raise one: npm run cluster -- up`);
+  const { kubectl } = own;
+  if ((await kubectl.ask('get', '--raw', '/readyz')) !== 'ok') {
+    throw new Fault(
+      'unavailable',
+      `The cluster in ${settings.folder} does not answer. Raise it again: npm run cluster -- up`,
+    );
+  }
   const tekton = await findTekton(kubectl);
   return {
     kind: 'own',
     kubectl,
     kubeconfig: kubectl.kubeconfig,
-    server: apiServerUrl(record.settings),
-    port: record.settings.ports.apiServer,
+    server: apiServerUrl(own.settings),
+    port: own.settings.ports.apiServer,
     tektonNamespace: tekton?.namespace,
     capabilities: { root: process.getuid?.() === 0, knobs: true, flux: true, tektonVersion: tekton?.version },
-    own: {
-      settings: record.settings,
-      parts,
-      folder,
-      authorityPath: join(certificateFolder(folder), 'ca.crt'),
-      auditLogPath: auditLogPath(folder),
-      podLogsFolder: podLogsFolder(folder),
-      gitUrl: gitUrl(record.settings),
-    },
+    own,
   };
 }
 

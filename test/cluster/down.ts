@@ -6,16 +6,11 @@ import { requireMachine } from './machine.ts';
 import { bridgeOwner, lowerNetwork } from './network.ts';
 import { clearLeftovers } from './parts.ts';
 import { endPods, removeTraces, unmountAll } from './pods.ts';
-import { stop } from './processes.ts';
+import { recordedNames, stop } from './processes.ts';
+import { everyProgram } from './programs.ts';
 import type { Progress } from './progress.ts';
 import { readRecord } from './record.ts';
 import type { Settings } from './settings.ts';
-
-/** In this order: whoever restarts something goes before what it would restart, and clients go before servers. */
-const order = [
-  'kubelet', 'kube-proxy', 'source-controller', 'git-server',
-  'kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd', 'containerd',
-]; // biome-ignore format: the order is the point
 
 /** Removes the cluster in the state folder, whole or half raised. Nothing there is fine, and said. */
 export async function down(settings: Settings, progress: Progress): Promise<void> {
@@ -35,7 +30,10 @@ export async function down(settings: Settings, progress: Progress): Promise<void
 
 /** The work of `down`, for whoever holds the lock already. Killed half-way, it can be done again. */
 export async function lower(folder: string): Promise<void> {
-  for (const name of order) await stop(folder, name);
+  const record = await readRecord(folder);
+  const known = record ? everyProgram(record.settings, record.parts).map(({ name }) => name) : [];
+  // And whatever else was recorded here, by an older or newer checkout.
+  for (const name of new Set([...known.reverse(), ...recordedNames(folder)])) await stop(folder, name);
   await endPods(folder);
   await removeTraces(folder);
   await unmountAll(folder);

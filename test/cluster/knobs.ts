@@ -4,6 +4,7 @@
  *
  * A knob turns for the whole cluster: suites that turn one do not run beside others.
  */
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Fault } from '../../src/fault.ts';
 import type { Cluster, OwnCluster } from './cluster.ts';
@@ -14,6 +15,7 @@ import { holdLock } from './lock.ts';
 import { type KubeletLogging, nodePrograms, readKubeletLogging, readyCondition, writeKubeletConfig } from './node.ts';
 import { running, start, stop, stopped } from './processes.ts';
 import { nodeName } from './settings.ts';
+import { type Knob, noteBefore, noteRestored, type Positions, turnedKnobs } from './turned.ts';
 import { eventually } from './waiting.ts';
 
 /** Turns a knob back to where it was. */
@@ -26,10 +28,11 @@ export type Restore = () => Promise<void>;
  * kubelet is upgraded. Rotation that worked in trials: 16Ki, 3 files, looked at every 3s.
  */
 export async function setKubeletLogging(cluster: Cluster, wanted: Partial<KubeletLogging>): Promise<Restore> {
-  const own = requireOwn(cluster);
-  const before = await readKubeletLogging(own.folder);
-  await restartKubelet(cluster, own, { ...before, ...wanted });
-  return () => restartKubelet(cluster, own, before);
+  const logging = await readKubeletLogging(requireOwn(cluster).folder);
+  const before = Object.fromEntries(
+    Object.keys(wanted).map((name) => [name, logging[name as keyof KubeletLogging]] as const),
+  );
+  return turn(cluster, 'kubelet-logging', before, wanted);
 }
 
 /**
@@ -45,31 +48,60 @@ export async function setKubeletLogging(cluster: Cluster, wanted: Partial<Kubele
  */
 export async function setFeatureFlags(cluster: Cluster, wanted: Readonly<Record<string, string>>): Promise<Restore> {
   requireOwn(cluster);
-  const { kubectl, tektonNamespace: namespace } = cluster;
-  if (!namespace) throw new Fault('refused', 'Tekton is not installed on this cluster: npm run cluster -- up');
-  const flags: Record<string, string> = JSON.parse(
-    await kubectl.run('get', 'configmap', 'feature-flags', '-n', namespace, '-o', 'jsonpath={.data}'),
-  );
+  const flags = await readFlags(cluster);
   const before = Object.fromEntries(Object.keys(wanted).map((name) => [name, flags[name] ?? null]));
-  try {
-    await changeFlags(kubectl, namespace, flags, wanted);
-  } catch (error) {
-    await patchFlags(kubectl, namespace, before);
-    throw error;
-  }
-  return () => changeFlags(kubectl, namespace, { ...flags, ...wanted }, before);
+  return turn(cluster, 'feature-flags', before, wanted);
 }
 
 /**
  * Makes source-controller POST its events to this URL, as it does to notification-controller; '' for nowhere.
  *
- * Only source-controller is restarted. Something should answer there: otherwise each new revision waits up to 40 s
+ * Only source-controller is restarted; turned back, it is to nowhere. Something should answer there: otherwise each new revision waits up to 40 s
  * for the retries before the object's status moves.
  */
 export async function setFluxEvents(cluster: Cluster, url: string): Promise<Restore> {
-  const own = requireOwn(cluster);
-  await restartFlux(own, url);
-  return () => restartFlux(own, '');
+  return turn(cluster, 'flux-events', { url: '' }, { url });
+}
+
+/**
+ * Turns back every knob that a suite left turned when it was killed, and returns which. Knobs of a process that
+ * still lives stay. For `up`, which holds the machine's lock.
+ */
+export async function turnKnobsBack(cluster: Cluster): Promise<Knob[]> {
+  const { folder } = requireOwn(cluster);
+  const left = (await turnedKnobs(folder)).filter(({ inUse }) => !inUse);
+  for (const { knob, before } of left) {
+    await hands[knob](cluster, before);
+    await noteRestored(folder, knob, before);
+  }
+  return left.map(({ knob }) => knob);
+}
+
+/** What sets each knob, and waits until the change has taken effect. */
+const hands: Readonly<Record<Knob, (cluster: Cluster, positions: Positions) => Promise<void>>> = {
+  'kubelet-logging': restartKubelet,
+  'feature-flags': changeFlags,
+  'flux-events': restartFlux,
+};
+
+async function turn(cluster: Cluster, knob: Knob, before: Positions, wanted: Positions): Promise<Restore> {
+  const { folder } = requireOwn(cluster);
+  const set = async (positions: Positions) => {
+    await using _lock = await holdLock({ patienceMs: 120_000 });
+    await hands[knob](cluster, positions);
+  };
+  const restore = async () => {
+    await set(before);
+    await noteRestored(folder, knob, before);
+  };
+  await noteBefore(folder, knob, before);
+  try {
+    await set(wanted);
+  } catch (error) {
+    await restore().catch(() => {}); // the first error says more; the note stays for the next `up`
+    throw error;
+  }
+  return restore;
 }
 
 function requireOwn(cluster: Cluster): OwnCluster {
@@ -80,11 +112,12 @@ function requireOwn(cluster: Cluster): OwnCluster {
   );
 }
 
-async function restartKubelet({ kubectl }: Cluster, own: OwnCluster, logging: KubeletLogging): Promise<void> {
-  await using _lock = await holdLock(60_000);
-  const { folder, settings, parts } = own;
+async function restartKubelet(cluster: Cluster, positions: Positions): Promise<void> {
+  const { kubectl } = cluster;
+  const { folder, settings, parts } = requireOwn(cluster);
   const kubelet = nodePrograms(settings, parts).find(({ name }) => name === 'kubelet');
   if (!kubelet) throw new Error('no kubelet among the programs of the node');
+  const logging = { ...(await readKubeletLogging(folder)), ...positions };
   await writeKubeletConfig(settings, logging);
   await stop(folder, 'kubelet');
   const startedAt = Math.floor(Date.now() / 1000) * 1000; // the API's times are whole seconds
@@ -108,28 +141,32 @@ function holds(config: Record<string, unknown>, logging: KubeletLogging): boolea
   return Object.entries(logging).every(([name, value]) => String(config[name]) === String(value));
 }
 
-async function restartFlux({ folder, settings, parts }: OwnCluster, url: string): Promise<void> {
-  await using _lock = await holdLock(60_000);
+async function restartFlux(cluster: Cluster, { url }: Positions): Promise<void> {
+  const { folder, settings, parts } = requireOwn(cluster);
   await stop(folder, 'source-controller');
-  await start(folder, sourceController(settings, parts, url));
+  await start(folder, sourceController(settings, parts, String(url)));
   await untilFluxAnswers(settings);
 }
 
-type Changes = Readonly<Record<string, string | null>>;
-
-async function changeFlags(
-  kubectl: Kubectl,
-  namespace: string,
-  flags: Readonly<Record<string, string>>,
-  changes: Changes,
-): Promise<void> {
+async function changeFlags(cluster: Cluster, changes: Positions): Promise<void> {
+  const { kubectl, tektonNamespace: namespace = '' } = cluster;
+  const flags = await readFlags(cluster);
   const changed = Object.entries(changes).filter(([name, value]) => (flags[name] ?? null) !== value);
   if (changed.length === 0) return;
   const before = await flagsInForce(kubectl);
-  await patchFlags(kubectl, namespace, changes);
+  await kubectl.run(
+    'patch',
+    'configmap',
+    'feature-flags',
+    '-n',
+    namespace,
+    '--type=merge',
+    '-p',
+    JSON.stringify({ data: changes }),
+  );
   await eventually(
     `Tekton's controller to go by ${JSON.stringify(changes)}`,
-    60_000,
+    40_000,
     async () => {
       const now = await flagsInForce(kubectl);
       return now.every((flagsOfKind, place) => !isDeepStrictEqual(flagsOfKind, before[place])) || undefined;
@@ -150,46 +187,28 @@ async function changeFlags(
   }
 }
 
-async function patchFlags(kubectl: Kubectl, namespace: string, data: Changes): Promise<void> {
-  await kubectl.run(
-    'patch',
-    'configmap',
-    'feature-flags',
-    '-n',
-    namespace,
-    '--type=merge',
-    '-p',
-    JSON.stringify({ data }),
-  );
+async function readFlags({ kubectl, tektonNamespace }: Cluster): Promise<Record<string, string>> {
+  if (!tektonNamespace) throw new Fault('refused', 'Tekton is not installed on this cluster: npm run cluster -- up');
+  const text = await kubectl.run('get', 'configmap', 'feature-flags', '-n', tektonNamespace, '-o', 'jsonpath={.data}');
+  return JSON.parse(text);
 }
 
 /** The flags that Tekton goes by now, as it writes them into a PipelineRun and into a TaskRun. */
 async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
-  const names = (await kubectl.pipe(probes, 'create', '-f', '-', '-o', 'name')).trim().split('\n');
+  const name = `rungate-cluster-probe-${randomUUID().slice(0, 8)}`;
+  const runs = [`taskrun/${name}`, `pipelinerun/${name}`];
+  await kubectl.pipe(probes(name), 'create', '-f', '-');
   try {
-    await kubectl.run(
-      'wait',
-      '-n',
-      'default',
-      '--for=jsonpath={.status.conditions[0].status}=False',
-      '--timeout=60s',
-      ...names,
-    );
+    const failed = '--for=condition=Succeeded=False';
+    await kubectl.run('wait', '-n', 'default', failed, '--timeout=60s', ...runs);
     return await Promise.all(
-      names.map(async (name) => {
-        const text = await kubectl.run(
-          'get',
-          '-n',
-          'default',
-          name,
-          '-o',
-          'jsonpath={.status.provenance.featureFlags}',
-        );
+      runs.map(async (run) => {
+        const text = await kubectl.run('get', '-n', 'default', run, '-o', 'jsonpath={.status.provenance.featureFlags}');
         return text ? JSON.parse(text) : undefined; // no provenance at all is an answer too: a flag turns it off
       }),
     );
   } finally {
-    await kubectl.run('delete', '-n', 'default', '--wait=false', ...names);
+    await kubectl.run('delete', '-n', 'default', '--wait=false', ...runs, `task/${name}`, `pipeline/${name}`);
   }
 }
 
@@ -201,22 +220,33 @@ async function admitsAlpha(kubectl: Kubectl): Promise<boolean> {
   );
 }
 
-// Both lack a parameter that they need: they fail as soon as Tekton takes them up, and no pod is made.
-const probes = `
+/**
+ * Both runs lack a parameter that they need: they fail as soon as Tekton takes them up, and no pod is made. They name
+ * their Pipeline and Task instead of holding them, because a flag may forbid that.
+ */
+function probes(name: string): string {
+  return `
 apiVersion: tekton.dev/v1
-kind: PipelineRun
-metadata: { generateName: rungate-cluster-probe-, namespace: default }
-spec:
-  pipelineSpec:
-    params: [{ name: missing }]
-    tasks: [{ name: never, taskSpec: { steps: [{ name: never, image: ${busyboxImage}, command: ['true'] }] } }]
+kind: Task
+metadata: { name: ${name}, namespace: default }
+spec: { params: [{ name: missing }], steps: [{ name: never, image: ${busyboxImage}, command: ['true'] }] }
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: { name: ${name}, namespace: default }
+spec: { params: [{ name: missing }], tasks: [{ name: never, taskRef: { name: ${name} } }] }
 ---
 apiVersion: tekton.dev/v1
 kind: TaskRun
-metadata: { generateName: rungate-cluster-probe-, namespace: default }
-spec:
-  taskSpec: { params: [{ name: missing }], steps: [{ name: never, image: ${busyboxImage}, command: ['true'] }] }
+metadata: { name: ${name}, namespace: default }
+spec: { taskRef: { name: ${name} } }
+---
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: { name: ${name}, namespace: default }
+spec: { pipelineRef: { name: ${name} } }
 `;
+}
 
 const nested = `
 apiVersion: tekton.dev/v1

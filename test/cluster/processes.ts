@@ -6,7 +6,7 @@
  * all three, and every signal is preceded by a look at them.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
@@ -61,6 +61,12 @@ export async function start(folder: string, program: Program): Promise<Identity>
     if (!identity && ended) throw stopped(folder, program.name);
     return identity?.pid === child.pid ? identity : undefined;
   });
+}
+
+/** The names that were ever started here and not stopped. */
+export function recordedNames(folder: string): string[] {
+  const records = join(folder, 'processes');
+  return existsSync(records) ? readdirSync(records).filter((name) => !name.endsWith('.new')) : [];
 }
 
 /** Who runs under this name, or undefined if nobody does. */

@@ -48,7 +48,8 @@ export function showProgress(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-function since(at: number): string {
+/** The time since a moment, for reading: `9.5 s`, `2 min 3 s`. */
+export function since(at: number): string {
   const seconds = (Date.now() - at) / 1000;
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;

@@ -78,7 +78,7 @@ const running: Moment = { name: 'running', when: stepRuns };
 
 /** The cases, and what is recorded of each: most only when all of it is done. */
 const moments: Readonly<Record<string, readonly Moment[]>> = {
-  green: [running, final],
+  results: [running, final],
   'failing-step': [final],
   'failing-exit-7': [final],
   'step-continues': [final],
@@ -150,7 +150,7 @@ const moments: Readonly<Record<string, readonly Moment[]>> = {
 };
 
 /** Cases whose last moment is also recorded as v1beta1, which the API server converts. */
-const alsoOld = ['green', 'step-continues', 'failing-step'];
+const alsoOld = ['results', 'step-continues', 'failing-step'];
 
 async function record(kubectl: Kubectl, name: string): Promise<void> {
   const namespace = `record-${name}`;
@@ -164,10 +164,12 @@ async function record(kubectl: Kubectl, name: string): Promise<void> {
       500,
     );
     const manifest = await readFile(join(runsFolder, `${name}.yaml`), 'utf8');
-    const answer = JSON.parse(await kubectl.pipe(manifest, 'create', '-n', namespace, '-o', 'json', '-f', '-'));
-    const created = 'items' in answer ? answer.items.at(-1) : answer;
+    const created = await kubectl.pipe(manifest, 'create', '-n', namespace, '-o', 'json', '-f', '-');
     const recorded: Record<string, Snapshot> = {};
-    if (name === 'green') recorded.created = { pipelineruns: [slim(created)], taskruns: [], customruns: [], pods: [] };
+    // The answer to a create is the run as it is before any controller has seen it.
+    if (name === 'results') {
+      recorded.created = { pipelineruns: [slim(JSON.parse(created))], taskruns: [], customruns: [], pods: [] };
+    }
     for (const moment of moments[name] ?? []) {
       const snapshot = await eventually(
         `"${moment.name}" of ${name}`,

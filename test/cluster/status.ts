@@ -1,13 +1,14 @@
 /** How the cluster is, part by part. */
-import { connect } from './cluster.ts';
+import { ownCluster } from './cluster.ts';
 import { gitUrl } from './flux.ts';
+import type { Kubectl } from './kubectl.ts';
 import { isNodeReady } from './node.ts';
 import { buildingNow } from './parts.ts';
 import { running } from './processes.ts';
-import { readRecord } from './record.ts';
+import { everyProgram } from './programs.ts';
 import type { Settings } from './settings.ts';
-import { tektonNamespace } from './tekton.ts';
-import { everyProgram } from './up.ts';
+import { tektonDeployments, tektonNamespace } from './tekton.ts';
+import { turnedKnobs } from './turned.ts';
 import { answers } from './waiting.ts';
 
 /** One line of the status: what, whether it is well, and what is known about it. */
@@ -20,57 +21,47 @@ export interface StatusLine {
 /** Looks at every part of our own cluster. Changes nothing, and needs no lock. */
 export async function statusOf(settings: Settings): Promise<StatusLine[]> {
   const { folder, cache } = settings;
-  const record = await readRecord(folder);
-  if (!record) {
+  const cluster = await ownCluster(settings);
+  if (!cluster) {
     const building = buildingNow(cache);
-    return [
-      {
-        what: 'cluster',
-        well: false,
-        detail: building ? `not raised; ${building} is being built` : `none in ${folder}: npm run cluster -- up`,
-      },
-    ];
+    const detail = building ? `not raised; ${building} is being built` : `none in ${folder}: npm run cluster -- up`;
+    return [line('cluster', false, detail)];
   }
-  const lines: StatusLine[] = everyProgram(record.settings, record.parts).map(({ name }) => {
+  const { kubectl, parts } = cluster;
+  const { ports } = cluster.settings;
+  const programs = everyProgram(cluster.settings, parts).map(({ name }) => {
     const identity = running(folder, name);
-    return {
-      what: name,
-      well: identity !== undefined,
-      detail: identity ? `runs as process ${identity.pid}` : 'does not run',
-    };
+    return line(name, identity !== undefined, identity ? `runs as process ${identity.pid}` : 'does not run');
   });
-  const { kubectl } = await connect({ ...process.env, RUNGATE_CLUSTER_DIR: folder });
-  const [ready, node, proxy, tekton, flux, git] = await Promise.all([
+  const [api, node, proxy, tekton, flux, git, knobs] = await Promise.all([
     kubectl.ask('get', '--raw', '/readyz'),
     isNodeReady(kubectl),
-    answers(`http://127.0.0.1:${record.settings.ports.proxyHealth}/healthz`),
-    kubectl.ask(
-      'get',
-      'deployment',
-      '-n',
-      tektonNamespace,
-      '-o',
-      'jsonpath={range .items[*]}{.metadata.name} {.status.availableReplicas}{"\\n"}{end}',
-    ),
-    answers(`http://127.0.0.1:${record.settings.ports.fluxHealth}/readyz`),
-    answers(`${gitUrl(record.settings)}/`),
+    answers(`http://127.0.0.1:${ports.proxyHealth}/healthz`),
+    availableDeployments(kubectl),
+    answers(`http://127.0.0.1:${ports.fluxHealth}/readyz`),
+    answers(`${gitUrl(cluster.settings)}/`),
+    turnedKnobs(folder),
   ]);
-  const say = (what: string, well: boolean): StatusLine => ({ what, well, detail: well ? 'ready' : 'not ready' });
-  const deployments = (tekton ?? '')
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(' '));
-  lines.push(say('API server', ready === 'ok'), say('node', node), say('service addresses', proxy));
-  for (const name of ['controller', 'webhook', 'events-controller'].map((short) =>
-    short.includes('-') ? `tekton-${short}` : `tekton-pipelines-${short}`,
-  )) {
-    lines.push(
-      say(
-        name,
-        deployments.some(([deployment, available]) => deployment === name && Number(available) > 0),
-      ),
-    );
-  }
-  lines.push(say('source-controller answers', flux), say('git server answers', git));
-  return lines;
+  return [
+    ...programs,
+    line('API server', api === 'ok'),
+    line('node', node),
+    line('service addresses', proxy),
+    ...tektonDeployments.map((name) => line(name, tekton.includes(name))),
+    line('Flux', flux),
+    line('git server', git),
+    ...knobs.map(({ knob, inUse }) =>
+      line(`knob ${knob}`, true, inUse ? 'turned by a running suite' : 'left turned by a suite: `up` turns it back'),
+    ),
+  ];
+}
+
+function line(what: string, well: boolean, detail = well ? 'ready' : 'not ready'): StatusLine {
+  return { what, well, detail };
+}
+
+async function availableDeployments(kubectl: Kubectl): Promise<string[]> {
+  const template = '{range .items[?(@.status.availableReplicas>0)]}{.metadata.name}{"\\n"}{end}';
+  const names = await kubectl.ask('get', 'deployment', '-n', tektonNamespace, '-o', `jsonpath=${template}`);
+  return (names ?? '').split('\n');
 }

@@ -13,6 +13,13 @@ export const tektonModule = 'github.com/tektoncd/pipeline';
 /** Where it is installed. */
 export const tektonNamespace = 'tekton-pipelines';
 
+/** What must be available before a run can be made. */
+export const tektonDeployments = [
+  'tekton-pipelines-controller',
+  'tekton-pipelines-webhook',
+  'tekton-events-controller',
+] as const;
+
 /** What is not applied: no metrics server feeds an autoscaler here. */
 const leftOut = ['webhook-hpa.yaml'];
 

@@ -4,18 +4,21 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import { issueCertificates, kubeconfigPath } from './certificates.ts';
-import { apiServerUrl, controlPlane, raiseControlPlane } from './controlplane.ts';
+import { connect } from './cluster.ts';
+import { apiServerUrl, raiseControlPlane } from './controlplane.ts';
 import { lower } from './down.ts';
-import { gitServer, raiseFlux, sourceController } from './flux.ts';
+import { raiseFlux } from './flux.ts';
 import { importImages, makeImages } from './images.ts';
+import { turnKnobsBack } from './knobs.ts';
 import { bindKubectl } from './kubectl.ts';
 import { holdLock } from './lock.ts';
 import { installPackages, requireMachine } from './machine.ts';
 import { bridgeOwner, hasServiceRules, raiseNetwork } from './network.ts';
-import { containerd, nodePrograms, raiseContainerd, raiseNode } from './node.ts';
+import { raiseContainerd, raiseNode } from './node.ts';
 import { buildParts, moduleVersion, type Parts } from './parts.ts';
 import { bootId, type Program, running, stopped } from './processes.ts';
-import type { Progress } from './progress.ts';
+import { everyProgram } from './programs.ts';
+import { type Progress, since } from './progress.ts';
 import { differences, readRecord, writeRecord } from './record.ts';
 import { nodeAddress, type Settings } from './settings.ts';
 import { installTekton, tektonModule } from './tekton.ts';
@@ -28,7 +31,8 @@ import { installTekton, tektonModule } from './tekton.ts';
  */
 export async function up(settings: Settings, progress: Progress): Promise<void> {
   requireMachine();
-  await using _lock = await holdLock();
+  const onWait = () => progress.say('Another `npm run cluster` is at work on this machine: waiting for it to end.');
+  await using _lock = await holdLock({ patienceMs: 3_600_000, onWait });
   const began = Date.now();
   const { folder, cache } = settings;
   await refuseStrangers(settings);
@@ -60,20 +64,12 @@ export async function up(settings: Settings, progress: Progress): Promise<void> 
       ),
     ]),
   );
-  const took = Math.round((Date.now() - began) / 1000);
-  const how = found.length === programs.length ? 'was running already' : `is up after ${took} s`;
-  progress.say(`The cluster ${how}. In your shell: eval "$(npm run --silent cluster -- env)"`);
-}
-
-/** All programs of the cluster, in the order in which they are started. */
-export function everyProgram(settings: Settings, parts: Parts): Program[] {
-  return [
-    ...controlPlane(settings, parts),
-    containerd(settings.folder),
-    ...nodePrograms(settings, parts),
-    gitServer(settings),
-    sourceController(settings, parts),
-  ];
+  const turnedBack = await turnKnobsBack(await connect({ RUNGATE_CLUSTER_DIR: folder }));
+  if (turnedBack.length > 0) progress.say(`Turned back, after a suite that could not: ${turnedBack.join(', ')}.`);
+  progress.say(
+    `${found.length === programs.length ? 'The cluster was running already.' : `The cluster is up, after ${since(began)}.`}`,
+  );
+  progress.say('In your shell: eval "$(npm run --silent cluster -- env)"');
 }
 
 /** Never resolves; throws the Fault of a program that stops, so that nobody waits for what cannot come. */

@@ -73,7 +73,8 @@ describe('a started rungate whose cluster does not answer', () => {
     );
 
     process.kill(gateway.pid, 'SIGTERM');
-    await eventually(async () => assert.equal((await gateway.get('/status/build-2')).status, 503));
+    await eventually(() => assert.match(gateway.log(), /"message":"draining","open":1/));
+    assert.equal((await gateway.get('/status/build-2')).status, 503);
     assert.equal((await gateway.get('/health', { as: 'none' })).status, 200);
 
     assert.deepEqual(await gateway.stop('SIGTERM'), { code: 143, signal: null });
@@ -81,11 +82,27 @@ describe('a started rungate whose cluster does not answer', () => {
   });
 });
 
-/** An API server that hears every question and answers none. */
+const TEKTON_GROUP = {
+  kind: 'APIGroup',
+  apiVersion: 'v1',
+  name: 'tekton.dev',
+  versions: [{ groupVersion: 'tekton.dev/v1', version: 'v1' }],
+};
+const TEKTON_RESOURCES = {
+  kind: 'APIResourceList',
+  groupVersion: 'tekton.dev/v1',
+  resources: ['pipelineruns', 'taskruns'].map((name) => ({ name, namespaced: true, verbs: ['get', 'list', 'watch'] })),
+};
+
+/** An API server that hears every question and answers none, but which versions of Tekton it has. */
 async function silentCluster() {
   const folder = await mkdtemp(join(tmpdir(), 'rungate-process-'));
   const asked: string[] = [];
-  const server = createServer(({ url }) => void asked.push(url ?? '')).listen(0, '127.0.0.1');
+  const server = createServer(({ url = '' }, response) => {
+    asked.push(url);
+    if (url === '/apis/tekton.dev') response.end(JSON.stringify(TEKTON_GROUP));
+    if (url === '/apis/tekton.dev/v1') response.end(JSON.stringify(TEKTON_RESOURCES));
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo; // it listens on a port, not on a pipe
   const kubeconfig = join(folder, 'kubeconfig');

@@ -118,6 +118,21 @@ export interface World extends AsyncDisposable {
   end(): Promise<void>;
 }
 
+/** The ends of the worlds that are there. Whoever interrupts a test wants them gone as well. */
+const open = new Set<() => Promise<void>>();
+
+function endOnSignals(): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(code)); // a second one does not wait
+      void Promise.allSettled([...open].map((end) => end())).then(() => process.exit(code));
+    });
+  }
+}
+
 /** Starts a world on the cluster that the environment means. What was begun is ended again when it cannot be had whole. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { namespaces: count = 1, faults: faulty = false, env = {}, gateway: wanted = true } = options;
@@ -135,12 +150,15 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   let ended: Promise<void> | undefined;
   const end = () => {
     ended ??= (async () => {
+      open.delete(end);
       const failures: unknown[] = [];
       for (const ending of endings.reverse()) await ending().catch((error: unknown) => failures.push(error));
       if (failures.length > 0) throw failures[0];
     })();
     return ended;
   };
+  if (open.size === 0 && process.listenerCount('SIGINT') === 0) endOnSignals();
+  open.add(end);
 
   try {
     endings.push(() => Promise.all(namespaces.map((name) => admin.remove(`/api/v1/namespaces/${name}`))));

@@ -1,0 +1,83 @@
+/** P4: how old a line is when a client reads it, with many clients following one run. */
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LineSplitter } from '../src/kube/splitter.ts';
+import { eventually } from '../test/support/eventually.ts';
+import { median, quantile, type Round, type Row } from './row.ts';
+import { cancel, speakingRun } from './runs.ts';
+import { apiServerOf, open, rungateOf, type Target } from './target.ts';
+
+const STREAMS = 20;
+const ROUNDS = 4;
+const SECONDS = 5;
+/** Twenty lines a second: busy for a build, and nobody has to keep up with it. */
+const SCRIPT = 'while :; do echo "a line of a build that is under way"; usleep 50000; done';
+
+/** The row. */
+export const lineLatency: Row = {
+  name: 'P4',
+  ours: `age of a line when read from \`/logs/:run\`, ${STREAMS} clients following`,
+  peer: 'the same from the log endpoint of the API server',
+  unit: 'ms',
+  goal: { of: 'ours', named: 'p99', below: 100 },
+  async measure(world) {
+    const speaker = await speakingRun(world, 'p4', SCRIPT);
+    const ours = {
+      target: rungateOf(world),
+      path: `/logs/${speaker.run}?timestamps=true&prefix=none&color=never&tail=1`,
+    };
+    const peer = { target: apiServerOf(world), path: `${speaker.logPath}&follow=true&timestamps=true&tailLines=1` };
+    const [p99, p50]: [Round[], Round[]] = [[], []];
+    await agesOfLines(ours);
+    await agesOfLines(peer);
+    for (let round = 0; round < ROUNDS; round++) {
+      const ages = { ours: await agesOfLines(ours), peer: await agesOfLines(peer) };
+      p99.push({ ours: quantile(ages.ours, 0.99), peer: quantile(ages.peer, 0.99) });
+      p50.push({ ours: median(ages.ours), peer: median(ages.peer) });
+    }
+    await cancel(world, speaker);
+    return {
+      rounds: p99,
+      also: { p50: { ours: median(p50.map(({ ours }) => ours)), peer: median(p50.map(({ peer }) => peer)) } },
+    };
+  },
+};
+
+/**
+ * Follows a log with all clients at once and returns, for each line that each of them read, the milliseconds since the
+ * container runtime wrote it, which is what its timestamp says. Node and clients share a clock only on one machine.
+ */
+async function agesOfLines({ target, path }: { readonly target: Target; readonly path: string }): Promise<number[]> {
+  const now = wallClock();
+  const ages: number[] = [];
+  const speaking = new Set<IncomingMessage>();
+  let countedFrom = Number.POSITIVE_INFINITY;
+  const answers = await Promise.all(Array.from({ length: STREAMS }, () => open(target, path)));
+  for (const answer of answers) {
+    const splitter = new LineSplitter();
+    answer.on('data', (chunk: Buffer) => {
+      const readAt = now();
+      speaking.add(answer);
+      for (const { instant, stamped } of splitter.push(chunk)) {
+        const writtenAt = instant.seconds * 1000 + instant.nanos / 1e6;
+        if (stamped && writtenAt >= countedFrom) ages.push(readAt - writtenAt);
+      }
+    });
+  }
+  await eventually(() => assert.equal(speaking.size, STREAMS));
+  countedFrom = now(); // lines from before all were there had to wait for them
+  await sleep(SECONDS * 1000);
+  for (const answer of answers) answer.destroy();
+  if (ages.length === 0) throw new Error(`no line came from ${path}`);
+  return ages;
+}
+
+/** Milliseconds since the epoch with fractions: `Date.now` alone is up to a millisecond behind. */
+function wallClock(): () => number {
+  const before = Date.now();
+  let tick = before;
+  while (tick === before) tick = Date.now();
+  const offsetMs = tick - performance.now();
+  return () => performance.now() + offsetMs;
+}

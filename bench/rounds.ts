@@ -1,0 +1,25 @@
+/** Rounds: rungate and its peer in turn, A B A B, so that whatever else the machine does falls on both. */
+import type { Round } from './row.ts';
+
+/**
+ * Measures both once for warmth, which is forgotten, and then in `count` rounds. Who begins alternates too: whatever one
+ * leaves behind (garbage, warm caches) is met by the other as often.
+ */
+export async function alternate(
+  count: number,
+  measure: { readonly ours: () => Promise<number>; readonly peer: () => Promise<number> },
+): Promise<Round[]> {
+  await measure.ours();
+  await measure.peer();
+  const rounds: Round[] = [];
+  for (let round = 0; round < count; round++) {
+    if (round % 2 === 0) {
+      const ours = await measure.ours();
+      rounds.push({ ours, peer: await measure.peer() });
+    } else {
+      const peer = await measure.peer();
+      rounds.push({ ours: await measure.ours(), peer });
+    }
+  }
+  return rounds;
+}

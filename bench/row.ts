@@ -1,0 +1,95 @@
+/** What a row of the benchmark is, and the figure that its rounds come to. */
+import type { World } from '../test/support/world.ts';
+
+/** When a row is as it should be. */
+export type Goal =
+  | { readonly of: 'ratio'; readonly atLeast: number }
+  | { readonly of: 'ours'; readonly named: string; readonly below: number };
+
+/** rungate and its peer, measured one right after the other, so that both meet the same noise of the machine. */
+export interface Round {
+  readonly ours: number;
+  readonly peer: number;
+}
+
+/** What a row has measured. `also` are medians worth knowing that no goal is about, by name. */
+export interface Measured {
+  readonly rounds: readonly Round[];
+  readonly also?: Readonly<Record<string, Round>>;
+}
+
+/** One comparison. */
+export interface Row {
+  /** `P1`. */
+  readonly name: string;
+  /** What is measured of rungate. */
+  readonly ours: string;
+  /** What it is compared with. */
+  readonly peer: string;
+  readonly unit: 'requests/s' | 'MB/s' | 'ms';
+  readonly goal: Goal;
+  /** Measures against the rungate of this world. Throws a Fault whose sentence says what the cluster lacks for it. */
+  measure(world: World): Promise<Measured>;
+}
+
+/** What a row comes to. */
+export interface Figure extends Round {
+  readonly row: string;
+  /** `ours / peer`. This, `ours` and `peer` are medians of the rounds, each for itself. */
+  readonly ratio: number;
+  /** `ratio >= 0.4`, `p99 < 100 ms`. */
+  readonly goal: string;
+  readonly holds: boolean;
+  readonly unit: Row['unit'];
+  readonly rounds: number;
+  /** The lowest and the highest ratio of a round: how noisy the machine was. */
+  readonly lowest: number;
+  readonly highest: number;
+  readonly also: Readonly<Record<string, Round>>;
+}
+
+/** Sums up the rounds of a row; there is at least one. */
+export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
+  const ratios = rounds.map(({ ours, peer }) => ours / peer);
+  const ours = median(rounds.map((round) => round.ours));
+  const ratio = median(ratios);
+  return {
+    row: row.name,
+    ours: rounded(ours),
+    peer: rounded(median(rounds.map(({ peer }) => peer))),
+    ratio: rounded(ratio),
+    goal: goalText(row),
+    holds: row.goal.of === 'ratio' ? ratio >= row.goal.atLeast : ours < row.goal.below,
+    unit: row.unit,
+    rounds: rounds.length,
+    lowest: rounded(Math.min(...ratios)),
+    highest: rounded(Math.max(...ratios)),
+    also: Object.fromEntries(
+      Object.entries(also).map(([name, { ours, peer }]) => [name, { ours: rounded(ours), peer: rounded(peer) }]),
+    ),
+  };
+}
+
+/** A goal as people write it. */
+export function goalText({ goal, unit }: Pick<Row, 'goal' | 'unit'>): string {
+  return goal.of === 'ratio' ? `ratio >= ${goal.atLeast}` : `${goal.named} < ${goal.below} ${unit}`;
+}
+
+/** The value that as many are above as below. */
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The smallest of `values` that at least `share` of them do not exceed; between two neighbours for a median of an even number. */
+export function quantile(values: readonly number[], share: number): number {
+  const ascending = values.toSorted((a, b) => a - b);
+  const at = Math.ceil(share * ascending.length) - 1;
+  const value = ascending[at] ?? Number.NaN;
+  if (share !== 0.5 || ascending.length % 2 === 1) return value;
+  return (value + (ascending[at + 1] ?? Number.NaN)) / 2;
+}
+
+/** Three digits say all that a benchmark knows. */
+function rounded(value: number): number {
+  return value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+}

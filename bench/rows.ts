@@ -1,0 +1,9 @@
+/** Every row of the benchmark, in the order they are measured and shown. */
+import { statusBesideBare } from './p1-status-bare.ts';
+import { statusBesideKube } from './p3-status-kube.ts';
+import { lineLatency } from './p4-line-latency.ts';
+import { logBytes } from './p5-log-bytes.ts';
+import type { Row } from './row.ts';
+
+/** The rows. docs/performance.md has the same; a test keeps them equal. */
+export const rows: readonly Row[] = [statusBesideBare, statusBesideKube, lineLatency, logBytes];
