@@ -4,7 +4,7 @@ import type { Target } from './target.ts';
 
 /** Enough that a server always has something to do, and few enough that a round is not spent on opening them. */
 const CONNECTIONS = 50;
-const SECONDS = 3;
+const SECONDS = 2;
 
 /** Requests per second that `target` answers on `path`. Throws unless every answer is 2xx. */
 export async function requestRate({ origin, headers, authority }: Target, path: string): Promise<number> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Fault } from '../src/fault.ts';
 import { connect } from '../test/cluster/cluster.ts';
+import { AdminError } from '../test/support/admin.ts';
 import { startWorld, type World } from '../test/support/world.ts';
 import { type Place, pageWith, placeText, terminalTable } from './page.ts';
 import { type Figure, figureOf, type Row } from './row.ts';
@@ -29,18 +30,23 @@ ${rows
 
 /** The world while there is one, so that a signal can end it. */
 let world: Promise<World> | undefined;
+/** The exit code that a signal has asked for. */
+let interrupted: number | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // Twice: at once. The namespace that stays then is found by its label at the next `npm run test:cluster`.
-  process.once(signal, async () => {
-    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  process.on(signal, async () => {
+    const code = 128 + constants.signals[signal];
+    // Twice: at once. Processes still end; the namespace is found by its label at the next `npm run test:cluster`.
+    if (interrupted !== undefined) process.exit(code);
+    interrupted = code;
     say('Interrupted: ending what was started.');
     await world?.then((started) => started.end()).catch(() => {});
-    process.exit(128 + constants.signals[signal]);
+    process.exit(code);
   });
 }
 
-process.exit(await main(process.argv.slice(2)));
+const code = await main(process.argv.slice(2));
+process.exit(interrupted ?? code);
 
 async function main(args: readonly string[]): Promise<number> {
   const wish = understand(args);
@@ -55,8 +61,9 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const figures: Figure[] = [];
     const { place, failed } = await measure(wish.rows, (figure) => figures.push(figure));
-    if (wish.write && !failed) await write(figures, place);
-    process.stdout.write(`${placeText(place)}\n\n${terminalTable(figures)}\n`);
+    if (wish.write && failed) say('docs/performance.md stays as it is: not every row was measured.');
+    else if (wish.write) await write(figures, place);
+    if (figures.length > 0) process.stdout.write(`${placeText(place)}\n\n${terminalTable(figures)}\n`);
     for (const figure of figures) process.stdout.write(`${JSON.stringify(figure)}\n`);
     return failed ? EXIT.failed : EXIT.measured;
   } catch (error) {
@@ -109,10 +116,12 @@ async function measure(
     const { gitVersion } = await started.admin.get<{ gitVersion: string }>('/version');
     let failed = false;
     for (const row of asked) {
+      if (interrupted !== undefined) break;
       say(`${row.name}: ${row.ours} beside ${row.peer}`.replaceAll('`', ''));
       try {
         measured(figureOf(row, await row.measure(started)));
       } catch (error) {
+        if (interrupted !== undefined) break; // what it was measured with is being ended
         say(`${row.name} was not measured: ${sentenceOf(error)}`);
         failed = true;
       }
@@ -128,9 +137,11 @@ async function write(figures: readonly Figure[], place: Place): Promise<void> {
   await writeFile(path, pageWith(await readFile(path, 'utf8'), rows, figures, place));
 }
 
-/** A Fault's sentence is for whoever started us; anything else is a mistake and shows where. */
+/** A Fault's sentence is for whoever started us, and so is what the cluster answers; all else is a mistake and shows where. */
 function sentenceOf(error: unknown): string {
-  return error instanceof Fault ? error.message : String((error as Error).stack ?? error);
+  return error instanceof Fault || error instanceof AdminError
+    ? error.message
+    : String((error as Error).stack ?? error);
 }
 
 /** To standard error, so that standard output is the figures alone. */

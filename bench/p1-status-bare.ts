@@ -22,7 +22,7 @@ export const statusBesideBare: Row = {
     const bare = await startBare({ status, body: text });
     try {
       const rungate = rungateOf(world);
-      const rounds = await alternate(6, {
+      const rounds = await alternate(8, {
         ours: () => requestRate(rungate, path),
         peer: () => requestRate({ ...rungate, origin: bare.origin }, path),
       });

@@ -15,7 +15,7 @@ export const statusBesideKube: Row = {
   async measure(world) {
     const { run } = await finishedRun(world, 'p3', 'true');
     const [rungate, apiServer] = [rungateOf(world), apiServerOf(world)];
-    const rounds = await alternate(4, {
+    const rounds = await alternate(5, {
       ours: () => requestRate(rungate, `/status/${run}`),
       peer: () => requestRate(apiServer, `/apis/tekton.dev/v1/namespaces/${world.namespace}/pipelineruns/${run}`),
     });

@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LineSplitter } from '../src/kube/splitter.ts';
 import { eventually } from '../test/support/eventually.ts';
-import { median, quantile, type Round, type Row } from './row.ts';
+import { alternate } from './rounds.ts';
+import { median, quantile, type Row } from './row.ts';
 import { cancel, speakingRun } from './runs.ts';
 import { apiServerOf, open, rungateOf, type Target } from './target.ts';
 
@@ -28,18 +29,16 @@ export const lineLatency: Row = {
       path: `/logs/${speaker.run}?timestamps=true&prefix=none&color=never&tail=1`,
     };
     const peer = { target: apiServerOf(world), path: `${speaker.logPath}&follow=true&timestamps=true&tailLines=1` };
-    const [p99, p50]: [Round[], Round[]] = [[], []];
-    await agesOfLines(ours);
-    await agesOfLines(peer);
-    for (let round = 0; round < ROUNDS; round++) {
-      const ages = { ours: await agesOfLines(ours), peer: await agesOfLines(peer) };
-      p99.push({ ours: quantile(ages.ours, 0.99), peer: quantile(ages.peer, 0.99) });
-      p50.push({ ours: median(ages.ours), peer: median(ages.peer) });
-    }
+    const rounds = await alternate(ROUNDS, { ours: () => agesOfLines(ours), peer: () => agesOfLines(peer) });
     await cancel(world, speaker);
     return {
-      rounds: p99,
-      also: { p50: { ours: median(p50.map(({ ours }) => ours)), peer: median(p50.map(({ peer }) => peer)) } },
+      rounds: rounds.map((ages) => ({ ours: quantile(ages.ours, 0.99), peer: quantile(ages.peer, 0.99) })),
+      also: {
+        p50: {
+          ours: median(rounds.map((ages) => median(ages.ours))),
+          peer: median(rounds.map((ages) => median(ages.peer))),
+        },
+      },
     };
   },
 };

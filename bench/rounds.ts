@@ -5,13 +5,13 @@ import type { Round } from './row.ts';
  * Measures both once for warmth, which is forgotten, and then in `count` rounds. Who begins alternates too: whatever one
  * leaves behind (garbage, warm caches) is met by the other as often.
  */
-export async function alternate(
+export async function alternate<T>(
   count: number,
-  measure: { readonly ours: () => Promise<number>; readonly peer: () => Promise<number> },
-): Promise<Round[]> {
+  measure: { readonly ours: () => Promise<T>; readonly peer: () => Promise<T> },
+): Promise<Round<T>[]> {
   await measure.ours();
   await measure.peer();
-  const rounds: Round[] = [];
+  const rounds: Round<T>[] = [];
   for (let round = 0; round < count; round++) {
     if (round % 2 === 0) {
       const ours = await measure.ours();

@@ -7,9 +7,9 @@ export type Goal =
   | { readonly of: 'ours'; readonly named: string; readonly below: number };
 
 /** rungate and its peer, measured one right after the other, so that both meet the same noise of the machine. */
-export interface Round {
-  readonly ours: number;
-  readonly peer: number;
+export interface Round<T = number> {
+  readonly ours: T;
+  readonly peer: T;
 }
 
 /** What a row has measured. `also` are medians worth knowing that no goal is about, by name. */

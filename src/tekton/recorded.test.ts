@@ -1,7 +1,7 @@
 /**
  * What real runs look like: the cases of test/cluster/runs as a real Tekton made them, recorded by
- * test/cluster/record-runs.ts. What cannot be had there in seconds is written by hand in status.test.ts: evicted pods,
- * failed sidecars and init containers, results that are too large, remote resolution, signatures, children that are gone.
+ * test/cluster/record-runs.ts. What cannot be had there in seconds is made by
+ * hand: `byHand` in reasons.test.ts lists it.
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

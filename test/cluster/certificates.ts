@@ -21,6 +21,8 @@ export const users = {
 /** A user of the cluster. */
 export type User = keyof typeof users;
 
+/** The names and addresses by which each server is called. */
+// biome-ignore format: one kind of name a line
 const servers = {
   apiserver: [
     `IP:${nodeAddress}`, `IP:${apiServiceAddress}`, 'IP:127.0.0.1', 'DNS:localhost',
@@ -28,7 +30,7 @@ const servers = {
   ],
   etcd: ['IP:127.0.0.1'],
   'kubelet-server': [`IP:${nodeAddress}`, `DNS:${nodeName}`],
-}; // biome-ignore format: one kind of name a line
+};
 
 /** Folder of certificates (`NAME.crt`), keys (`NAME.key`) and kubeconfigs (`NAME.kubeconfig`). */
 export function certificateFolder(folder: string): string {

@@ -33,6 +33,7 @@ describe('npm run cluster', () => {
     { env: { RUNGATE_CLUSTER_PORT: 'high' }, says: /RUNGATE_CLUSTER_PORT is "high"/ },
     { env: { RUNGATE_CLUSTER_PORT: '65530' }, says: /RUNGATE_CLUSTER_PORT/ },
     { env: { RUNGATE_CLUSTER_DIR: 'relative' }, says: /RUNGATE_CLUSTER_DIR .* absolute/ },
+    { env: { RUNGATE_CLUSTER_DIR: `/${'long/'.repeat(20)}` }, says: /RUNGATE_CLUSTER_DIR .* 64 characters/ },
     { env: { RUNGATE_CLUSTER_CACHE: '/with space' }, says: /RUNGATE_CLUSTER_CACHE/ },
   ];
   for (const { env, says } of wrong) {

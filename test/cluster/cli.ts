@@ -6,6 +6,7 @@ import { endForeground } from './commands.ts';
 import { down } from './down.ts';
 import { findExisting } from './existing.ts';
 import { whyNot } from './machine.ts';
+import { stopOwnBuild } from './parts.ts';
 import { showProgress } from './progress.ts';
 import { type Choice, chooseCluster, table } from './settings.ts';
 import { statusOf } from './status.ts';
@@ -93,13 +94,16 @@ async function main(args: readonly string[]): Promise<number> {
   return verbs[verb as keyof typeof verbs](chooseCluster(process.env));
 }
 
+let interrupted = false;
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  process.once(signal, () => {
+  process.once(signal, async () => {
+    interrupted = true;
     endForeground();
-    // What was started is recorded and runs on; nothing needs to be undone here.
+    await stopOwnBuild();
+    // What was started of the cluster is recorded and runs on; nothing needs to be undone here.
     progress.say('Interrupted. `npm run cluster -- up` goes on from here, `down` removes what there is.');
     process.exit(code);
   });
@@ -110,6 +114,7 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error: unknown) => {
+    if (interrupted) return; // what fails now fails because of us, and the line about that is on its way
     progress.say(
       error instanceof Fault && error.code !== 'internal' ? error.message : String((error as Error).stack ?? error),
     );

@@ -102,9 +102,10 @@ async function connectOwn(settings: Settings): Promise<Cluster> {
 
 async function connectExisting(kubeconfig: string): Promise<Cluster> {
   const kubectl = bindKubectl('kubectl', kubeconfig);
-  const server = (
-    await kubectl.run('config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}')
-  ).trim();
+  const show = ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'];
+  const server = await kubectl.run(...show).catch((cause) => {
+    throw new Fault('refused', `KUBECONFIG=${kubeconfig} names no cluster to use: ${cause.message}`, { cause });
+  });
   const url = new URL(server);
   const tekton = await findTekton(kubectl);
   return {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { chmod, copyFile, link, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { run } from './commands.ts';
 import { staticBusybox } from './machine.ts';
@@ -46,7 +46,7 @@ export async function makeImages(cache: string, parts: Parts, tektonVersion: str
   if (!busybox) throw new Error('busybox-static is not installed, although it was a moment ago');
   const { size, mtimeMs } = await stat(busybox);
   const key = createHash('sha256')
-    .update([parts.tekton, tektonVersion, busybox, size, mtimeMs, layout].join())
+    .update([basename(parts.tekton), tektonVersion, busybox, size, mtimeMs, layout].join())
     .digest('hex')
     .slice(0, 12);
   const folder = join(cache, `images-${key}`);

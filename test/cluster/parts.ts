@@ -18,6 +18,9 @@ import { eventually } from './waiting.ts';
 /** The oldest Go that builds every part. */
 const goNeeded = '1.26.4';
 
+/** A build that takes longer hangs, or needs a better machine. */
+const buildLimitMs = 2 * 60 * 60_000;
+
 /** One Go module of `parts/`, and what of it we use. */
 interface Recipe {
   /** Go's linker sets these variables. */
@@ -84,7 +87,7 @@ export async function buildParts(cache: string, progress: Progress): Promise<Par
   if (missing.length === 0) return folders;
   await requireGo();
   progress.say(
-    `To be built, once: ${missing.join(', ')}. Everything from nothing takes about 20 minutes on two cores.`,
+    `To be built, once: ${missing.join(', ')}. All four from nothing take about 10 minutes on two idle cores.`,
   );
   for (const [place, name] of missing.entries()) {
     const rest = missing.slice(place + 1);
@@ -94,6 +97,15 @@ export async function buildParts(cache: string, progress: Progress): Promise<Par
     );
   }
   return folders;
+}
+
+/** The build that this process has started and not yet seen the end of. */
+let building: { readonly cache: string; readonly name: PartName } | undefined;
+
+/** Ends the build that this process began, if there is one: for the moment when we are interrupted. */
+export async function stopOwnBuild(): Promise<void> {
+  if (building) await stop(building.cache, buildName(building.name), 5000);
+  building = undefined;
 }
 
 /** Ends a build that outlived the `up` which began it, and removes what it left half done. */
@@ -110,15 +122,21 @@ async function build(cache: string, name: PartName, folder: string): Promise<voi
   await mkdir(half, { recursive: true });
   await rm(logPath(cache, buildName(name)), { force: true });
   // As a recorded process: an `up` that is killed leaves Go building, and the next one must know whom to stop.
+  building = { cache, name };
   const identity = await start(cache, {
     name: buildName(name),
     file: 'go',
     args: ['build', ...flags(name), '-o', `${half}/`, 'tool'],
     env: goEnvironment,
     cwd: source(name),
-  });
-  await eventually(`Go to build ${name}`, 3_600_000, async () => !isAlive(identity) || undefined, 200);
-  await stop(cache, buildName(name));
+  }).catch(() => undefined); // one that ends at once has failed, and its log says why
+  await eventually(
+    `Go to build ${name}`,
+    buildLimitMs,
+    async () => identity === undefined || !isAlive(identity) || undefined,
+    200,
+  );
+  await stopOwnBuild();
   const built = await readdir(half);
   // Go writes programs in the end, all or none of each; `tool` lines say how many there should be.
   if (built.length < (await toolCount(name))) throw await buildFailed(cache, name);

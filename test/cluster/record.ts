@@ -1,7 +1,7 @@
 /** What a state folder says about itself: with which settings and parts its cluster was raised, and on which boot. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import type { Parts } from './parts.ts';
 import { bootId } from './processes.ts';
@@ -43,8 +43,9 @@ export function differences(record: ClusterRecord, settings: Settings, parts: Pa
   const [before, now] = [record.settings.ports.apiServer, settings.ports.apiServer];
   if (before !== now) said.push(`RUNGATE_CLUSTER_PORT was ${before} and is ${now}`);
   for (const [name, folder] of Object.entries(parts)) {
-    const built = record.parts[name as keyof Parts];
-    if (built !== folder) said.push(`${name} was ${built} and is ${folder}`);
+    // The name follows from what was built; the folder around it is only a cache.
+    if (basename(record.parts[name as keyof Parts] ?? '') !== basename(folder))
+      said.push(`${name} has another version now`);
   }
   return said;
 }

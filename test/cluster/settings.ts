@@ -27,22 +27,17 @@ export const table = {
   },
 } as const;
 
-/** One TCP port per listener, counted up from RUNGATE_CLUSTER_PORT. */
-export interface Ports {
-  readonly apiServer: number;
-  readonly etcd: number;
-  readonly etcdPeer: number;
-  readonly kubelet: number;
-  readonly kubeletHealth: number;
-  readonly controllerManager: number;
-  readonly scheduler: number;
-  readonly proxyHealth: number;
-  readonly proxyMetrics: number;
-  readonly git: number;
-  readonly artifacts: number;
-  readonly fluxHealth: number;
-  readonly fluxMetrics: number;
-}
+// biome-ignore format: one group a line
+const listeners = [
+  'apiServer', 'etcd', 'etcdPeer',
+  'kubelet', 'kubeletHealth',
+  'controllerManager', 'scheduler',
+  'proxyHealth', 'proxyMetrics',
+  'git', 'artifacts', 'fluxHealth', 'fluxMetrics',
+] as const;
+
+/** One TCP port per listener, counted up from RUNGATE_CLUSTER_PORT in the order of `listeners`. */
+export type Ports = Readonly<Record<(typeof listeners)[number], number>>;
 
 /** The settings of a cluster that we raise ourselves. */
 export interface Settings {
@@ -89,7 +84,7 @@ export function chooseCluster(environment: NodeJS.ProcessEnv): Choice {
   return {
     kind,
     settings: {
-      folder: folder(environment, 'RUNGATE_CLUSTER_DIR'),
+      folder: stateFolder(environment),
       cache: folder(environment, 'RUNGATE_CLUSTER_CACHE'),
       ports: portsFrom(value(environment, 'RUNGATE_CLUSTER_PORT')),
     },
@@ -98,6 +93,14 @@ export function chooseCluster(environment: NodeJS.ProcessEnv): Choice {
 
 function value(environment: NodeJS.ProcessEnv, name: keyof typeof table): string {
   return environment[name] || table[name].standard;
+}
+
+function stateFolder(environment: NodeJS.ProcessEnv): string {
+  const path = folder(environment, 'RUNGATE_CLUSTER_DIR');
+  // unix(7) leaves 107 bytes for a socket's path, and the longest of ours adds 40.
+  if (path.length > 64)
+    throw new Fault('refused', `RUNGATE_CLUSTER_DIR is "${path}"; sockets lie in it, so it may have 64 characters.`);
+  return path;
 }
 
 function folder(environment: NodeJS.ProcessEnv, name: keyof typeof table): string {
@@ -111,15 +114,11 @@ function folder(environment: NodeJS.ProcessEnv, name: keyof typeof table): strin
 
 function portsFrom(text: string): Ports {
   const first = Number(text);
-  const names = [
-    'apiServer', 'etcd', 'etcdPeer', 'kubelet', 'kubeletHealth', 'controllerManager', 'scheduler',
-    'proxyHealth', 'proxyMetrics', 'git', 'artifacts', 'fluxHealth', 'fluxMetrics',
-  ] as const; // biome-ignore format: the order is the table
-  if (!Number.isInteger(first) || first < 1024 || first + names.length > 65536) {
+  if (!Number.isInteger(first) || first < 1024 || first + listeners.length > 65536) {
     throw new Fault(
       'refused',
-      `RUNGATE_CLUSTER_PORT is "${text}"; it must be a number from 1024 to ${65536 - names.length}.`,
+      `RUNGATE_CLUSTER_PORT is "${text}"; it must be a number from 1024 to ${65536 - listeners.length}.`,
     );
   }
-  return Object.fromEntries(names.map((name, place) => [name, first + place])) as Record<keyof Ports, number>;
+  return Object.fromEntries(listeners.map((name, place) => [name, first + place])) as Ports;
 }

@@ -1,7 +1,7 @@
 /** Raises the cluster: an agenda in which every item finds out what is there already, so that it can be begun again. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import { issueCertificates, kubeconfigPath } from './certificates.ts';
 import { connect } from './cluster.ts';
@@ -140,8 +140,9 @@ async function requireFreePorts({ ports }: Settings): Promise<void> {
 }
 
 async function importImagesOnce(settings: Settings, archive: string): Promise<void> {
-  const mark = join(settings.folder, 'images-imported');
-  if ((await readFile(mark, 'utf8').catch(() => '')) === archive) return;
+  const notePath = join(settings.folder, 'images-imported');
+  const archiveName = basename(dirname(archive)); // follows from what is in it
+  if ((await readFile(notePath, 'utf8').catch(() => '')) === archiveName) return;
   await importImages(settings.folder, archive);
-  await writeFile(mark, archive);
+  await writeFile(notePath, archiveName);
 }

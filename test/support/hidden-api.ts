@@ -33,6 +33,7 @@ interface GroupDocument {
 export function concealIn(document: unknown, hidden: HiddenApi): unknown {
   const found = document as GroupDocument & {
     readonly kind?: string;
+    readonly groupVersion?: string;
     readonly groups?: readonly GroupDocument[];
     readonly resources?: readonly { readonly name: string }[];
   };
@@ -43,7 +44,7 @@ export function concealIn(document: unknown, hidden: HiddenApi): unknown {
     return { ...found, groups };
   }
   if (found.kind === 'APIGroup') return withoutVersion(found, hidden);
-  if (found.kind === 'APIResourceList') {
+  if (found.kind === 'APIResourceList' && found.groupVersion === `${hidden.group}/${hidden.version}`) {
     return {
       ...found,
       resources: (found.resources ?? []).filter(({ name }) => name.split('/')[0] !== hidden.resource),
@@ -53,7 +54,7 @@ export function concealIn(document: unknown, hidden: HiddenApi): unknown {
 }
 
 function withoutVersion(group: GroupDocument, hidden: HiddenApi): GroupDocument | undefined {
-  if (group.name !== hidden.group) return group;
+  if (group.name !== hidden.group || hidden.resource !== undefined) return group;
   const versions = (group.versions ?? []).filter(({ version }) => version !== hidden.version);
   return versions.length === 0 ? undefined : { ...group, versions, ...{ preferredVersion: versions[0] } };
 }
