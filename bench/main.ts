@@ -126,7 +126,8 @@ async function measure(
         failed = true;
       }
     }
-    return { place: { kubernetes: gitVersion, tekton: capabilities.tektonVersion, at: new Date() }, failed };
+    const place = { kubernetes: gitVersion, tekton: capabilities.tektonVersion, at: new Date() };
+    return { place, failed: failed || interrupted !== undefined };
   } finally {
     await started.end();
   }

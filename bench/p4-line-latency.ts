@@ -45,7 +45,8 @@ export const lineLatency: Row = {
 
 /**
  * Follows a log with all clients at once and returns, for each line that each of them read, the milliseconds since the
- * container runtime wrote it, which is what its timestamp says. Node and clients share a clock only on one machine.
+ * container runtime wrote it, which is what its timestamp says. That needs the cluster's node and us to share a clock, as
+ * on one machine they do.
  */
 async function agesOfLines({ target, path }: { readonly target: Target; readonly path: string }): Promise<number[]> {
   const now = wallClock();
