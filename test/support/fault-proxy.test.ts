@@ -348,6 +348,7 @@ describe('the fault proxy', () => {
           '/apis/tekton.dev': { kind: 'APIGroup', ...groups.groups[1] },
           '/apis/tekton.dev/v1beta1': {
             kind: 'APIResourceList',
+            groupVersion: 'tekton.dev/v1beta1',
             resources: [{ name: 'customruns' }, { name: 'customruns/status' }, { name: 'taskruns' }],
           },
         };
