@@ -40,7 +40,7 @@ async function run(
 ): Promise<number> {
   // Not imported above: --help and a mistake are answered before the libraries are loaded.
   const [
-    { buildApp },
+    { buildApp, messagesOf },
     { oneCaller },
     { createCaches },
     { createDrain },
@@ -128,7 +128,17 @@ async function run(
       clock,
       log,
     }), // first and last: the kubelet asks whatever happens
-    createListener({ name: 'api', portSetting: 'PORT', port: config.port, host, tls, handler: app, clock, log }), // early for /health; late, to say 503 to the end
+    createListener({
+      name: 'api',
+      portSetting: 'PORT',
+      port: config.port,
+      host,
+      tls,
+      handler: app,
+      messages: messagesOf(app),
+      clock,
+      log,
+    }), // early for /health; late, to say 503 to the end
     { name: 'cluster', start: async () => {}, stop: async () => client.close() }, // sockets outlive whoever reads from them
     caches,
     { name: 'first list', start: () => firstList(), stop: async () => {} }, // a person at a terminal is told when it does not come

@@ -21,6 +21,8 @@ export interface ListenOptions {
   /** PEM files; with them HTTPS is spoken. Read again every minute, because certificates are renewed in place. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly handler: RequestListener;
+  /** The classes of requests and answers, where the handler wants its own. */
+  readonly messages?: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -51,7 +53,8 @@ const CERTIFICATE_CHECK_MS = 60_000;
  * the certificate cannot be used; `stop` closes the listener and then every connection, so drain before it.
  */
 export function createListener(options: ListenOptions): Listener {
-  const { name, port, host, tls, handler, clock, log } = options;
+  const { name, port, host, tls, handler, messages = {}, clock, log } = options;
+  const settings = { ...LIMITS, ...messages };
   const stopped = new AbortController();
   let server: Server | HttpsServer | undefined;
 
@@ -59,7 +62,7 @@ export function createListener(options: ListenOptions): Listener {
     name,
     async start() {
       const pair = tls && (await readPair(tls));
-      server = pair ? serveHttps(pair, handler) : createHttpServer(LIMITS, handler);
+      server = pair ? serveHttps({ ...settings, ...pair }, handler) : createHttpServer(settings, handler);
       server.on('clientError', refuseMalformed);
       await listen(server, options);
       log.info('listening', { part: name, host: host ?? '*', port: boundPort(server), tls: tls !== undefined });
@@ -96,9 +99,9 @@ async function readPair({ certFile, keyFile }: { certFile: string; keyFile: stri
   }
 }
 
-function serveHttps(pair: Pair, handler: RequestListener): HttpsServer {
+function serveHttps(settings: ServerOptions & Pair, handler: RequestListener): HttpsServer {
   try {
-    return createHttpsServer({ ...LIMITS, ...pair, minVersion: 'TLSv1.2' }, handler);
+    return createHttpsServer({ ...settings, minVersion: 'TLSv1.2' }, handler);
   } catch (error) {
     throw new Fault('refused', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
   }

@@ -50,7 +50,7 @@ export async function installPackages(progress: Progress): Promise<void> {
     );
   }
   await progress.during(`installing ${missing.join(' ')}`, async () => {
-    const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, timeoutMs: 900_000 };
+    const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, timeoutMs: 900_000, outlivesUs: true };
     await run('apt-get', ['update', '-q'], options);
     await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], options);
   });
