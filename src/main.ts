@@ -6,7 +6,7 @@ import { type Config, helpText, loadConfig, readFlags } from './config.ts';
 import { Fault } from './fault.ts';
 import { type Part, runParts } from './lifecycle.ts';
 import { createLogger } from './logger.ts';
-import { afterFailedTry, PATIENCE_MS, unreachedText } from './startup.ts';
+import { givesUp, PATIENCE_MS, unreachedText } from './startup.ts';
 
 /** Exit codes, as docs/configuration.md has them. A second signal exits with 128 and its number, as shells do. */
 const EXIT = { clean: 0, failed: 1, misconfigured: 2, noCluster: 3 } as const;
@@ -151,12 +151,7 @@ async function run(
   let failure: number = EXIT.failed;
   /** Waits only where somebody reads what we print; in a pod the caches go on trying and `/readyz` says so. */
   const firstList = async (): Promise<void> => {
-    const serviceHost = process.env.KUBERNETES_SERVICE_HOST;
-    if (
-      afterFailedTry({ terminal, serviceHost, everReached: false, elapsedMs: Number.POSITIVE_INFINITY }) ===
-      'keep-trying'
-    )
-      return;
+    if (!givesUp({ terminal, serviceHost: process.env.KUBERNETES_SERVICE_HOST })) return;
     const over = new AbortController();
     stop.signal.addEventListener('abort', () => over.abort(), { once: true });
     void clock.sleep(PATIENCE_MS, over.signal).then(() => over.abort());
@@ -189,7 +184,8 @@ async function run(
     return exitCode;
   } catch (error) {
     // A Fault's sentence is for whoever started us; anything else is a mistake of ours and shows where.
-    process.stderr.write(`rungate: ${error instanceof Fault ? error.message : (error as Error).stack}\n`);
+    const text = error instanceof Fault ? error.message : (error as Error).stack;
+    process.stderr.write(failure === EXIT.noCluster ? `${text}` : `rungate: ${text}\n`);
     return failure;
   }
 }

@@ -1,28 +1,31 @@
 import assert from 'node:assert/strict';
-import { afterFailedTry, unreachedText } from './startup.ts';
+import { givesUp, unreachedText } from './startup.ts';
 
 describe('a start without a reachable cluster', () => {
-  const person = { terminal: true, serviceHost: undefined, everReached: false, elapsedMs: 10_000 };
-  const table = [
-    { name: 'a person has waited 10 s', given: person, want: 'give-up' },
-    { name: 'a person has waited less', given: { ...person, elapsedMs: 9_999 }, want: 'keep-trying' },
-    { name: 'it had answered before', given: { ...person, everReached: true }, want: 'keep-trying' },
-    { name: 'in a pod', given: { ...person, terminal: false, serviceHost: '10.0.0.1' }, want: 'keep-trying' },
+  for (const { name, given, want } of [
+    { name: 'a person at a terminal is told', given: { terminal: true, serviceHost: undefined }, want: true },
+    { name: 'a pod keeps trying', given: { terminal: false, serviceHost: '10.0.0.1' }, want: false },
     {
-      name: 'in a pod with a terminal (kubectl run -it)',
-      given: { ...person, serviceHost: '10.0.0.1' },
-      want: 'keep-trying',
+      name: 'a pod with a terminal (kubectl run -it) keeps trying',
+      given: { terminal: true, serviceHost: '10.0.0.1' },
+      want: false,
     },
-    { name: 'nobody reads along', given: { ...person, terminal: false }, want: 'keep-trying' },
-  ] as const;
-  for (const { name, given, want } of table) {
-    it(`${want}: ${name}`, () => assert.equal(afterFailedTry(given), want));
+    { name: 'a service of the system keeps trying', given: { terminal: false, serviceHost: undefined }, want: false },
+  ]) {
+    it(name, () => assert.equal(givesUp(given), want));
   }
 
   it('says what was tried and names the ways out', () => {
-    const text = unreachedText({ tried: 'https://127.0.0.1:6443 (from ~/.kube/config)', reason: 'connection refused' });
-    assert.match(text, /^rungate cannot reach .* Tried https:\/\/127\.0\.0\.1:6443 .*: connection refused\.\n/);
+    const text = unreachedText({ tried: 'https://127.0.0.1:6443 (~/.kube/config)', reason: 'connection refused' });
+    assert.match(
+      text,
+      /^rungate cannot reach a Kubernetes cluster: tried https:\/\/127\.0\.0\.1:6443 .*: connection refused\.\n/,
+    );
     assert.match(text, /KUBECONFIG/);
     assert.match(text, /npm run cluster -- up/);
+  });
+
+  it('says what was looked for where there was nothing to try', () => {
+    assert.match(unreachedText({ reason: 'none is configured' }), /cluster: none is configured\.\n/);
   });
 });

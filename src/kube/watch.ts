@@ -158,9 +158,19 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   const pause = (failures: number, fault: Fault): number => {
     if (signal.aborted) return 0;
     const waitMs = Math.max(backoffMs(failures, random), fault.retryAfterMs ?? 0);
+    const isNews = trouble !== fault.message;
     trouble = fault.message;
     const cause = fault.cause instanceof Error ? fault.cause.message : undefined;
-    log.warn('watch failed', { resource, scope, code: fault.code, problem: fault.message, cause, failures, waitMs });
+    // An outage is one event, however many tries it takes.
+    log[isNews ? 'warn' : 'debug']('watch failed', {
+      resource,
+      scope,
+      code: fault.code,
+      problem: fault.message,
+      cause,
+      failures,
+      waitMs,
+    });
     return waitMs;
   };
 

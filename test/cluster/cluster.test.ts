@@ -147,14 +147,15 @@ clusterSuite('a cluster of our own', { root: true, knobs: true, flux: true }, ()
   });
 
   it('cluster: a flag that only the webhook reads holds when the knob returns', async () => {
-    const restore = await setFeatureFlags(cluster, { 'disable-inline-spec': 'pipelinerun' });
-    const create = () =>
-      cluster.kubectl.pipe(threeTasks, 'create', '--dry-run=server', '-n', `${namespace}`, '-f', '-');
+    const create = () => cluster.kubectl.pipe(withEnum, 'create', '--dry-run=server', '-n', namespace, '-f', '-');
+    await assert.rejects(create(), /enable-param-enum/);
+    const restore = await setFeatureFlags(cluster, { 'enable-param-enum': 'true' });
     try {
-      await assert.rejects(create(), /must not set the field\(s\): spec.pipelineSpec/);
+      await create();
     } finally {
       await restore();
     }
+    await assert.rejects(create(), /enable-param-enum/);
   });
 
   it('cluster: a knob that a killed suite left turned is turned back by `up`', async () => {
@@ -232,6 +233,15 @@ spec:
             - name: say
               taskSpec:
                 steps: [{ name: say, image: docker.io/library/busybox:1, command: [echo, inside] }]
+`;
+
+const withEnum = `
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: { name: choosy }
+spec:
+  params: [{ name: size, type: string, enum: [small, large] }]
+  steps: [{ name: say, image: docker.io/library/busybox:1, command: [echo, $(params.size)] }]
 `;
 
 const chatty = `

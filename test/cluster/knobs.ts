@@ -2,7 +2,8 @@
  * What suites may turn on a running cluster of our own. Each knob returns the function that turns it back, and
  * both return only when the change has taken effect.
  *
- * A knob turns for the whole cluster: suites that turn one do not run beside others.
+ * A knob turns for the whole cluster: suites that turn one do not run beside others. While one process has a knob
+ * turned, another that wants the same one waits.
  */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -15,6 +16,7 @@ import { holdLock } from './lock.ts';
 import { type KubeletLogging, nodePrograms, readKubeletLogging, readyCondition, writeKubeletConfig } from './node.ts';
 import { running, start, stop, stopped } from './processes.ts';
 import { nodeName } from './settings.ts';
+import { taskRunToTry } from './tekton.ts';
 import { type Knob, noteBefore, noteRestored, type Positions, turnedKnobs } from './turned.ts';
 import { eventually } from './waiting.ts';
 
@@ -28,11 +30,8 @@ export type Restore = () => Promise<void>;
  * kubelet is upgraded. Rotation that worked in trials: 16Ki, 3 files, looked at every 3s.
  */
 export async function setKubeletLogging(cluster: Cluster, wanted: Partial<KubeletLogging>): Promise<Restore> {
-  const logging = await readKubeletLogging(requireOwn(cluster).folder);
-  const before = Object.fromEntries(
-    Object.keys(wanted).map((name) => [name, logging[name as keyof KubeletLogging]] as const),
-  );
-  return turn(cluster, 'kubelet-logging', before, wanted);
+  const { folder } = requireOwn(cluster);
+  return turn(cluster, 'kubelet-logging', wanted, async () => ({ ...(await readKubeletLogging(folder)) }));
 }
 
 /**
@@ -40,17 +39,13 @@ export async function setKubeletLogging(cluster: Cluster, wanted: Partial<Kubele
  *
  * Nothing is restarted. Tekton's controller writes the flags it goes by into the status of each run it takes up
  * (`status.provenance.featureFlags`), so a run that fails before it has a pod tells when the new ones hold, and
- * does so for PipelineRuns and TaskRuns each, which keep their own copy. The webhook shows `enable-api-fields` by
- * what it admits; for any other flag it is restarted, which takes ten seconds more.
+ * does so for PipelineRuns and TaskRuns each, which keep their own copy. How the webhook shows it: `webhookIsAbreast`.
  *
  * Throws a Fault `timeout` for a flag the controller does not show: `enable-informer-cache-transforms`, or one that
  * it does not know. The ConfigMap is then as it was before.
  */
 export async function setFeatureFlags(cluster: Cluster, wanted: Readonly<Record<string, string>>): Promise<Restore> {
-  requireOwn(cluster);
-  const flags = await readFlags(cluster);
-  const before = Object.fromEntries(Object.keys(wanted).map((name) => [name, flags[name] ?? null]));
-  return turn(cluster, 'feature-flags', before, wanted);
+  return turn(cluster, 'feature-flags', wanted, () => readFlags(cluster));
 }
 
 /**
@@ -60,7 +55,7 @@ export async function setFeatureFlags(cluster: Cluster, wanted: Readonly<Record<
  * for the retries before the object's status moves.
  */
 export async function setFluxEvents(cluster: Cluster, url: string): Promise<Restore> {
-  return turn(cluster, 'flux-events', { url: '' }, { url });
+  return turn(cluster, 'flux-events', { url }, async () => ({ url: '' }));
 }
 
 /**
@@ -69,7 +64,7 @@ export async function setFluxEvents(cluster: Cluster, url: string): Promise<Rest
  */
 export async function turnKnobsBack(cluster: Cluster): Promise<Knob[]> {
   const { folder } = requireOwn(cluster);
-  const left = (await turnedKnobs(folder)).filter(({ inUse }) => !inUse);
+  const left = (await turnedKnobs(folder)).filter(({ by }) => by === undefined);
   for (const { knob, before } of left) {
     await hands[knob](cluster, before);
     await noteRestored(folder, knob, before);
@@ -84,8 +79,23 @@ const hands: Readonly<Record<Knob, (cluster: Cluster, positions: Positions) => P
   'flux-events': restartFlux,
 };
 
-async function turn(cluster: Cluster, knob: Knob, before: Positions, wanted: Positions): Promise<Restore> {
+/** Turns a knob to `wanted`, once nobody else has it turned. `now` tells where it stands. */
+async function turn(cluster: Cluster, knob: Knob, wanted: Positions, now: () => Promise<Positions>): Promise<Restore> {
   const { folder } = requireOwn(cluster);
+  const before = await eventually(
+    `another suite to turn back ${knob}`,
+    600_000,
+    async () => {
+      await using _lock = await holdLock({ patienceMs: 120_000 });
+      const turned = (await turnedKnobs(folder)).find((one) => one.knob === knob);
+      if (turned?.by && turned.by.pid !== process.pid) return undefined;
+      const positions = await now();
+      const found = Object.fromEntries(Object.keys(wanted).map((name) => [name, positions[name] ?? null]));
+      await noteBefore(folder, knob, found);
+      return found;
+    },
+    1000,
+  );
   const set = async (positions: Positions) => {
     await using _lock = await holdLock({ patienceMs: 120_000 });
     await hands[knob](cluster, positions);
@@ -94,7 +104,6 @@ async function turn(cluster: Cluster, knob: Knob, before: Positions, wanted: Pos
     await set(before);
     await noteRestored(folder, knob, before);
   };
-  await noteBefore(folder, knob, before);
   try {
     await set(wanted);
   } catch (error) {
@@ -154,16 +163,7 @@ async function changeFlags(cluster: Cluster, changes: Positions): Promise<void> 
   const changed = Object.entries(changes).filter(([name, value]) => (flags[name] ?? null) !== value);
   if (changed.length === 0) return;
   const before = await flagsInForce(kubectl);
-  await kubectl.run(
-    'patch',
-    'configmap',
-    'feature-flags',
-    '-n',
-    namespace,
-    '--type=merge',
-    '-p',
-    JSON.stringify({ data: changes }),
-  );
+  await patchConfigMap(kubectl, namespace, 'feature-flags', changes);
   await eventually(
     `Tekton's controller to go by ${JSON.stringify(changes)}`,
     40_000,
@@ -173,18 +173,48 @@ async function changeFlags(cluster: Cluster, changes: Positions): Promise<void> 
     },
     500,
   );
-  const fields = changed.find(([name]) => name === 'enable-api-fields');
-  if (changed.length === 1 && fields) {
+  await webhookIsAbreast(kubectl, namespace);
+}
+
+/**
+ * Returns when Tekton's webhook has taken in every change of a ConfigMap that was made before the call.
+ *
+ * It takes them in one after the other, in the order of their making (one watch, one handler), so it is enough to see
+ * it go by a later one: the label it gives to a TaskRun that has none, seen on one that is never created.
+ */
+async function webhookIsAbreast(kubectl: Kubectl, namespace: string): Promise<void> {
+  const key = 'default-managed-by-label-value';
+  const patch = (value: string | null) => patchConfigMap(kubectl, namespace, 'config-defaults', { [key]: value });
+  const found = await kubectl.run(
+    'get',
+    'configmap',
+    'config-defaults',
+    '-n',
+    namespace,
+    '-o',
+    `jsonpath={.data.${key}}`,
+  );
+  const mark = `${probePrefix}${randomUUID().slice(0, 8)}`;
+  await patch(mark);
+  try {
     await eventually(
-      "Tekton's webhook to go by enable-api-fields",
-      60_000,
-      async () => (await admitsAlpha(kubectl)) === (fields[1] === 'alpha') || undefined,
-      300,
+      "Tekton's webhook to take in its ConfigMaps",
+      90_000,
+      async () => (await labelGiven(kubectl)) === mark || undefined,
     );
-  } else {
-    await kubectl.run('rollout', 'restart', 'deployment/tekton-pipelines-webhook', '-n', namespace);
-    await kubectl.run('rollout', 'status', 'deployment/tekton-pipelines-webhook', '-n', namespace, '--timeout=120s');
+  } finally {
+    await patch(found === '' || found.startsWith(probePrefix) ? null : found); // a mark of ours is one that a kill left
   }
+}
+
+async function labelGiven(kubectl: Kubectl): Promise<string> {
+  const label = 'jsonpath={.metadata.labels.app\\.kubernetes\\.io/managed-by}';
+  return kubectl.pipe(taskRunToTry, 'create', '--dry-run=server', '-o', label, '-f', '-');
+}
+
+async function patchConfigMap(kubectl: Kubectl, namespace: string, name: string, data: Positions): Promise<void> {
+  const patch = JSON.stringify({ data });
+  await kubectl.run('patch', 'configmap', name, '-n', namespace, '--type=merge', '-p', patch);
 }
 
 async function readFlags({ kubectl, tektonNamespace }: Cluster): Promise<Record<string, string>> {
@@ -193,9 +223,12 @@ async function readFlags({ kubectl, tektonNamespace }: Cluster): Promise<Record<
   return JSON.parse(text);
 }
 
+/** Begins the names of what we make to see what Tekton goes by; all of it is gone when a knob returns. */
+const probePrefix = 'rungate-cluster-probe-';
+
 /** The flags that Tekton goes by now, as it writes them into a PipelineRun and into a TaskRun. */
 async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
-  const name = `rungate-cluster-probe-${randomUUID().slice(0, 8)}`;
+  const name = `${probePrefix}${randomUUID().slice(0, 8)}`;
   const runs = [`taskrun/${name}`, `pipelinerun/${name}`];
   await kubectl.pipe(probes(name), 'create', '-f', '-');
   try {
@@ -210,14 +243,6 @@ async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
   } finally {
     await kubectl.run('delete', '-n', 'default', '--wait=false', ...runs, `task/${name}`, `pipeline/${name}`);
   }
-}
-
-/** Whether the webhook lets a pipeline inside a pipeline pass, which only alpha has. Nothing is created. */
-async function admitsAlpha(kubectl: Kubectl): Promise<boolean> {
-  return kubectl.pipe(nested, 'create', '--dry-run=server', '-o', 'name', '-f', '-').then(
-    () => true,
-    () => false,
-  );
 }
 
 /**
@@ -247,14 +272,3 @@ metadata: { name: ${name}, namespace: default }
 spec: { pipelineRef: { name: ${name} } }
 `;
 }
-
-const nested = `
-apiVersion: tekton.dev/v1
-kind: PipelineRun
-metadata: { generateName: rungate-cluster-probe-, namespace: default }
-spec:
-  pipelineSpec:
-    tasks:
-      - name: inner
-        pipelineSpec: { tasks: [{ name: never, taskSpec: { steps: [{ name: never, image: ${busyboxImage}, command: ['true'] }] } }] }
-`;

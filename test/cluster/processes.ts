@@ -76,7 +76,7 @@ export function running(folder: string, name: string): Identity | undefined {
 }
 
 /** Ends what runs under this name: asked first, forced after `graceMs`. Nothing running is fine. */
-export async function stop(folder: string, name: string, graceMs = 10_000): Promise<void> {
+export async function stop(folder: string, name: string, graceMs = 5000): Promise<void> {
   const identity = running(folder, name);
   if (identity) await end(identity, graceMs);
   rmSync(recordPath(folder, name), { force: true });

@@ -50,8 +50,8 @@ export async function statusOf(settings: Settings): Promise<StatusLine[]> {
     ...tektonDeployments.map((name) => line(name, tekton.includes(name))),
     line('Flux', flux),
     line('git server', git),
-    ...knobs.map(({ knob, inUse }) =>
-      line(`knob ${knob}`, true, inUse ? 'turned by a running suite' : 'left turned by a suite: `up` turns it back'),
+    ...knobs.map(({ knob, by }) =>
+      line(`knob ${knob}`, true, by ? `turned by process ${by.pid}` : 'left turned by a suite: `up` turns it back'),
     ),
   ];
 }

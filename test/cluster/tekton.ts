@@ -129,7 +129,8 @@ spec:
     - { name: dns-tcp, port: 53, protocol: TCP }
 `;
 
-const taskRunToTry = `
+/** A TaskRun that any webhook of Tekton admits, for dry runs. */
+export const taskRunToTry = `
 apiVersion: tekton.dev/v1
 kind: TaskRun
 metadata: { name: rungate-cluster-tries-the-webhook, namespace: default }

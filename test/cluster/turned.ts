@@ -36,14 +36,23 @@ export async function noteRestored(folder: string, knob: Knob, restored: Positio
   else await write(folder, { ...note, before: Object.fromEntries(still) });
 }
 
-/** The knobs that are turned, with where they stood, and whether the process that turned them still lives. */
-export async function turnedKnobs(folder: string): Promise<{ knob: Knob; before: Positions; inUse: boolean }[]> {
+/** A knob that is turned. */
+export interface TurnedKnob {
+  readonly knob: Knob;
+  /** Where it stood. */
+  readonly before: Positions;
+  /** The process that turned it, if it still lives. */
+  readonly by: Identity | undefined;
+}
+
+/** The knobs that are turned now. */
+export async function turnedKnobs(folder: string): Promise<TurnedKnob[]> {
   if (!existsSync(notesFolder(folder))) return [];
   const knobs = (await readdir(notesFolder(folder))).filter((file) => file.endsWith('.json'));
   const notes = await Promise.all(knobs.map((file) => read(folder, file.replace(/\.json$/, '') as Knob)));
   return notes
     .filter((note) => note !== undefined)
-    .map(({ knob, before, by }) => ({ knob, before, inUse: by !== undefined && isAlive(by) }));
+    .map(({ knob, before, by }) => ({ knob, before, by: by && isAlive(by) ? by : undefined }));
 }
 
 async function read(folder: string, knob: Knob): Promise<Note | undefined> {
