@@ -11,7 +11,7 @@ import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../tekton/project.ts';
-import type { PipelineRun } from '../tekton/types.ts';
+import type { PipelineRun, Pod } from '../tekton/types.ts';
 import type { ServedNamespaces } from './auth.ts';
 import { createRuns, type Runs } from './gather.ts';
 import type { Readiness } from './health.ts';
@@ -99,7 +99,7 @@ export function createCaches(parts: CachesParts): Caches {
     name: 'caches',
     runs: createRuns(
       { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
-      { fetchRun: (ref) => fetchRun(ref), requireFresh },
+      { fetchRun, fetchPod, requireFresh, log },
     ),
     readiness: () => readinessOf(watches, clock.now()),
     async filled(signal) {
@@ -112,6 +112,15 @@ export function createCaches(parts: CachesParts): Caches {
       await Promise.all(watches.map((watch) => watch.stop()));
     },
   };
+
+  async function fetchPod({ namespace, name }: ObjectRef): Promise<Pod | undefined> {
+    try {
+      return projectPod(await reader.get(`/api/v1/namespaces/${namespace}/pods/${encodeURIComponent(name)}`));
+    } catch {
+      // Asked only about pods that are believed to be gone: whatever keeps us from seeing it, it cannot be read.
+      return undefined;
+    }
+  }
 
   async function fetchRun(ref: ObjectRef): Promise<PipelineRun> {
     const collection = await versions.pathOf(PIPELINE_RUNS, ref.namespace);

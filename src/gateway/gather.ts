@@ -2,6 +2,7 @@
 import { Fault } from '../fault.ts';
 import type { Kept, ObjectRef, Owner } from '../kube/objects.ts';
 import type { Store } from '../kube/store.ts';
+import type { Log } from '../log.ts';
 import type { CustomRun, PipelineRun, Pod, RunFacts, TaskRun } from '../tekton/types.ts';
 
 /** The caches that answers come from. */
@@ -25,6 +26,8 @@ export interface Runs {
   known(ref: ObjectRef): PipelineRun | undefined;
   /** Everything of `run` that the stores have. */
   facts(run: PipelineRun): RunFacts;
+  /** The pod of this name by one GET; undefined when there is none, or it cannot be had. */
+  fetchPod(ref: ObjectRef): Promise<Pod | undefined>;
   /** The pod of this name now, if it is (one attempt of) a TaskRun's. */
   pod(ref: ObjectRef): Pod | undefined;
   /**
@@ -38,19 +41,23 @@ export interface Runs {
 const DEEPEST = 8;
 
 /**
- * `Runs` over stores. `fetchRun` GETs and projects one run; `requireFresh` throws while the watches of a namespace are too
+ * `Runs` over stores. `fetchRun` and `fetchPod` GET and project one object; `requireFresh` throws while the watches of a namespace are too
  * old to be believed. Children are found by the uid of their owner alone: names and labels can be set by anybody.
  */
 export function createRuns(
   stores: RunStores,
   more: {
     readonly fetchRun: (ref: ObjectRef) => Promise<PipelineRun>;
+    readonly fetchPod: (ref: ObjectRef) => Promise<Pod | undefined>;
     readonly requireFresh: (namespace: string) => void;
+    readonly log: Log;
   },
 ): Runs {
   const listeners = new Map<string, Set<() => void>>();
   const due = new Set<string>();
   let isScheduled = false;
+  /** Facts by run, until anything changes: many may follow one run. */
+  const gathered = new Map<PipelineRun, RunFacts>();
 
   const tell = (key: string): void => {
     if (!listeners.has(key)) return;
@@ -61,7 +68,15 @@ export function createRuns(
       isScheduled = false;
       const keys = [...due];
       due.clear();
-      for (const key of keys) for (const listener of [...(listeners.get(key) ?? [])]) listener();
+      for (const key of keys)
+        for (const listener of [...(listeners.get(key) ?? [])]) {
+          try {
+            listener();
+          } catch (error) {
+            // One follower's mistake must not keep the others from hearing, nor end the process.
+            more.log.error('a follower of a run failed', { run: key, error: String(error) });
+          }
+        }
     });
   };
   const parent = (namespace: string, owner: Owner | undefined): Kept | undefined => {
@@ -71,6 +86,7 @@ export function createRuns(
     return found?.meta.uid === owner.uid ? found : undefined;
   };
   const tellAncestors = ({ object }: { readonly object: Kept }): void => {
+    gathered.clear();
     if (listeners.size === 0) return;
     const { namespace } = object.meta;
     let at: Kept | undefined = object;
@@ -111,7 +127,14 @@ export function createRuns(
     },
     requireFresh: more.requireFresh,
     known: (ref) => stores.runs.get(ref),
-    facts: (run) => facts(run, new Set()),
+    facts(run) {
+      const known = gathered.get(run);
+      if (known !== undefined) return known;
+      const made = facts(run, new Set());
+      gathered.set(run, made);
+      return made;
+    },
+    fetchPod: more.fetchPod,
     pod: (ref) => stores.pods.get(ref),
     subscribe(ref, listener) {
       const key = keyOf(ref);
@@ -127,7 +150,10 @@ export function createRuns(
   };
 }
 
-/** Waits until the run exists, `untilMs` at most. Faults as `find`: `not-found` when it was not created in time. */
+/**
+ * Waits until the run exists, `forMs` at most. Faults as `find`: `not-found` when it was not created in time; `draining`
+ * when `signal` has ended the waiting.
+ */
 export async function findWithin(
   runs: Runs,
   ref: ObjectRef,
@@ -143,6 +169,8 @@ export async function findWithin(
     if (wait.forMs <= 0 || !(error instanceof Fault) || error.code !== 'not-found') throw error;
   }
   const created = await changed(runs, ref, wait, () => runs.known(ref) !== undefined);
+  // Who waits must not take the end of this process for the absence of the run. A caller who has gone does not mind.
+  if (!created && wait.signal.aborted) throw new Fault('draining', 'this replica is stopping; ask again');
   if (!created) throw new Fault('not-found', 'pipeline not found');
   return runs.find(ref);
 }

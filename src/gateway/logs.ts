@@ -1,4 +1,6 @@
 /** `GET /logs/...`: the log of a whole run as one stream of text, and in its last words how the run ended. */
+
+import { TLSSocket } from 'node:tls';
 import type { Request, Response } from 'express';
 import { Router } from 'express';
 import type { Clock } from '../clock.ts';
@@ -66,6 +68,7 @@ export function logsRoutes(parts: LogsParts): Router {
     const ref = runRef(request.params, defaultNamespace);
     requireRead(callerOf(request), ref.namespace, served);
     const wish = read(request.url);
+    const askedAt = clock.now();
     if (open >= maxStreams)
       throw new Fault('exhausted', 'all log streams of this server are in use; try again', { retryAfterMs: 5_000 });
     open += 1;
@@ -100,15 +103,16 @@ export function logsRoutes(parts: LogsParts): Router {
       response.flushHeaders();
 
       const ended = metrics.stream();
-      let wasDropped = false;
+      let how: Parameters<typeof ended>[0] = 'disconnected';
       const outbox = createOutbox(response, {
         clock,
         dropped: () => {
-          wasDropped = true;
+          how = 'dropped';
+          const { requestId } = notesOf(request);
           log.warn('a log stream was dropped: its client takes nothing', {
-            namespace: ref.namespace,
             run: ref.name,
-            requestId: notesOf(request).requestId,
+            namespace: ref.namespace,
+            requestId,
           });
           response.destroy();
         },
@@ -118,46 +122,43 @@ export function logsRoutes(parts: LogsParts): Router {
         color: wish.color !== 'never',
         timestamps: wish.timestamps === 'iso' ? 'iso' : wish.timestamps === 'true',
       });
-      const outcome = await streamRunLog(
-        run,
-        {
-          follow: wish.follow,
-          filters: {
-            ...(wish.task.length === 0 ? {} : { task: wish.task }),
-            ...(wish.step.length === 0 ? {} : { step: wish.step }),
-          },
-          range: {
-            ...(wish.tail === undefined ? {} : { tailLines: wish.tail }),
-            ...(wish.since === undefined ? {} : { sinceSeconds: Math.max(1, Math.ceil(wish.since / 1000)) }),
-          },
-          notices: wish.notices,
-        },
-        { ...parts, outbox, shaper, gone: gone.signal },
-      );
-      const how = wasDropped
-        ? 'dropped'
-        : outcome.ended === 'disconnected'
-          ? 'disconnected'
-          : outcome.complete
-            ? 'complete'
-            : 'incomplete';
-      notesOf(request).outcome = how;
-      metrics.logBytes(outbox.written);
-      ended(how);
-      if (outcome.ended === 'disconnected') return;
-      await outbox.flushed();
-      if (response.destroyed) return;
-      const condition = conditionOf(outcome);
-      if (wish.onFailure === 'abort' && condition.status !== 'True') return abort(response);
-      if (canTrail) {
-        response.addTrailers({
-          'X-Run-Status': condition.status,
-          'X-Run-Reason': headerText(condition.reason),
-          'X-Run-Message': headerText(condition.message),
-          'X-Log-Complete': String(outcome.complete),
-        });
+      const filters = {
+        ...(wish.task.length === 0 ? {} : { task: wish.task }),
+        ...(wish.step.length === 0 ? {} : { step: wish.step }),
+      };
+      const range = {
+        ...(wish.tail === undefined ? {} : { tailLines: wish.tail }),
+        ...(wish.since === undefined ? {} : { sinceTime: new Date(askedAt - wish.since).toISOString() }),
+      };
+      try {
+        const { follow, notices } = wish;
+        const outcome = await streamRunLog(
+          run,
+          { follow, filters, range, notices },
+          { ...parts, outbox, shaper, gone: gone.signal },
+        );
+        await outbox.flushed();
+        if (outcome.ended === 'disconnected' || response.destroyed) return;
+        how = outcome.complete ? 'complete' : 'incomplete';
+        const condition = conditionOf(outcome);
+        if (wish.onFailure === 'abort' && condition.status !== 'True') {
+          abort(response);
+          return;
+        }
+        if (canTrail) {
+          response.addTrailers({
+            'X-Run-Status': condition.status,
+            'X-Run-Reason': headerText(condition.reason),
+            'X-Run-Message': headerText(condition.message),
+            'X-Log-Complete': String(outcome.complete),
+          });
+        }
+        response.end();
+      } finally {
+        notesOf(request).outcome = how;
+        metrics.logBytes(outbox.written);
+        ended(how);
       }
-      response.end();
     } finally {
       open -= 1;
     }
@@ -192,6 +193,9 @@ function abort(response: Response): void {
   const { socket } = response;
   if (socket === null) return;
   if (response.chunkedEncoding) socket.end(() => response.destroy());
+  // Without chunks (HTTP/1.0) a polite end would look like the end of the answer. TLS has no reset; its end without a
+  // close notification is an error to clients.
+  else if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }
 

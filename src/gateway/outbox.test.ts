@@ -29,6 +29,10 @@ class Client extends Writable {
     for (const take of all) take();
   }
 
+  takeOne(): void {
+    this.#waiting.shift()?.();
+  }
+
   get text(): string {
     return Buffer.concat(this.taken).toString();
   }
@@ -104,6 +108,20 @@ describe('gateway/outbox', () => {
     assert.equal(box.full, false);
     await clock.settle();
     assert.equal(clock.sleeping, 0);
+  });
+
+  it('run 34: a client that stops at the very end is dropped too, and one that takes slowly is not', async () => {
+    const { client, clock, box, log } = outbox();
+    client.isReading = false;
+    box.write(Buffer.alloc(300 * 1024));
+    void box.flushed();
+    for (let portion = 0; portion < 4; portion++) {
+      await clock.turn(100_000);
+      client.takeOne();
+    }
+    assert.equal(log.dropped, 0);
+    await clock.turn(120_000);
+    assert.equal(log.dropped, 1);
   });
 
   it('flushed resolves when the last byte has left', async () => {

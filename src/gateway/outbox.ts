@@ -4,6 +4,8 @@ import type { Clock } from '../clock.ts';
 
 /** More than this waiting for one client, and whoever produces for it pauses. */
 const MOST_QUEUED_BYTES = 1024 * 1024;
+/** What is handed to the socket at a time. */
+const PORTION_BYTES = 64 * 1024;
 /** A client that takes nothing for so long is let go. */
 const LONGEST_UNDRAINED_MS = 120_000;
 
@@ -11,7 +13,7 @@ const LONGEST_UNDRAINED_MS = 120_000;
 export interface Outbox {
   /** Queues bytes; they leave together at the end of this turn of the event loop. */
   write(bytes: Buffer): void;
-  /** Resolves at once while there is room, else when the client has taken what waits, or is gone. */
+  /** Resolves at once while there is room, else when the client has taken enough of what waits, or is gone. */
   room(): Promise<void>;
   /** Resolves when everything written so far has been handed to the kernel, or the client is gone. */
   flushed(): Promise<void>;
@@ -21,7 +23,7 @@ export interface Outbox {
   readonly written: number;
 }
 
-/** An outbox in front of `out`. `dropped` is called once, when the client has taken nothing for two minutes. */
+/** An outbox in front of `out`. `dropped` is called once, when the client has taken nothing for two minutes while something waits. */
 export function createOutbox(
   out: Writable,
   { clock, dropped }: { readonly clock: Clock; readonly dropped: () => void },
@@ -30,42 +32,65 @@ export function createOutbox(
   let pieceBytes = 0;
   let isScheduled = false;
   let written = 0;
+  let inFlight = 0;
   let waiting: (() => void)[] = [];
+  let emptied: (() => void)[] = [];
   let gone = false;
   let watch: AbortController | undefined;
 
   const isFull = () => !gone && pieceBytes + out.writableLength > MOST_QUEUED_BYTES;
-  const release = (): void => {
-    if (isFull()) return;
-    watch?.abort();
-    watch = undefined;
-    const all = waiting;
-    waiting = [];
+  const letGo = (all: readonly (() => void)[]): void => {
     for (const resolve of all) resolve();
   };
-  const send = (done?: () => void): void => {
-    isScheduled = false;
-    if (gone || pieceBytes === 0) {
-      done?.();
-      return;
+  /** Begins to count anew; whoever takes something, however slowly, is not dropped. */
+  const rewatch = (): void => {
+    watch?.abort();
+    watch = undefined;
+    if (gone || inFlight === 0) return;
+    const own = new AbortController();
+    watch = own;
+    void clock.sleep(LONGEST_UNDRAINED_MS, own.signal).then(() => {
+      if (!own.signal.aborted && !gone) dropped();
+    });
+  };
+  const took = (): void => {
+    inFlight -= 1;
+    rewatch();
+    if (!isFull()) {
+      const all = waiting;
+      waiting = [];
+      letGo(all);
     }
+    if (inFlight === 0 && pieceBytes === 0) {
+      const all = emptied;
+      emptied = [];
+      letGo(all);
+    }
+  };
+  const send = (): void => {
+    isScheduled = false;
+    if (gone || pieceBytes === 0) return;
     const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces, pieceBytes);
     pieces = [];
     pieceBytes = 0;
-    out.write(bytes, () => {
-      release();
-      done?.();
-    });
+    // In portions, so that a slow client is seen to take them one by one.
+    for (let at = 0; at < bytes.length; at += PORTION_BYTES) {
+      inFlight += 1;
+      if (inFlight === 1) rewatch();
+      out.write(bytes.subarray(at, at + PORTION_BYTES), took);
+    }
   };
   const close = (): void => {
     gone = true;
     pieces = [];
     pieceBytes = 0;
-    release();
+    watch?.abort();
+    letGo([...waiting, ...emptied]);
+    waiting = [];
+    emptied = [];
   };
   out.once('close', close);
   out.once('error', close);
-  out.on('drain', release);
 
   return {
     write(bytes) {
@@ -77,24 +102,11 @@ export function createOutbox(
       isScheduled = true;
       setImmediate(send);
     },
-    room() {
-      if (!isFull()) return Promise.resolve();
-      if (watch === undefined) {
-        const own = new AbortController();
-        watch = own;
-        void clock.sleep(LONGEST_UNDRAINED_MS, own.signal).then(() => {
-          if (!own.signal.aborted && !gone) dropped();
-        });
-      }
-      return new Promise((resolve) => waiting.push(resolve));
+    room: () => (isFull() ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve()),
+    flushed() {
+      send();
+      return gone || inFlight === 0 ? Promise.resolve() : new Promise((resolve) => emptied.push(resolve));
     },
-    flushed: () =>
-      new Promise((resolve) => {
-        if (gone) return resolve();
-        const done = () => resolve();
-        out.once('close', done);
-        send(() => out.write(Buffer.alloc(0), () => done()));
-      }),
     get full() {
       return isFull();
     },

@@ -20,8 +20,10 @@ export interface PodFlowParts {
   readonly namespace: string;
   readonly follow: boolean;
   readonly range: LogRange;
-  /** The pod in the store now, if it is still the one that was planned. */
+  /** The pod as it is known now, if it is still the one that was planned. */
   readonly pod: () => Pod | undefined;
+  /** What is planned for the pod now: how its TaskRun tells its steps when the pod is gone. */
+  readonly plan: () => PodPlan | undefined;
   /** Calls `listener` when the pod may have changed; returns the end of that. */
   readonly subscribe: (listener: () => void) => () => void;
   /** Hands joined lines on, in order; not called before `turn` has resolved. */
@@ -70,6 +72,9 @@ class Flow implements PodFlow {
     this.#plan = plan;
     this.#parts = parts;
     this.#joiner = new Joiner(plan.steps.map(({ position }) => position));
+    this.#sawPod = plan.podUid !== undefined;
+    for (const { container, state } of plan.steps)
+      if (state !== 'unknown' && state !== 'waiting') this.#ran.add(container);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -93,7 +98,9 @@ class Flow implements PodFlow {
   }
 
   async #read(step: StepPlan): Promise<void> {
-    const { notice, subscribe, clock } = this.#parts;
+    const { notice, subscribe, clock, follow, signal } = this.#parts;
+    const moment = this.#moment(step);
+    if (!follow || moment === 'terminated') this.#joiner.isFinite(step.position);
     const outcome = await readContainerLog({
       ...this.#parts,
       pod: this.#plan.pod,
@@ -103,6 +110,10 @@ class Flow implements PodFlow {
       notice: (said) => notice(step, said),
     });
     if (outcome === 'incomplete') this.lossless = false;
+    if (signal.aborted) {
+      this.#finish();
+      return;
+    }
     this.#ended.add(step.container);
     this.#hand(this.#joiner.ended(step.position, clock.now()));
     this.#open();
@@ -128,6 +139,7 @@ class Flow implements PodFlow {
   /** Writes what the joiner let out, and comes back when it wants to be looked at. */
   #hand(joined: readonly Joined[]): void {
     const { write, clock, signal } = this.#parts;
+    if (signal.aborted) return;
     for (const one of joined) write(one);
     if (joined.length > 0) this.#release();
     const { wakeAt } = this.#joiner;
@@ -135,7 +147,7 @@ class Flow implements PodFlow {
     this.#wakeAt = wakeAt;
     void clock.sleep(Math.max(0, wakeAt - clock.now()), signal).then(() => {
       if (this.#wakeAt === wakeAt) this.#wakeAt = undefined;
-      if (!signal.aborted) this.#hand(this.#joiner.tick(clock.now()));
+      this.#hand(this.#joiner.tick(clock.now()));
     });
   }
 
@@ -148,9 +160,10 @@ class Flow implements PodFlow {
   #moment(step: StepPlan): ContainerMoment {
     const pod = this.#parts.pod();
     if (pod === undefined) {
-      if (step.state === 'never') return 'absent';
-      if (this.#sawPod) return this.#ran.has(step.container) ? 'gone' : 'absent';
-      return step.state === 'gone' ? 'gone' : 'waiting';
+      const told = this.#parts.plan()?.steps.find(({ container }) => container === step.container)?.state;
+      if (told === 'never') return 'absent';
+      if (told === 'gone' || (this.#sawPod && this.#ran.has(step.container))) return 'gone';
+      return 'waiting';
     }
     this.#sawPod = true;
     const state = pod.containers.find(({ name }) => name === step.container)?.state;

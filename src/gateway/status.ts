@@ -86,10 +86,14 @@ export function statusRoutes(parts: StatusParts): Router {
         const untilMs = clock.now() + wish.wait * 1000;
         run = await findWithin(runs, ref, { forMs: wish.wait * 1000, sleep, signal: over.signal });
         const found = run;
-        // With If-None-Match any change is worth an answer; without, only the end is.
+        let wasKnown = false;
+        // With If-None-Match any change is worth an answer; without, only the end is. A run that is deleted has ended too.
         const isWorthAnswering = () => {
-          const now = runs.known(ref) ?? found;
-          return known === undefined ? isDone(now.succeeded) : !matches(known, etag(now)) || isDone(now.succeeded);
+          const now = runs.known(ref);
+          wasKnown ||= now !== undefined;
+          if (now?.meta.uid !== found.meta.uid && wasKnown) return true;
+          const latest = now ?? found;
+          return isDone(latest.succeeded) || (known !== undefined && !matches(known, etag(latest)));
         };
         const forMs = Math.max(0, untilMs - clock.now());
         await changed(runs, ref, { forMs, sleep, signal: over.signal }, isWorthAnswering);

@@ -1,10 +1,12 @@
 /** One client following one run: what to read is planned anew at every change, until there is nothing left to come. */
 import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
 import type { KubeReader } from '../kube/client.ts';
+import type { LogLine } from '../kube/lines.ts';
 import type { LogRange, ReadNotice } from '../kube/podlog.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Joined } from '../tekton/joiner.ts';
-import { type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
+import { GRACE_MS, type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
 import {
   closingNotices,
   goneNotice,
@@ -14,7 +16,7 @@ import {
   noticesOf,
 } from '../tekton/notices.ts';
 import { printable, type TextShaper } from '../tekton/text.ts';
-import type { PipelineRun, Pod } from '../tekton/types.ts';
+import type { PipelineRun, Pod, RunFacts } from '../tekton/types.ts';
 import type { Runs } from './gather.ts';
 import type { Outbox } from './outbox.ts';
 import { type PodFlow, startPodFlow } from './podflow.ts';
@@ -60,8 +62,8 @@ export interface LogOutcome {
 }
 
 /**
- * Writes the log of `run` to the outbox and resolves when no more will come, or the client or this process goes. Never
- * rejects. The run is pinned by its uid: a new one of the same name is never mixed in. Everything it opened is closed
+ * Writes the log of `run` to the outbox and resolves when no more will come, or the client or this process goes. It
+ * rejects only with a mistake of ours. The run is pinned by its uid: a new one of the same name is never mixed in. Everything it opened is closed
  * when it resolves.
  */
 export function streamRunLog(run: PipelineRun, wish: LogWish, parts: LogSessionParts): Promise<LogOutcome> {
@@ -84,18 +86,27 @@ class LogSession {
   #speaker: string | undefined;
   #unspoken: { readonly pod: string | undefined; readonly bytes: Buffer; readonly endsLine: boolean }[] = [];
   #awaitingSpeaker: (() => void)[] = [];
+  #spokeAt = 0;
+  /** Pods whose line was ended for them: what comes of it begins a new one. */
+  readonly #interrupted = new Set<string>();
+  /** Pods that the stores do not have, but the cluster does. */
+  readonly #fetched = new Map<string, Pod>();
   #plan: readonly PodPlan[] = [];
   #wasInStore = false;
-  #isDeleted = false;
+  #deletedAt: number | undefined;
+  readonly #startedAt: number;
+  #isAsking = false;
   #movedAt: number;
   #lossless = true;
   #outcome: LogOutcome['ended'] | undefined;
+  #mistake: unknown;
 
   constructor(run: PipelineRun, wish: LogWish, parts: LogSessionParts) {
     this.#run = run;
     this.#wish = wish;
     this.#parts = parts;
     this.#movedAt = parts.clock.now();
+    this.#startedAt = this.#movedAt;
   }
 
   async stream(): Promise<LogOutcome> {
@@ -111,8 +122,10 @@ class LogSession {
       this.#look();
       while (!this.#over.signal.aborted) {
         await clock.sleep(IDLE_LOOK_MS, this.#over.signal);
-        if (!this.#over.signal.aborted) this.#judge();
+        this.#interrupt('overlong');
+        this.#judge();
       }
+      if (this.#mistake !== undefined) throw this.#mistake;
     } finally {
       unsubscribe();
       gone.removeEventListener('abort', leave);
@@ -131,23 +144,33 @@ class LogSession {
     return { run: this.#run, ended, complete };
   }
 
-  /** Something of the run changed: read what is new to read, say what is new to say. */
+  /** Something of the run changed. A mistake of ours ends this stream, not the process. */
   #look(): void {
     if (this.#over.signal.aborted) return;
+    try {
+      this.#update();
+      this.#judge();
+    } catch (error) {
+      this.#mistake = error;
+      this.#end('disconnected');
+    }
+  }
+
+  /** Reads what is new to read, says what is new to say. */
+  #update(): void {
     const { runs, clock } = this.#parts;
     this.#movedAt = clock.now();
     const known = runs.known(this.#run.meta);
     if (known?.meta.uid === this.#run.meta.uid) {
       this.#run = known;
       this.#wasInStore = true;
-    } else if (this.#wasInStore || known !== undefined) this.#isDeleted = true;
-    if (!this.#isDeleted) {
-      const facts = runs.facts(this.#run);
-      this.#plan = logPlan(facts, this.#wish.filters);
-      this.#say(noticesOf(facts, this.#wish.filters));
-      for (const plan of this.#plan) this.#start(plan);
-    }
-    this.#judge();
+    } else if (this.#wasInStore || known !== undefined) this.#deletedAt ??= clock.now();
+    if (this.#deletedAt !== undefined) return;
+    const facts = runs.facts(this.#run);
+    const { plan, notices } = read(facts, this.#wish.filters);
+    this.#plan = plan;
+    this.#say(notices);
+    for (const pod of plan) this.#start(pod);
   }
 
   #start(plan: PodPlan): void {
@@ -159,20 +182,26 @@ class LogSession {
     const isOver = plan.steps.every(({ state }) => state !== 'unknown' && state !== 'waiting' && state !== 'running');
     // Live pods speak as they come. What was over before we looked is shown pod by pod, and attempts always one by one.
     const isQueued = isOver || !this.#wish.follow;
-    const attemptBefore = this.#attempts.get(plan.taskRunUid);
+    const queueBefore = isQueued ? this.#queue.at(-1) : undefined;
+    const turn = this.#unlessOver(this.#attempts.get(plan.taskRunUid), queueBefore);
     const flow = startPodFlow(plan, {
       ...this.#parts,
       namespace: this.#run.meta.namespace,
       follow: this.#wish.follow,
       range: this.#wish.range,
       pod: () => this.#podOf(plan),
+      plan: () => this.#plan.find(({ pod }) => pod === plan.pod),
       subscribe: (listener) => runs.subscribe(this.#run.meta, listener),
       write: (joined) => this.#write(plan, joined),
       room: () => this.#room(plan),
-      notice: (step, notice) => this.#tell(plan, step, notice),
+      notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
       worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
-      turn: this.#unlessOver(attemptBefore, isQueued ? this.#queue.at(-1) : undefined),
-      opening: this.#unlessOver(isQueued ? this.#queue.at(-PODS_AHEAD) : undefined),
+      turn,
+      opening: this.#unlessOver(
+        isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,
+        // Each kind has a watch of its own: a pod that is missing here may only be late.
+        plan.podUid === undefined ? this.#fetch(plan) : undefined,
+      ),
       signal: this.#over.signal,
     });
     const done = flow.done.then(() => {
@@ -181,13 +210,21 @@ class LogSession {
     });
     this.#flows.set(plan.pod, flow);
     this.#attempts.set(plan.taskRunUid, done);
-    if (isQueued) this.#queue.push(done);
+    // A pod with nothing to say is done before its turn: those behind it wait for those before it all the same.
+    if (isQueued) this.#queue.push(Promise.all([queueBefore, done]).then(() => {}));
   }
 
   /** The pod of a plan, unless another one has taken its name: one that the run does not own is never read. */
   #podOf(plan: PodPlan): Pod | undefined {
-    const pod = this.#parts.runs.pod({ namespace: this.#run.meta.namespace, name: plan.pod });
+    const kept = this.#parts.runs.pod({ namespace: this.#run.meta.namespace, name: plan.pod });
+    if (kept !== undefined) this.#fetched.delete(plan.pod);
+    const pod = kept ?? this.#fetched.get(plan.pod);
     return pod?.meta.owner?.uid === plan.taskRunUid ? pod : undefined;
+  }
+
+  async #fetch({ pod }: PodPlan): Promise<void> {
+    const found = await this.#parts.runs.fetchPod({ namespace: this.#run.meta.namespace, name: pod });
+    if (found !== undefined) this.#fetched.set(pod, found);
   }
 
   /** Whether this was all. */
@@ -197,18 +234,39 @@ class LogSession {
     // Without following, a pod that cannot be read yet is not waited for.
     const wanted = this.#wish.follow ? this.#plan : this.#plan.filter(({ pod }) => this.#flows.has(pod));
     const isRead = wanted.every(({ pod, steps }) => steps.every(({ container }) => this.#isRead(pod, container)));
-    if (outbox.full) this.#movedAt = clock.now();
-    const idleMs = clock.now() - this.#movedAt;
-    if (this.#isDeleted) {
-      if (isRead || idleMs >= DELETED_GRACE_MS) this.#end('deleted');
+    const now = clock.now();
+    if (outbox.full) this.#movedAt = now;
+    const idleMs = now - this.#movedAt;
+    if (this.#deletedAt !== undefined) {
+      // From the deletion on, not from the last line: a pod may go on writing for long.
+      if (isRead || now - this.#deletedAt >= DELETED_GRACE_MS) this.#end('deleted');
     } else if (!this.#wish.follow) {
       if (isRead) this.#end('finished');
     } else {
       const isComplete = (pod: PodPlan, step: StepPlan) => this.#isRead(pod.pod, step.container);
-      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, idleMs });
+      // Shortly after its end a run can name children whose watch has not brought them yet.
+      const endedMs = now - Date.parse(this.#run.completed ?? '');
+      const isRecent = !(endedMs >= GRACE_MS);
+      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, isRecent, idleMs });
       if (progress === 'overdue') this.#lossless = false;
       if (progress === 'overdue' || progress === 'complete') this.#end('finished');
+      else if (!this.#wasInStore && now - this.#startedAt >= DELETED_GRACE_MS) void this.#askAgain();
     }
+  }
+
+  /** A run that only a GET has found, and the store does not get: it may have been deleted before the watch came to it. */
+  async #askAgain(): Promise<void> {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      const found = await this.#parts.runs.find(this.#run.meta);
+      if (found.meta.uid === this.#run.meta.uid) this.#run = found;
+      else this.#deletedAt ??= this.#parts.clock.now();
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'not-found') this.#deletedAt ??= this.#parts.clock.now();
+    }
+    await this.#parts.clock.sleep(DELETED_GRACE_MS, this.#over.signal);
+    this.#isAsking = false;
   }
 
   #isRead(pod: string, container: string): boolean {
@@ -219,7 +277,7 @@ class LogSession {
     if (this.#over.signal.aborted) return;
     this.#outcome = ended;
     this.#over.abort();
-    this.#yield();
+    this.#interrupt('at the end');
   }
 
   /** Resolves when all of `promises` have, or the session is over. */
@@ -240,8 +298,9 @@ class LogSession {
       return;
     }
     const step = steps.find(({ position }) => position === joined.step)?.name ?? '';
-    const last = joined.batch.lines.at(-1)?.part;
-    this.#speak(pod, shaper.lines(joined.batch, { task, prefix, step }), last === 'whole' || last === 'last');
+    const { lines } = this.#interrupted.delete(pod) ? { lines: begunAnew(joined.batch.lines) } : joined.batch;
+    const last = lines.at(-1)?.part;
+    this.#speak(pod, shaper.lines({ lines }, { task, prefix, step }), last === 'whole' || last === 'last');
   }
 
   #speak(pod: string | undefined, bytes: Buffer, endsLine: boolean): void {
@@ -250,8 +309,22 @@ class LogSession {
       return;
     }
     this.#parts.outbox.write(bytes);
+    this.#spokeAt = this.#parts.clock.now();
     if (!endsLine) this.#speaker = pod;
     else if (this.#speaker !== undefined) this.#yield();
+  }
+
+  /**
+   * Ends a line whose end does not come: at the end of the stream, or when it has been silent while others wait. Progress
+   * bars write megabytes without a line feed; the other tasks must be heard all the same.
+   */
+  #interrupt(why: 'overlong' | 'at the end'): void {
+    if (this.#speaker === undefined) return;
+    const isWaitedFor = this.#unspoken.length > 0 && this.#parts.clock.now() - this.#spokeAt >= IDLE_LOOK_MS;
+    if (why === 'overlong' && !isWaitedFor) return;
+    this.#parts.outbox.write(this.#parts.shaper.blank());
+    this.#interrupted.add(this.#speaker);
+    this.#yield();
   }
 
   /** A fragmented line has ended: what waited for that is said now. */
@@ -276,7 +349,8 @@ class LogSession {
   /** Says what was not said yet. What has to come after the lines of a pod that is being read waits, unless it is to be said `now`. */
   #say(notices: readonly Notice[], when: 'in turn' | 'now' = 'in turn'): void {
     for (const { key, level, sentence, after, isLoss } of notices) {
-      const isEarly = after !== undefined && this.#flows.has(after) && !this.#read.has(after);
+      // A loss may still turn out to be none: what cannot be seen may only be late.
+      const isEarly = isLoss || (after !== undefined && this.#flows.has(after) && !this.#read.has(after));
       if (this.#said.has(key) || (isEarly && when === 'in turn')) continue;
       this.#said.add(key);
       if (isLoss) this.#lossless = false;
@@ -286,12 +360,37 @@ class LogSession {
   }
 
   #tell(plan: PodPlan, step: StepPlan, notice: ReadNotice): void {
+    if (this.#over.signal.aborted) return;
     const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
     if (notice.type === 'gone' && !notice.delivered) this.#say([goneNotice(plan, step)], 'now');
     else if (this.#wish.notices !== 'none') {
       this.#speak(undefined, this.#parts.shaper.notice(sentenceOf(where, notice)), true);
     }
   }
+}
+
+/** What is read from facts, once for all clients who follow the same run without filters. */
+const readings = new WeakMap<RunFacts, Reading>();
+
+interface Reading {
+  readonly plan: readonly PodPlan[];
+  readonly notices: readonly Notice[];
+}
+
+function read(facts: RunFacts, filters: LogFilters): Reading {
+  const isFiltered = filters.task !== undefined || filters.step !== undefined;
+  const known = isFiltered ? undefined : readings.get(facts);
+  if (known !== undefined) return known;
+  const made = { plan: logPlan(facts, filters), notices: noticesOf(facts, filters) };
+  if (!isFiltered) readings.set(facts, made);
+  return made;
+}
+
+/** The lines of a batch that goes on with a line which was ended for it. */
+function begunAnew(lines: readonly LogLine[]): readonly LogLine[] {
+  const [head, ...rest] = lines;
+  if (head === undefined || head.part === 'whole' || head.part === 'first') return lines;
+  return [{ ...head, part: head.part === 'middle' ? 'first' : 'whole' }, ...rest];
 }
 
 /** What a reader of one container has to say, for people. */

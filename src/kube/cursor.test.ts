@@ -172,6 +172,24 @@ describe('kube/cursor', () => {
     }
   });
 
+  it('run 11: a clock that was set back makes a resume repeat far more than is remembered; none of it comes twice', () => {
+    const old = Array.from(
+      { length: 9_000 },
+      (_, at): Entry => ({ at: 600e9 + at * 1e6, text: Buffer.from(`old ${at}`) }),
+    );
+    const back = Array.from({ length: 10 }, (_, at): Entry => ({ at: at * 1e9, text: Buffer.from(`new ${at}`) }));
+    const entries = [...old, ...back];
+    const cursor = new LogCursor();
+    const sink = new Sink();
+    read(cursor, served(entries.slice(0, -3), undefined), 4096, sink, false);
+    read(cursor, served(entries, cursor.sinceTime()), 4096, sink, true);
+    assert.deepEqual(
+      sink.lines.map(String),
+      entries.map(({ text }) => String(text)),
+    );
+    assert.equal(sink.gaps, 0);
+  });
+
   it('a tail without a timestamp at the beginning of a resumed read belongs to a delivered line', () => {
     const cursor = new LogCursor();
     const sink = new Sink();

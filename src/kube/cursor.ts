@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { compareInstants, type Instant, type ReadLine } from './splitter.ts';
 
-/** Held while it is not known whether they are new: more than this and the file must have been rotated. */
+/** Held while it is not known whether they are new; more than this is let go of. */
 const MOST_HELD_BYTES = 1024 * 1024;
 const MOST_HELD_LINES = 4096;
 /** Numbers per delivered line in the window: seconds, nanos, length, checksum. */
@@ -29,6 +29,8 @@ export class LogCursor {
   #last: Instant | undefined;
   #latest: Instant = { seconds: 0, nanos: 0 };
   #lastKey = '';
+  /** Undefined when it came in fragments. */
+  #lastText: Buffer | undefined;
   /** Bytes delivered of the line that stood open at the cut; undefined when the last delivered line was complete. */
   #openBytes: number | undefined;
 
@@ -62,10 +64,14 @@ export class LogCursor {
     return line.part === 'whole' && this.#openBytes === undefined && keyOf(line) === this.#lastKey;
   }
 
+  /** True when `record`, shown as the last of the log, may be the end of the last line delivered: nobody can tell for certain. */
+  mayEndWith(record: ReadLine): boolean {
+    return this.#lastText === undefined ? this.started : isRecordOf(this.#lastText, record.text);
+  }
+
   /** Begins a read with `sinceTime()`; call before its first line. */
   resume(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#letGo();
     this.#skipBytes = 0;
     this.#following = 'emit';
     if (this.#last === undefined) return;
@@ -126,11 +132,14 @@ export class LogCursor {
       if (key === this.#lastKey && left === 1) this.#caughtUp(line);
       return false;
     }
-    if (compareInstants(line.instant, this.#latest) > 0 || this.#heldTooMuch()) {
+    if (compareInstants(line.instant, this.#latest) > 0) {
       this.#giveUpOnLast(fresh);
       this.#pass(line, fresh);
       return true;
     }
+    // A clock that was set back makes a resume repeat far more than the window has. It is old, unless a rotation came on
+    // top; then what is let go of here stands behind the gap.
+    if (this.#heldTooMuch()) this.#letGo();
     this.#following = 'hold';
     this.#hold(line);
     return false;
@@ -154,8 +163,7 @@ export class LogCursor {
   /** The last delivered line has come again. Held lines came before it: they are old (a tail began after them). */
   #caughtUp(line: ReadLine): void {
     this.#catchingUp = undefined;
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#letGo();
     this.#skipBytes = 0;
     if (line.part !== 'first') return;
     this.#skipBytes = this.#openBytes === undefined ? Number.POSITIVE_INFINITY : this.#openBytes - line.text.length;
@@ -166,8 +174,7 @@ export class LogCursor {
     this.#catchingUp = undefined;
     this.#skipBytes = 0;
     const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#letGo();
     fresh.push(...this.abandon());
     for (const line of held) this.#pass(line, fresh);
   }
@@ -188,6 +195,11 @@ export class LogCursor {
   #hold(line: ReadLine): void {
     this.#held.push(line);
     this.#heldBytes += line.text.length;
+  }
+
+  #letGo(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
   }
 
   #heldTooMuch(): boolean {
@@ -211,6 +223,7 @@ export class LogCursor {
     this.#last = instant;
     if (compareInstants(instant, this.#latest) > 0) this.#latest = instant;
     this.#lastKey = `${instant.seconds} ${instant.nanos} ${length} ${checksum}`;
+    this.#lastText = line.part === 'whole' ? line.text : undefined;
     this.#openBytes = line.part === 'first' ? line.text.length : undefined;
   }
 
@@ -221,6 +234,15 @@ export class LogCursor {
         for (let field = 0; field < FIELDS; field++) kept.push(this.#window[at + field] ?? 0);
     this.#window = kept;
   }
+}
+
+/** Runtimes write a line in records of this many bytes or more. */
+const SMALLEST_RECORD = 4096;
+
+/** Whether `record` can be the last record of the line `text`. */
+export function isRecordOf(text: Buffer, record: Buffer): boolean {
+  const before = text.length - record.length;
+  return before >= SMALLEST_RECORD && text.subarray(before).equals(record);
 }
 
 function keyOf(line: ReadLine): string {

@@ -32,6 +32,7 @@ class Bench {
   moment: ContainerMoment = 'running';
   outcome: ReadOutcome | undefined;
   worthRetrying = true;
+  failingForMs = 0;
   open = 0;
   #listeners = new Set<() => void>();
   #script: Scripted[];
@@ -64,7 +65,10 @@ class Bench {
         this.texts.push(...lines.map(({ text }) => String(text)));
       },
       notice: (notice) => this.notices.push(notice),
-      worthRetrying: () => this.worthRetrying,
+      worthRetrying: (failingForMs) => {
+        this.failingForMs = failingForMs;
+        return this.worthRetrying;
+      },
       signal: this.ending.signal,
     }).then((outcome) => {
       this.outcome = outcome;
@@ -267,6 +271,85 @@ describe('kube/podlog', () => {
     await bench.clock.turn(0);
     assert.deepEqual(bench.texts, ['one', 'two', 'three']);
     assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 12: an ended log that is cut cleanly inside what a resumed read repeats is not taken for whole', async () => {
+    const bench = new Bench(
+      [
+        { body: body(...LINES.slice(0, 2)) },
+        TAIL,
+        { on: /sinceTime/, body: body(...LINES.slice(0, 1)) },
+        TAIL,
+        { on: /sinceTime/, body: ALL },
+        TAIL,
+      ],
+      { moment: 'terminated' },
+    );
+    await bench.clock.turn(10_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.deepEqual(bench.notices, []);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 12: half a line before a clean end is not a line', async () => {
+    const bench = new Bench([{ body: ALL.slice(0, -3) }, TAIL, { on: /sinceTime/, body: ALL }, TAIL], {
+      moment: 'terminated',
+    });
+    await bench.clock.turn(10_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 12: an ended log whose end never comes is incomplete', async () => {
+    const short = { on: /sinceTime|follow/, body: body(...LINES.slice(0, 2)) };
+    const bench = new Bench([{ body: short.body }, ...Array.from({ length: 4 }, () => [TAIL, short]).flat()], {
+      moment: 'terminated',
+    });
+    await bench.clock.turn(60_000);
+    assert.deepEqual(bench.texts, ['one', 'two']);
+    assert.deepEqual(bench.notices, [{ type: 'gap' }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('a last line of several records, of which the question for it shows only the last, is an end all the same', async () => {
+    const text = 'x'.repeat(40_000);
+    const whole = body(LINES[0] ?? '', `10:00:00.000000002Z ${text}`);
+    const last = { on: /tailLines=1/, body: body(`10:00:00.000000009Z ${text.slice(32_768)}`) };
+    const bench = new Bench(Array.from({ length: 4 }, () => [{ on: /^(?!.*tailLines)/, body: whole }, last]).flat(), {
+      moment: 'terminated',
+    });
+    await bench.clock.turn(10_000);
+    assert.deepEqual(bench.texts, ['one', text]);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('an empty log is complete when it has been seen to be empty', async () => {
+    const bench = new Bench([{ body: '' }, { on: /tailLines=1/, body: '' }], { moment: 'terminated' });
+    await bench.clock.turn(0);
+    assert.equal(bench.outcome, 'complete');
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('not following, a read that stalls is given up', async () => {
+    const bench = new Bench([{ body: body(LINES[0] ?? ''), ends: 'never' }], { follow: false, moment: 'terminated' });
+    bench.worthRetrying = false;
+    await bench.clock.turn(29_000);
+    assert.equal(bench.outcome, undefined);
+    await bench.clock.turn(5_000);
+    assert.equal(bench.outcome, 'incomplete');
+    assert.equal(bench.open, 0);
+  });
+
+  it('not following, answers that break after their head count as failing', async () => {
+    const bench = new Bench(
+      Array.from({ length: 200 }, () => ({ body: '', ends: 'cut' as const })),
+      { follow: false, moment: 'terminated' },
+    );
+    await bench.clock.turn(60_000);
+    assert.ok(bench.failingForMs >= 10_000, `failing for ${bench.failingForMs} ms`);
+    bench.worthRetrying = false;
+    await bench.clock.turn(10_000);
+    assert.equal(bench.outcome, 'incomplete');
   });
 
   it('the range is asked for until something was delivered, and not again', async () => {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import type { Metrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
-import { LogCursor, type Sifted } from './cursor.ts';
+import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
 import type { LineBatch } from './lines.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
@@ -25,7 +25,8 @@ export interface ContainerSight {
 /** Which lines of what exists. Not sent again once something was delivered. */
 export interface LogRange {
   readonly tailLines?: number;
-  readonly sinceSeconds?: number;
+  /** RFC 3339; the API server drops fractions of a second. */
+  readonly sinceTime?: string;
 }
 
 /** What a reader has to say beside lines. */
@@ -75,6 +76,12 @@ const STATUS_LAG_MS = 2_000;
 const END_LAG_MS = 5_000;
 /** Three more tries over 5 s for a kubelet that answers 200 with an error. */
 const TOLD_RETRIES_MS = [500, 1_500, 3_000];
+/** A read that does not follow and brings nothing for so long will not. */
+const SILENT_READ_MS = 30_000;
+/** How long the question for the last line may take. */
+const LAST_LINE_MS = 10_000;
+/** So many reads in a row that brought nothing new, although the last line delivered is not the last of the log. */
+const FRUITLESS_READS = 3;
 /** Doubt about held lines (see LogCursor) ends after this silence. */
 const DOUBT_MS = 1_000;
 const LONGEST_ERROR_BYTES = 4_096;
@@ -82,12 +89,11 @@ const LONGEST_ERROR_BYTES = 4_096;
 /** The path and query of one read. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod */
 export function logPath(
   where: { readonly namespace: string; readonly pod: string; readonly container: string },
-  query: { readonly follow?: boolean; readonly sinceTime?: string } & LogRange,
+  query: { readonly follow?: boolean } & LogRange,
 ): string {
   const search = new URLSearchParams({ container: where.container, timestamps: 'true' });
   if (query.follow === true) search.set('follow', 'true');
   if (query.sinceTime !== undefined) search.set('sinceTime', query.sinceTime);
-  if (query.sinceSeconds !== undefined) search.set('sinceSeconds', String(query.sinceSeconds));
   if (query.tailLines !== undefined) search.set('tailLines', String(query.tailLines));
   return `/api/v1/namespaces/${encodeURIComponent(where.namespace)}/pods/${encodeURIComponent(where.pod)}/log?${search}`;
 }
@@ -126,6 +132,11 @@ class ContainerLog {
   #failingSince: number | undefined;
   #unreachable = false;
   #toldTries = 0;
+  /** A read came to its end after the container had ended. */
+  #wasRead = false;
+  #fruitless = 0;
+  /** What stood after the last LF when a read ended: the last line, or half of one. */
+  #remainder: ReadLine | undefined;
 
   constructor(reading: ContainerLogReading) {
     this.#reading = reading;
@@ -159,15 +170,27 @@ class ContainerLog {
     // Not asked for again: by now another pod may have its name.
     if (before === 'gone') return this.#gone();
     const begun = this.#reading.clock.now();
-    if (before !== 'running' && this.#cursor.started && (await this.#isAtEnd())) return 'complete';
+    const isOver = before !== 'running';
+    const end = isOver && (this.#cursor.started || this.#wasRead) ? await this.#whereIsTheEnd() : 'further';
+    if (end === 'here') return 'complete';
     if (this.#reading.signal.aborted) return 'incomplete';
     const attempt = await this.#attempt(follow && before === 'running');
     if (this.#reading.signal.aborted) return 'incomplete';
     switch (attempt.ended) {
       case 'cleanly':
-        // What was asked for after the end and brought nothing new is all there is; a running container goes on.
-        if (before !== 'running' && attempt.fresh === 0) return 'complete';
-        if (!follow) return before === 'running' || this.#cursor.catchingUp ? 'complete' : undefined;
+        if (isOver) {
+          this.#wasRead = true;
+          this.#fruitless = attempt.fresh > 0 ? 0 : this.#fruitless + 1;
+          if (this.#fruitless < FRUITLESS_READS) return attempt.fresh > 0 ? undefined : this.#retry(begun);
+          // Nobody could say where the log ends, but what was delivered is all that three whole reads have brought.
+          if (end === 'unknown' && !this.#cursor.catchingUp) return 'complete';
+          this.#gap();
+          return 'incomplete';
+        }
+        if (!follow) {
+          if (this.#remainder !== undefined) await this.#deliver(this.#cursor.sift([this.#remainder]));
+          return 'complete';
+        }
         // The end of a stream can overtake the news that its container ended.
         if (sight.now() === 'running') await this.#change(STATUS_LAG_MS);
         if (sight.now() === 'running') this.#reading.metrics.resume('clean-end');
@@ -199,12 +222,25 @@ class ContainerLog {
     }
   }
 
-  /** The API has answered: an outage, if there was one, is over. */
-  #reached(): void {
+  /** The API has given what was asked for: what failed before is over. */
+  #healthy(): void {
     this.#failingSince = undefined;
+    this.#answers();
+  }
+
+  /** The API answers: an outage, if there was one, is over. */
+  #answers(): void {
     if (!this.#unreachable) return;
     this.#unreachable = false;
     this.#reading.notice({ type: 'reached' });
+  }
+
+  async #deliver({ fresh, gap }: Sifted): Promise<void> {
+    if (gap) this.#gap();
+    if (fresh.length === 0) return;
+    this.#toldTries = 0;
+    this.#healthy();
+    await this.#reading.lines({ lines: fresh });
   }
 
   async #retry(begun: number, retryAfterMs?: number): Promise<ReadOutcome | undefined> {
@@ -250,24 +286,42 @@ class ContainerLog {
     }
   }
 
-  /** One cheap question instead of a second reading: is the last line of the log the last line delivered? */
-  async #isAtEnd(): Promise<boolean> {
-    const { reader, signal } = this.#reading;
+  /**
+   * One cheap question instead of a second reading: is the last line of the log the last line delivered? `further`: no.
+   * `unknown`: it was not answered, or the line was written in several records, of which the answer shows the last.
+   */
+  async #whereIsTheEnd(): Promise<'here' | 'further' | 'unknown'> {
+    const { reader, signal, range, clock } = this.#reading;
+    const patience = new AbortController();
+    const stop = () => patience.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    void clock.sleep(LAST_LINE_MS, patience.signal).then(stop);
     try {
-      const answer = await reader.stream(logPath(this.#reading, { tailLines: 1 }), { signal });
+      const tailLines = Math.min(1, range.tailLines ?? 1);
+      const answer = await reader.stream(logPath(this.#reading, { ...range, tailLines }), { signal: patience.signal });
       if (answer.status !== 200) {
         answer.body.destroy();
-        return false;
+        return 'unknown';
       }
       const splitter = new LineSplitter();
       const lines: ReadLine[] = [];
       for await (const chunk of answer.body as AsyncIterable<Buffer>) lines.push(...splitter.push(chunk));
       lines.push(...splitter.end());
-      const last = lines.at(-1);
-      return lines.length === 1 && last !== undefined && this.#cursor.isLast(last);
+      const [last] = lines;
+      if (last === undefined) return this.#cursor.started || this.#remainder !== undefined ? 'further' : 'here';
+      if (lines.length > 1) return 'unknown';
+      if (this.#remainder !== undefined && isSameLine(this.#remainder, last)) {
+        await this.#deliver(this.#cursor.sift([this.#remainder]));
+        return 'here';
+      }
+      if (this.#cursor.isLast(last)) return 'here';
+      return this.#cursor.mayEndWith(last) ? 'unknown' : 'further';
     } catch {
       // The full read that comes next meets the same trouble and deals with it.
-      return false;
+      return 'unknown';
+    } finally {
+      stop();
+      signal.removeEventListener('abort', stop);
     }
   }
 
@@ -282,7 +336,6 @@ class ContainerLog {
       if (signal.aborted) return { ended: 'busy', retryAfterMs: undefined };
       const answer = await reader.stream(path, { signal: ending.signal });
       if (answer.status !== 200) return await refusal(answer);
-      this.#reached();
       return await this.#pump(answer, follow, ending);
     } catch (error) {
       const fault = faultOf(error);
@@ -297,24 +350,24 @@ class ContainerLog {
     const { clock, sight } = this.#reading;
     const splitter = new LineSplitter();
     this.#cursor.resume();
+    this.#remainder = undefined;
     let fresh = 0;
     let heardAt = clock.now();
     let delivering = false;
     const hand = async (sifted: Sifted): Promise<void> => {
-      if (sifted.gap) this.#gap();
-      if (sifted.fresh.length === 0) return;
       fresh += sifted.fresh.length;
-      this.#toldTries = 0;
       delivering = true;
-      await this.#reading.lines({ lines: sifted.fresh });
+      await this.#deliver(sifted);
       delivering = false;
       heardAt = clock.now();
     };
-    // Doubt about held lines, and streams that outlive their container, are ended by a look at the clock.
+    // Doubt about held lines, streams that outlive their container, and reads that have stalled are ended by the clock.
     const watchdog = this.#watchdog(async () => {
+      this.#answers();
       const silentMs = delivering ? 0 : clock.now() - heardAt;
       if (this.#cursor.holding && silentMs >= DOUBT_MS) await hand(this.#cursor.settle());
-      else if (follow && sight.now() !== 'running' && silentMs >= END_LAG_MS) ending.abort();
+      else if (follow ? sight.now() !== 'running' && silentMs >= END_LAG_MS : silentMs >= SILENT_READ_MS)
+        ending.abort();
     }, ending.signal);
     const door = new FirstLineDoor();
     try {
@@ -325,13 +378,15 @@ class ContainerLog {
       }
       const rest = door.close(splitter.end());
       if (rest.notLog !== undefined) return { ended: 'not-log', text: textOf(rest.notLog) };
-      // Following, what stands after the last LF may be half a line: it comes again, whole.
-      if (!follow && rest.lines.length > 0) await hand(this.#cursor.sift(rest.lines));
-      if (!follow && this.#cursor.catchingUp) await hand(this.#cursor.settle());
+      // What stands after the last LF may be half a line: it counts only once it is known to be the end.
+      this.#remainder = follow ? undefined : rest.lines.at(-1);
+      if (!follow && this.#cursor.catchingUp && this.#fruitless >= FRUITLESS_READS - 1)
+        await hand(this.#cursor.settle());
+      this.#healthy();
       return { ended: 'cleanly', fresh };
     } catch (error) {
       // Ours: a stream that stayed open although its container had ended.
-      if (ending.signal.aborted && !this.#reading.signal.aborted) return { ended: 'cleanly', fresh };
+      if (follow && ending.signal.aborted && !this.#reading.signal.aborted) return { ended: 'cleanly', fresh };
       return { ended: 'cut', fault: faultOf(error), fresh };
     } finally {
       watchdog.abort();
@@ -393,6 +448,13 @@ class FirstLineDoor {
     const lines = this.admit(rest);
     return this.#first === undefined ? { lines } : { lines: [], notLog: this.#first };
   }
+}
+
+/** Whether the last record of a log is (the end of) a line that was read whole: a line is written in records of some KiB. */
+function isSameLine(whole: ReadLine, record: ReadLine): boolean {
+  if (whole.text.length === record.text.length)
+    return whole.timestamp === record.timestamp && whole.text.equals(record.text);
+  return isRecordOf(whole.text, record.text);
 }
 
 function textOf(line: ReadLine): string {

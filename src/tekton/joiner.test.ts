@@ -180,6 +180,16 @@ describe('Joiner', () => {
       assert.equal(joiner.wakeAt, undefined);
     });
 
+  it('run 9: a log that had ended before it was opened is waited for however long it takes, without a wake-up', () => {
+    const joiner = new Joiner([0, 1]);
+    joiner.isFinite(0);
+    assert.deepEqual(seen(joiner.lines(1, batch('second'), 0)), []);
+    assert.equal(joiner.wakeAt, undefined);
+    assert.deepEqual(seen(joiner.tick(60_000)), []);
+    assert.deepEqual(seen(joiner.lines(0, batch('first'), 60_000)), ['0:first']);
+    assert.deepEqual(seen(joiner.ended(0, 60_001)), ['0--', '1:second']);
+  });
+
   it('says when it wants to be called again', () => {
     const joiner = new Joiner([0, 1, 2]);
     assert.equal(joiner.wakeAt, undefined);

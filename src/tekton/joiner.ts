@@ -36,6 +36,8 @@ interface Step {
   /** The last line that came is a fragment and wants another. */
   midLine: boolean;
   ended: boolean;
+  /** Its container had ended before its log was opened: that log comes at once and to its end. */
+  finite: boolean;
   /** Something of it was handed out. */
   spoke: boolean;
   /** Its blank line was handed out. */
@@ -50,6 +52,8 @@ interface Step {
  * - Tekton runs steps one after another, but the kubelet tells the end of a log up to a second late. So a step's first line
  *   waits until all steps before it have ended, and at most `HOLD_MS`; then the step is open, and lines of earlier steps
  *   that are later still pass as they come. A step that says nothing makes nobody wait.
+ * - The log of a container that had ended before (`isFinite`) comes as fast as it can be read, so there is no end to be late:
+ *   later steps wait for it however long that takes.
  * - The blank line comes at the step's end, or when a later step begins to speak, whichever is first.
  * - A line waits longer than `HOLD_MS` only while another step's fragmented line is unfinished; the end of that step finishes it.
  *
@@ -71,6 +75,7 @@ export class Joiner {
       open: false,
       midLine: false,
       ended: false,
+      finite: false,
       spoke: false,
       setApart: false,
     }));
@@ -82,6 +87,11 @@ export class Joiner {
     if (step.ended) throw new Fault('internal', `step ${position} spoke after its end`);
     this.#hold(step, batch, now);
     return this.#settle(now);
+  }
+
+  /** The step's container had ended before its log was opened. Call it before the first line; calling it twice is harmless. */
+  isFinite(position: number): void {
+    this.#step(position).finite = true;
   }
 
   /** A step's log is complete, or nothing more of it will come. Calling it twice is harmless. */
@@ -101,7 +111,7 @@ export class Joiner {
   get wakeAt(): number | undefined {
     if (this.#unfinished !== undefined) return undefined;
     let earliest: number | undefined;
-    for (const step of this.#steps) {
+    for (const step of this.#patientSteps()) {
       if (step.held.length === 0 || step.onlySkipped) continue;
       const due = step.heldSinceMs + HOLD_MS;
       if (earliest === undefined || due < earliest) earliest = due;
@@ -125,6 +135,12 @@ export class Joiner {
     return step;
   }
 
+  /** The steps up to the first one that has to be waited for: only their patience can end. */
+  #patientSteps(): readonly Step[] {
+    const awaited = this.#steps.findIndex(({ finite, ended }) => finite && !ended);
+    return awaited === -1 ? this.#steps : this.#steps.slice(0, awaited + 1);
+  }
+
   #hold(step: Step, batch: LineBatch, now: number): void {
     const last = batch.lines.at(-1);
     if (last === undefined) return;
@@ -142,7 +158,7 @@ export class Joiner {
     const out: Joined[] = [];
     if (this.#unfinished !== undefined) this.#write(this.#unfinished, out);
     if (this.#unfinished !== undefined) return out;
-    const lastDue = this.#steps.findLastIndex(
+    const lastDue = this.#patientSteps().findLastIndex(
       (step) => step.held.length > 0 && !step.onlySkipped && step.heldSinceMs + HOLD_MS <= now,
     );
     let allBeforeEnded = true;

@@ -265,6 +265,6 @@ describe('logProgress', () => {
   for (const { name, given, read, idleMs = 0, want } of cases)
     it(name, () => {
       const facts = runFacts(given);
-      assert.equal(logProgress(facts, logPlan(facts), { isComplete: () => read, idleMs }), want);
+      assert.equal(logProgress(facts, logPlan(facts), { isComplete: () => read, isRecent: false, idleMs }), want);
     });
 });

@@ -102,17 +102,29 @@ export const GRACE_MS = 30_000;
 /**
  * Whether a stream may end. `isComplete` tells whether a step's log was read to its end, or given up. `idleMs` is how long
  * the run has been done while neither facts changed nor anything was read: a slow reader of a long log is not overdue.
+ * `isRecent`: the run ended so shortly ago that children it names and we do not see may only be late.
  * A run is done before its tasks are when it is cancelled or out of time: https://github.com/tektoncd/pipeline/issues/4916
  */
 export function logProgress(
   facts: RunFacts,
   plan: readonly PodPlan[],
-  read: { readonly isComplete: (pod: PodPlan, step: StepPlan) => boolean; readonly idleMs: number },
+  read: {
+    readonly isComplete: (pod: PodPlan, step: StepPlan) => boolean;
+    readonly isRecent: boolean;
+    readonly idleMs: number;
+  },
 ): LogProgress {
   if (!isDone(facts.run.succeeded)) return 'running';
   const isRead = plan.every((pod) => pod.steps.every((step) => read.isComplete(pod, step)));
-  if (isRead && isSettled(facts)) return 'complete';
+  if (isRead && isSettled(facts) && !(read.isRecent && isMissingChildren(facts))) return 'complete';
   return read.idleMs >= GRACE_MS ? 'overdue' : 'draining';
+}
+
+/** Whether the run names a TaskRun or a nested run that is not among its facts. */
+function isMissingChildren({ run, taskRuns, nested }: RunFacts): boolean {
+  const seen = new Set([...taskRuns.map(({ meta }) => meta.name), ...nested.map(({ run: { meta } }) => meta.name)]);
+  const isUnseen = run.children.some(({ kind, name }) => kind !== 'CustomRun' && !seen.has(name));
+  return isUnseen || nested.some(isMissingChildren);
 }
 
 function isSettled({ run, taskRuns, nested }: RunFacts): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { AppRig } from '../support/app-rig.ts';
 import { eventually } from '../support/eventually.ts';
+import { HandClock } from '../support/hand-clock.ts';
 
 /** A run with one task of two steps, as far as its controller has come. */
 function run(verdict = 'status: Unknown, reason: Running, message: working', more = ''): string {
@@ -224,6 +225,117 @@ describe('GET /logs', () => {
     const { text, trailers } = await client.whole;
     assert.doesNotMatch(text, /second/);
     assert.equal(trailers['x-run-reason'], 'Deleted');
+  });
+
+  for (const follow of ['true', 'false']) {
+    it(`run 9: of a finished pod the steps come in order, however slowly one is read (follow=${follow})`, async () => {
+      await using rig = await underWay();
+      const one = rig.file('build-compile-pod', 'step-one');
+      rig.file('build-compile-pod', 'step-two').say('world');
+      finish(rig);
+      const rest = one.holdBack();
+      const client = rig.follow(`/logs/build?color=never&follow=${follow}`);
+      await eventually(() => assert.match(client.text(), /hello/));
+      // Longer than the patience with a step that still runs.
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      rest('again');
+      assert.equal(
+        (await client.whole).text.replaceAll('\n\n', '\n'),
+        '[compile : one] hello\n[compile : one] again\n[compile : two] world\n',
+      );
+    });
+  }
+
+  it('run 24: a pod that is deleted before its turn is told, and those behind it are shown', async () => {
+    await using rig = await new AppRig().listen();
+    rig.put(run(GREEN));
+    const tasks = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const [place, task] of tasks.entries()) {
+      const name = (yaml: string) =>
+        yaml.replaceAll('compile', task).replaceAll('task-1', `task-${task}`).replaceAll('pod-1', `pod-${task}`);
+      rig.put(
+        name(taskRun(GREEN, `  completionTime: "2026-11-01T10:00:0${place}Z"`)).replace(
+          '10:00:01Z"\n  conditions',
+          `10:00:0${place}Z"\n  conditions`,
+        ),
+      );
+      rig.put(name(pod(OVER, OVER)));
+      const file = rig.file(`build-${task}-pod`, 'step-one');
+      file.say(`from ${task}`);
+      file.end();
+      rig.file(`build-${task}-pod`, 'step-two').end();
+    }
+    const rest = rig.file('build-a-pod', 'step-one').holdBack();
+    const client = rig.follow('/logs/build?color=never');
+    await eventually(() => assert.match(client.text(), /from a/));
+    rig.remove('Pod', 'build-e-pod');
+    rest('rest of a');
+    const { text, trailers } = await client.whole;
+    assert.deepEqual(
+      text.split('\n').flatMap((line) => /(from .)|(task .: the log of step one is gone)/.exec(line)?.[0] ?? []),
+      ['from a', 'from b', 'from c', 'from d', 'task e: the log of step one is gone', 'from f'],
+    );
+    assert.equal(trailers['x-log-complete'], 'false');
+  });
+
+  it('run 24: a pod that our watch has not brought is asked for before its log is called gone', async () => {
+    await using rig = await underWay();
+    rig.remove('Pod', 'build-compile-pod');
+    const steps = ['one', 'two'].map(
+      (step) =>
+        `{ name: ${step}, container: step-${step}, terminated: { exitCode: 0, reason: Completed, startedAt: "2026-11-01T10:00:05Z" } }`,
+    );
+    rig.put(taskRun(GREEN, `  completionTime: "2026-11-01T10:01:00Z"\n  steps: [${steps.join(', ')}]`));
+    rig.put(run(GREEN));
+    for (const step of ['step-one', 'step-two']) rig.file('build-compile-pod', step).end();
+    const gone = await rig.get('/logs/build?color=never');
+    assert.match(gone.text, /the log of step one is gone with its pod/);
+    assert.deepEqual(rig.reads, [], 'nothing is read by a name alone');
+    rig.offer(pod(OVER, OVER));
+    const found = await rig.get('/logs/build?color=never');
+    assert.equal(found.text, '[compile : one] hello\n\n');
+    assert.equal(found.trailers['x-log-complete'], 'true');
+  });
+
+  it('run 27: a deleted run whose pod goes on writing ends all the same', async () => {
+    const clock = new HandClock();
+    await using rig = await underWay({ clock });
+    const client = rig.follow('/logs/build?color=never');
+    await eventually(() => assert.match(client.text(), /hello/));
+    rig.remove('PipelineRun', 'build');
+    await clock.settle();
+    for (let second = 0; second < 12; second++) {
+      rig.file('build-compile-pod', 'step-one').say(`second ${second}`);
+      await clock.turn(1_000);
+    }
+    assert.equal((await client.whole).trailers['x-run-reason'], 'Deleted');
+  });
+
+  it('run 8: a line that does not end does not keep others from being heard', async () => {
+    const clock = new HandClock();
+    await using rig = await underWay({ clock });
+    const other = (yaml: string) =>
+      yaml.replaceAll('compile', 'other').replaceAll('task-1', 'task-2').replaceAll('pod-1', 'pod-2');
+    rig.put(other(taskRun()));
+    rig.put(other(pod()));
+    rig.file('build-other-pod', 'step-two');
+    const client = rig.follow('/logs/build?color=never');
+    await eventually(() => assert.match(client.text(), /hello/));
+    rig.file('build-compile-pod', 'step-one').say('x'.repeat(2 * 1024 * 1024), { ended: false });
+    await eventually(() => assert.match(client.text(), /xxx$/));
+    rig.file('build-other-pod', 'step-one').say('heard');
+    for (let second = 0; second < 3; second++) await clock.turn(1_000);
+    await eventually(() => assert.match(client.text(), /x\n\[other : one\] heard\n$/));
+    void rig.drain.stop(new AbortController().signal);
+    assert.match((await client.whole).text, /\n\[gateway\] this gateway is stopping; ask again to go on\n$/);
+  });
+
+  it('run 38: who waits for a run when this process stops is sent to another one', async () => {
+    await using rig = await new AppRig().listen();
+    const waiting = ['/logs/later?wait=60', '/status/later?wait=60'].map((path) => rig.follow(path));
+    await eventually(() => assert.equal(rig.drain.open, 2));
+    void rig.drain.stop(new AbortController().signal);
+    for (const { whole } of waiting) assert.equal((await whole).status, 503);
   });
 
   it('run 34: a client that hangs up leaves nothing open', async () => {

@@ -124,6 +124,15 @@ describe('GET /status', () => {
     assert.equal((await waiting.whole).status, 200);
   });
 
+  it('run 27: a run that is deleted while it is waited for is 404 at once', async () => {
+    await using rig = await new AppRig().listen();
+    rig.put(run('build', BUSY));
+    const waiting = rig.follow('/status/build?wait=300');
+    await eventually(() => assert.equal(rig.drain.open, 1));
+    rig.remove('PipelineRun', 'build');
+    assert.equal((await waiting.whole).status, 404);
+  });
+
   it('run 7: a wait that is over answers with the pending code', async () => {
     await using rig = await new AppRig().listen();
     rig.put(run('build', BUSY));

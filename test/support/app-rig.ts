@@ -33,10 +33,12 @@ class ContainerFile {
   readonly #lines: string[] = [];
   readonly #followers = new Set<Readable>();
   #seconds = 0;
+  #held: Readable | undefined;
   isOver = false;
 
-  say(text: string): void {
-    const line = `2026-11-01T10:00:${String(this.#seconds++ % 60).padStart(2, '0')}.000000001Z ${text}\n`;
+  /** Writes a line; `ended: false` leaves out its LF. */
+  say(text: string, { ended = true } = {}): void {
+    const line = `2026-11-01T10:00:${String(this.#seconds++ % 60).padStart(2, '0')}.000000001Z ${text}${ended ? '\n' : ''}`;
     this.#lines.push(line);
     for (const follower of this.#followers) follower.push(Buffer.from(line));
   }
@@ -46,9 +48,26 @@ class ContainerFile {
     for (const follower of this.#followers) follower.push(null);
   }
 
+  /** The next whole read stops after what was said so far; the function returned says more and lets it end. */
+  holdBack(): (text: string) => void {
+    const stopped = new Readable({ read() {} });
+    this.#held = stopped;
+    for (const line of this.#lines) stopped.push(Buffer.from(line));
+    return (text) => {
+      this.say(text);
+      stopped.push(Buffer.from(this.#lines.at(-1) ?? ''));
+      stopped.push(null);
+    };
+  }
+
   open(search: URLSearchParams): Readable {
-    const stream = new Readable({ read() {} });
     const tail = search.get('tailLines');
+    const held = this.#held;
+    if (held !== undefined && tail === null) {
+      this.#held = undefined;
+      return held;
+    }
+    const stream = new Readable({ read() {} });
     const lines = tail === null ? this.#lines : this.#lines.slice(Math.max(0, this.#lines.length - Number(tail)));
     for (const line of lines) stream.push(Buffer.from(line));
     if (this.isOver || search.get('follow') !== 'true') stream.push(null);
@@ -89,6 +108,7 @@ export class AppRig implements AsyncDisposable {
   readonly reads: string[] = [];
   /** Runs that only a GET finds, and what the GET throws for all others. */
   readonly fetchable = new Map<string, PipelineRun>();
+  readonly fetchablePods = new Map<string, Pod>();
   getFails: Fault | undefined;
   isStale = false;
 
@@ -103,6 +123,8 @@ export class AppRig implements AsyncDisposable {
           if (found === undefined) throw new Fault('not-found', 'pipeline not found');
           return found;
         },
+        fetchPod: async ({ namespace, name }) => this.fetchablePods.get(`${namespace}/${name}`),
+        log: silentLog,
         requireFresh: () => {
           if (this.isStale) throw new Fault('unavailable', 'stale', { retryAfterMs: 5_000 });
         },
@@ -154,6 +176,12 @@ export class AppRig implements AsyncDisposable {
     const kind = String(raw.kind) as keyof typeof PROJECTIONS;
     const writer: { put(object: Kept): void } = this.#stores[kind].writer;
     writer.put(PROJECTIONS[kind](raw));
+  }
+
+  /** Makes a pod known to a GET alone, as if its watch were late. */
+  offer(yaml: string): void {
+    for (const pod of objectsOf(yaml).map(projectPod))
+      this.fetchablePods.set(`${pod.meta.namespace}/${pod.meta.name}`, pod);
   }
 
   /** Removes an object, as a watch would. */
