@@ -65,6 +65,8 @@ export function createListener(options: ListenOptions): Listener {
       server = pair ? serveHttps({ ...settings, ...pair }, handler) : createHttpServer(settings, handler);
       server.on('clientError', refuseMalformed);
       await listen(server, options);
+      // A connection that cannot be accepted (too many open files) is that caller's loss, not the end of the process.
+      server.on('error', (error) => log.error('a connection was not accepted', { part: name, error: reason(error) }));
       log.info('listening', { part: name, host: host ?? '*', port: boundPort(server), tls: tls !== undefined });
       if (tls && server instanceof HttpsServer)
         void renewCertificate(server, tls, { clock, log, signal: stopped.signal });
@@ -155,7 +157,9 @@ function boundPort(server: Server | HttpsServer): number {
 
 /** What Node's parser refuses never reaches the app; the caller gets a body all the same. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | NodeJS.WritableStream): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  // Where something was answered already, an answer may be under way: what is written now would stand in the middle of it.
+  const wasAnswered = 'bytesWritten' in socket && socket.bytesWritten > 0;
+  if (!socket.writable || error.code === 'ECONNRESET' || wasAnswered) {
     if ('destroy' in socket) socket.destroy();
     return;
   }

@@ -95,6 +95,22 @@ describe('createListener', () => {
       assert.deepEqual(JSON.parse(answer.split('\r\n\r\n')[1] ?? ''), { error, code: 'bad-request' });
     });
   }
+
+  it('does not write into an answer that is under way when what follows on its connection is not HTTP', async () => {
+    const listener = createListener(options({ handler: (_request, response) => void response.write('first line\n') }));
+    await listener.start();
+    const socket = connect(listener.port(), '127.0.0.1');
+    socket.on('error', () => {}); // it may be reset
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    let got = '';
+    socket.on('data', (chunk) => {
+      got += String(chunk);
+      if (got.includes('first line')) socket.write('GARBAGE\r\n\r\n');
+    });
+    await once(socket, 'close');
+    await listener.stop(letGo);
+    assert.equal(got.match(/HTTP\/1\.1/g)?.length, 1, got);
+  });
 });
 
 describe('TLS', () => {
