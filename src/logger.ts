@@ -24,7 +24,7 @@ export interface Logger extends Log {
 const SECRET_NAME = /authorization|password|passwd|passphrase|token|cookie|secret|credential|private-?key|api-?key/i;
 
 /** What every line has by itself; a field of that name is moved aside, not lost. */
-const OWN_NAMES = new Set(['time', 'level', 'message']);
+const OWN_NAMES: ReadonlySet<string> = new Set<keyof OwnFields>(['time', 'level', 'message']);
 
 /** `scheme://name:password@host`, wherever it stands in a value. */
 const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi;
@@ -33,24 +33,32 @@ const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi;
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 const CONTROLS = new RegExp(CONTROL.source, 'g');
 
+/** Winston's way: the smaller, the worse. */
+const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const;
+
 const LINE = Symbol.for('message'); // where winston's transports look for the finished line
 
 /** Makes the log. Field values longer than 4096 characters are cut. */
 export function createLogger({ level, format, clock, write }: LoggerOptions): Logger {
   const draw = format === 'json' ? jsonLine : textLine;
+  const timeText = timeTexts();
   const output = new HeldLines(write);
   const logger = winston.createLogger({
     level,
-    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    levels: LEVELS,
     format: winston.format((entry) => {
-      entry[LINE] = draw(new Date(clock.now()).toISOString(), entry.level, String(entry.message), shown(entry.fields));
+      const time = timeText(clock.now());
+      // Only `at` below puts fields there.
+      const fields = entry.fields as LogFields | undefined;
+      entry[LINE] = draw(lineOf({ time, level: entry.level, message: String(entry.message) }, fields));
       return entry;
     })(),
     transports: [output],
   });
-  // Fields go in as one value: winston would merge a field named `message` or `level` into its own.
-  const at = (name: LoggerOptions['level']) => (message: string, fields?: LogFields) => {
-    if (logger.isLevelEnabled(name)) logger.log({ level: name, message, fields });
+  const at = (name: keyof typeof LEVELS): Log['info'] => {
+    if (LEVELS[name] > LEVELS[level]) return () => {}; // winston would find that out at every line
+    // Fields go in as one value: winston would merge a field named `message` or `level` into its own.
+    return (message, fields) => void logger.log({ level: name, message, fields });
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), flush: () => output.flush() };
 }
@@ -79,18 +87,34 @@ class HeldLines extends winston.transports.Stream {
   }
 }
 
-type Shown = Readonly<Record<string, string | number | boolean | null>>;
+/** The text of a time. Lines of one millisecond share it: a busy gateway has dozens of them. */
+function timeTexts(): (ms: number) => string {
+  let last = { ms: Number.NaN, text: '' };
+  return (ms) => {
+    if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() };
+    return last.text;
+  };
+}
 
-function shown(fields: unknown): Shown {
-  const safe: Record<string, string | number | boolean | null> = {};
-  // Only our own `at` above puts anything there.
-  for (const [name, value] of Object.entries((fields ?? {}) as LogFields)) {
+/** What every line has by itself, in the order it is shown in. */
+interface OwnFields {
+  readonly time: string;
+  readonly level: string;
+  readonly message: string;
+}
+
+/** What a line says, fit to be shown. */
+type Line = OwnFields & Readonly<Record<string, string | number | boolean | null>>;
+
+function lineOf(own: OwnFields, fields: LogFields = {}): Line {
+  const line: Record<string, string | number | boolean | null> = { ...own };
+  for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     const { key, isSecret } = fieldOf(name);
-    if (isSecret) safe[key] = '[redacted]';
-    else safe[key] = typeof value === 'string' ? shownText(value) : value;
+    if (isSecret) line[key] = '[redacted]';
+    else line[key] = typeof value === 'string' ? shownText(value) : value;
   }
-  return safe;
+  return line as Line;
 }
 
 /** What is known of a field name; the names are few, and each comes with every line. */
@@ -109,12 +133,12 @@ function shownText(value: string): string {
   return cut.includes('://') ? cut.replace(URL_CREDENTIALS, '$1[redacted]@') : cut;
 }
 
-function jsonLine(time: string, level: string, message: string, fields: Shown): string {
-  const json = JSON.stringify({ time, level, message, ...fields });
+function jsonLine(line: Line): string {
+  const json = JSON.stringify(line);
   return CONTROL.test(json) ? escaped(json) : json;
 }
 
-function textLine(time: string, level: string, message: string, fields: Shown): string {
+function textLine({ time, level, message, ...fields }: Line): string {
   const pairs = Object.entries(fields).map(([name, value]) => {
     const text = String(value);
     return `${name}=${/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)}`;

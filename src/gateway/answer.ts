@@ -19,7 +19,8 @@ let due: Due[] = [];
  * setting them one by one costs more than a short answer. Throws when the head has been sent, as Node does.
  */
 export function sendHead(request: Request, response: Response, status: number, more: HeaderPairs): void {
-  response.writeHead(status, [...notesOf(request).headers, ...more]);
+  const { headers, requestId } = notesOf(request);
+  response.writeHead(status, [...headers, 'X-Request-Id', requestId, ...more]);
 }
 
 /** Answers JSON that is already text. HEAD gets the head alone. Throws when the head has been sent. */

@@ -16,14 +16,13 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
  * open for `drain`, and writes its access line when the answer has ended or the client has gone.
  */
 export function arrival({ log, metrics, drain }: { log: Log; metrics: Metrics; drain: Drain }): RequestHandler {
-  const constant = [...constantHeaders()].flat();
+  const headers = [...constantHeaders()].flat();
   return (request, response, next) => {
     const arrivedAtMs = performance.now();
     const bytesBefore = request.socket.bytesWritten;
     const { socket } = request; // an answer that has ended knows its socket no more
     const offered = request.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SANE_REQUEST_ID.test(offered) ? offered : randomUUID();
-    const headers = [...constant, 'X-Request-Id', requestId];
     request.rungateNotes = { requestId, headers, caller: undefined, code: undefined, outcome: undefined };
 
     const leave = drain.enter();

@@ -150,19 +150,18 @@ export function createRuns(
   };
 }
 
+/** How long to wait, and what ends it before. */
+export interface Waiting {
+  readonly forMs: number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Waits until the run exists, `forMs` at most. Faults as `find`: `not-found` when it was not created in time; `draining`
  * when `signal` has ended the waiting.
  */
-export async function findWithin(
-  runs: Runs,
-  ref: ObjectRef,
-  wait: {
-    readonly forMs: number;
-    readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-    readonly signal: AbortSignal;
-  },
-): Promise<PipelineRun> {
+export async function findWithin(runs: Runs, ref: ObjectRef, wait: Waiting): Promise<PipelineRun> {
   try {
     return await runs.find(ref);
   } catch (error) {
@@ -176,16 +175,7 @@ export async function findWithin(
 }
 
 /** Waits until `holds` after some change of the run; false when the time was over or the caller has gone first. */
-export async function changed(
-  runs: Runs,
-  ref: ObjectRef,
-  wait: {
-    readonly forMs: number;
-    readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-    readonly signal: AbortSignal;
-  },
-  holds: () => boolean,
-): Promise<boolean> {
+export async function changed(runs: Runs, ref: ObjectRef, wait: Waiting, holds: () => boolean): Promise<boolean> {
   if (holds()) return true;
   const over = new AbortController();
   const stop = () => over.abort();

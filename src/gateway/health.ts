@@ -1,10 +1,10 @@
 /** Whether we live and whether we can answer: for callers on the public port, for the kubelet on the other one. */
 import type { RequestListener } from 'node:http';
-import { type RequestHandler, Router } from 'express';
+import type { RequestHandler } from 'express';
 import { sendJson } from './answer.ts';
 import type { Drain } from './drain.ts';
 import { notesOf } from './notes.ts';
-import { problemFields, serveGet } from './problem.ts';
+import { problemFields, type Routing, serveGet } from './problem.ts';
 
 /** Where a watch is: before its first list, hearing from the cluster, or silent for too long. */
 export interface WatchReadiness {
@@ -23,17 +23,14 @@ export interface Readiness {
 }
 
 /** `/health`: open to everyone and always the same, because it says only that this process answers. */
-export function healthRoutes(): Router {
-  const router = Router();
-  serveGet(router, '/health', (request, response) => {
+export function serveHealth(routing: Routing): void {
+  serveGet(routing, '/health', (request, response) => {
     sendJson(request, response, 200, { status: 1 });
   });
-  return router;
 }
 
 /** `/ready`: 200 when every watch is current, else 503 whose sentence names those that are not. Needs credentials. */
-export function readyRoutes(readiness: () => Readiness): Router {
-  const router = Router();
+export function serveReady(routing: Routing, readiness: () => Readiness): void {
   const answer: RequestHandler = (request, response) => {
     const { ready, watches } = readiness();
     if (ready) {
@@ -45,8 +42,7 @@ export function readyRoutes(readiness: () => Readiness): Router {
     const told = problemFields('unavailable', notReady(watches), notes.requestId);
     sendJson(request, response, 503, { ...told, ready, watches }, ['Retry-After', '5']);
   };
-  serveGet(router, '/ready', answer);
-  return router;
+  serveGet(routing, '/ready', answer);
 }
 
 function notReady(watches: readonly WatchReadiness[]): string {

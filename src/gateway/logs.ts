@@ -14,7 +14,18 @@ import { sendHead } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { findWithin, type Runs } from './gather.ts';
 import { callerOf, notesOf } from './notes.ts';
-import { duration, listOption, objectName, option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
+import {
+  duration,
+  listOption,
+  objectName,
+  option,
+  optionReader,
+  runRef,
+  taskPath,
+  truth,
+  wholeNumber,
+  word,
+} from './options.ts';
 import { createOutbox } from './outbox.ts';
 import { serveGet } from './problem.ts';
 import { type LogOutcome, streamRunLog } from './stream.ts';
@@ -48,7 +59,7 @@ export function logOptions(maxWaitSeconds: number) {
     tail: option(wholeNumber({ from: 0, to: MOST_TAIL_LINES }), undefined),
     since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined),
     timestamps: option(word('false', 'true', 'iso'), 'false'),
-    task: listOption(objectName),
+    task: listOption(taskPath),
     step: listOption(objectName),
     prefix: option(word('task', 'none'), 'task'),
     color: option(word('auto', 'always', 'never'), 'auto'),

@@ -6,7 +6,7 @@ import type { ProblemCode } from './problem.ts';
 /** Filled in by whoever knows; read when the answer has ended. */
 export interface RequestNotes {
   readonly requestId: string;
-  /** What every answer carries, names and values in turn; `sendHead` adds the rest. */
+  /** What every answer carries, names and values in turn; `sendHead` adds the id and the rest. */
   readonly headers: readonly string[];
   caller: Caller | undefined;
   /** Why it was refused. */

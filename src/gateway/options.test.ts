@@ -3,13 +3,12 @@ import fc from 'fast-check';
 import { Fault } from '../fault.ts';
 import {
   duration,
-  instant,
   listOption,
   objectName,
   option,
   optionReader,
-  plainText,
   runRef,
+  taskPath,
   truth,
   wholeNumber,
   word,
@@ -21,8 +20,7 @@ const read = optionReader({
   tail: option(wholeNumber({ from: 0, to: 1000 }), undefined),
   format: option(word('text', 'ndjson'), undefined),
   task: listOption(objectName),
-  sinceTime: option(instant, undefined),
-  name: option(plainText({ atMost: 5 }), undefined),
+  path: listOption(taskPath),
 });
 const defaults = {
   follow: true,
@@ -30,8 +28,7 @@ const defaults = {
   tail: undefined,
   format: undefined,
   task: [],
-  sinceTime: undefined,
-  name: undefined,
+  path: [],
 };
 
 describe('optionReader', () => {
@@ -49,22 +46,17 @@ describe('optionReader', () => {
     { given: '/logs/a?task=build', want: { task: ['build'] } },
     { given: '/logs/a?task=build,test&task=deploy&task=test', want: { task: ['build', 'test', 'deploy'] } },
     { given: '/logs/a?t%61sk=a%2Cb', want: { task: ['a', 'b'] } },
-    { given: '/logs/a?name=a%3Fb', want: { name: 'a?b' } },
-    { given: '/logs/a?sinceTime=2026-11-01T10:00:00Z', want: { sinceTime: '2026-11-01T10:00:00.000000000Z' } },
-    { given: '/logs/a?sinceTime=2026-11-01T10:00:00.5%2B02:00', want: { sinceTime: '2026-11-01T08:00:00.500000000Z' } },
-    { given: '/logs/a?sinceTime=2026-11-01T10:00:00+02:00', want: { sinceTime: '2026-11-01T08:00:00.000000000Z' } },
-    {
-      given: '/logs/a?sinceTime=2026-10-31T23:30:00.000000001-01:00',
-      want: { sinceTime: '2026-11-01T00:30:00.000000001Z' },
-    },
+    { given: '/logs/a?path=deploy/test,build-3', want: { path: ['deploy/test', 'build-3'] } },
+    { given: '/logs/a?path=a%2Fb%2Fc', want: { path: ['a/b/c'] } },
   ];
   for (const { given, want } of right) {
     it(`reads ${given}`, () => assert.deepEqual({ ...read(given) }, { ...defaults, ...want }));
   }
 
-  const knows = 'this path takes follow, wait, tail, format, task, sinceTime, name';
+  const knows = 'this path takes follow, wait, tail, format, task, path';
   const aDuration = 'write a duration such as 90, 90s, 5m or 1h30m, at most 300 seconds';
-  const aTime = 'write a time such as 2026-11-01T10:00:00Z';
+  const aPath =
+    'write names of lower case letters, digits, "-" and ".", joined by "/"; several are separated by commas';
   const aName = 'write a name of lower case letters, digits, "-" and "."; several are separated by commas';
   const wrong = [
     { given: 'foo=1', want: `unknown option "foo": ${knows}` },
@@ -96,12 +88,9 @@ describe('optionReader', () => {
       given: `task=${Array(201).fill('a').join()}`,
       want: `option task is "${Array(30).fill('a').join()},...": ${aName}`,
     },
-    { given: 'sinceTime=yesterday', want: `option sinceTime is "yesterday": ${aTime}` },
-    { given: 'sinceTime=2026-02-30T10:00:00Z', want: `option sinceTime is "2026-02-30T10:00:00Z": ${aTime}` },
-    { given: 'sinceTime=2026-11-01T24:00:00Z', want: `option sinceTime is "2026-11-01T24:00:00Z": ${aTime}` },
-    { given: 'sinceTime=2026-11-01T10:00:00', want: `option sinceTime is "2026-11-01T10:00:00": ${aTime}` },
-    { given: 'name=abcdef', want: 'option name is "abcdef": write text of at most 5 characters' },
-    { given: 'name=a%0Ab', want: 'option name is "a\\nb": write text of at most 5 characters' },
+    { given: 'path=a//b', want: `option path is "a//b": ${aPath}` },
+    { given: 'path=/a', want: `option path is "/a": ${aPath}` },
+    { given: 'path=../a', want: `option path is "../a": ${aPath}` },
   ];
   for (const { given, want } of wrong) {
     it(`refuses ?${given.slice(0, 40)}`, () => {

@@ -112,38 +112,17 @@ export function duration({ toSeconds }: { readonly toSeconds: number }): OptionK
   };
 }
 
-/**
- * An instant in RFC 3339, kept as the text that names it in UTC with nine digits, as the kubelet writes times. A space
- * is read as the `+` of the offset, which is what a `+` that was not escaped becomes in a query.
- */
-export const instant: OptionKind<string> = {
-  allowed: 'a time such as 2026-11-01T10:00:00Z',
-  read(text) {
-    const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+ -]\d\d:\d\d)$/.exec(text);
-    if (parts === null) return undefined;
-    const [, day, time, fraction = '', zone = 'Z'] = parts;
-    // Date reads 31 February as 3 March; a day that comes back changed was none.
-    const local = new Date(`${day}T${time}Z`);
-    if (Number.isNaN(local.getTime()) || !local.toISOString().startsWith(`${day}T${time}`)) return undefined;
-    const moment = new Date(`${day}T${time}${zone.replace(' ', '+')}`);
-    if (Number.isNaN(moment.getTime())) return undefined;
-    return `${moment.toISOString().slice(0, 19)}.${fraction.padEnd(9, '0')}Z`;
-  },
-};
-
 /** A name of Kubernetes' kind: lower case letters, digits, `-` and `.`, at most 63 characters. */
 export const objectName: OptionKind<string> = {
   allowed: 'a name of lower case letters, digits, "-" and "."',
   read: (text) => (isRunName(text) ? text : undefined),
 };
 
-/** Any text of at most `atMost` characters, none of them a control character; not empty. */
-export function plainText({ atMost }: { readonly atMost: number }): OptionKind<string> {
-  return {
-    allowed: `text of at most ${atMost} characters`,
-    read: (text) => (text.length > 0 && text.length <= atMost && !/[\x00-\x1f\x7f]/.test(text) ? text : undefined),
-  };
-}
+/** The name of a task, behind those of the runs it is nested in: `test`, `deploy/test`. */
+export const taskPath: OptionKind<string> = {
+  allowed: 'names of lower case letters, digits, "-" and ".", joined by "/"',
+  read: (text) => (text.split('/').every(isRunName) ? text : undefined),
+};
 
 /** More values than any run has tasks. */
 const LONGEST_LIST = 200;

@@ -65,9 +65,12 @@ export const unknownPath: RequestHandler = (_request, _response, next) => {
   next(new Fault('not-found', 'no such path'));
 };
 
+/** What a path is put on: the app itself, or a router that it uses. */
+export type Routing = Pick<Router, 'route'>;
+
 /** Serves GET (and with it HEAD) of `path` with `handlers`; other methods are answered 405 with `Allow`. */
-export function serveGet(router: Router, path: string, ...handlers: readonly RequestHandler[]): void {
-  router
+export function serveGet(routing: Routing, path: string, ...handlers: readonly RequestHandler[]): void {
+  routing
     .route(path)
     .get(...handlers)
     .all((request, response) => {

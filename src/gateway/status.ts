@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { type Request, type Response, Router } from 'express';
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
-import type { Kept } from '../kube/objects.ts';
+import type { Kept, ObjectRef } from '../kube/objects.ts';
 import { isDone, phaseOf, runCondition, runStatus } from '../tekton/status.ts';
 import type { PipelineRun, RunFacts } from '../tekton/types.ts';
-import { endTogether, sendHead, sendJsonText } from './answer.ts';
+import { endTogether, type HeaderPairs, sendHead, sendJsonText } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { changed, findWithin, type Runs } from './gather.ts';
 import { callerOf } from './notes.ts';
-import { option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
+import { type OptionValues, option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
 import { serveGet } from './problem.ts';
 
 /** What the route is made of. */
@@ -28,7 +28,8 @@ export interface StatusParts {
 interface Prepared {
   readonly body: string;
   readonly etag: string;
-  readonly phase: string;
+  /** What the head says about the run. */
+  readonly about: HeaderPairs;
   readonly status: 'True' | 'False' | 'Unknown';
 }
 
@@ -42,6 +43,9 @@ export function statusOptions(maxWaitSeconds: number) {
   };
 }
 
+/** What a caller has asked for. */
+type StatusWish = OptionValues<ReturnType<typeof statusOptions>>;
+
 /** Routes `/status/:name` (in the default namespace) and `/status/:namespace/:name`. */
 export function statusRoutes(parts: StatusParts): Router {
   const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds } = parts;
@@ -51,71 +55,71 @@ export function statusRoutes(parts: StatusParts): Router {
   const prepare = (run: PipelineRun): Prepared => {
     const before = prepared.get(run);
     if (before !== undefined) return before;
-    const made = {
-      body: JSON.stringify(runCondition(run)),
-      etag: etagOf([run]),
-      phase: phaseOf(run.succeeded),
-      status: verdictOf(run),
-    };
+    const made = preparedOf(run, [run], JSON.stringify(runCondition(run)));
     prepared.set(run, made);
     return made;
   };
   const prepareFull = (run: PipelineRun): Prepared => {
     const facts = runs.facts(run);
-    const etag = etagOf(objectsOf(facts));
-    const body = JSON.stringify(runStatus(facts, new Date(clock.now())));
-    return { body, etag, phase: phaseOf(run.succeeded), status: verdictOf(run) };
+    return preparedOf(run, objectsOf(facts), JSON.stringify(runStatus(facts, new Date(clock.now()))));
   };
 
-  const answer = async (request: Request, response: Response): Promise<void> => {
-    const ref = runRef(request.params, defaultNamespace);
-    requireRead(callerOf(request), ref.namespace, served);
-    const wish = read(request.url);
-    const known = request.headers['if-none-match'];
-    const etag = (run: PipelineRun) => (wish.full ? etagOf(objectsOf(runs.facts(run))) : prepare(run).etag);
-
-    let run: PipelineRun;
-    if (wish.wait === 0) run = await runs.find(ref);
-    else {
-      const over = new AbortController();
-      const stop = () => over.abort();
-      response.once('close', stop);
-      draining.addEventListener('abort', stop, { once: true });
-      try {
-        const sleep = (ms: number, signal: AbortSignal) => clock.sleep(ms, signal);
-        const untilMs = clock.now() + wish.wait * 1000;
-        run = await findWithin(runs, ref, { forMs: wish.wait * 1000, sleep, signal: over.signal });
-        const found = run;
-        let wasKnown = false;
-        // With If-None-Match any change is worth an answer; without, only the end is. A run that is deleted has ended too.
-        const isWorthAnswering = () => {
-          const now = runs.known(ref);
-          wasKnown ||= now !== undefined;
-          if (now?.meta.uid !== found.meta.uid && wasKnown) return true;
-          const latest = now ?? found;
-          return isDone(latest.succeeded) || (known !== undefined && !matches(known, etag(latest)));
-        };
-        const forMs = Math.max(0, untilMs - clock.now());
-        await changed(runs, ref, { forMs, sleep, signal: over.signal }, isWorthAnswering);
-        if (response.destroyed) return;
-        run = await runs.find(ref);
-      } finally {
-        response.off('close', stop);
-        draining.removeEventListener('abort', stop);
-      }
-      if (draining.aborted && !isDone(run.succeeded))
-        throw new Fault('draining', 'this replica is stopping; ask again');
-    }
-
+  const send = (request: Request, response: Response, wish: StatusWish, run: PipelineRun): void => {
     const made = wish.full ? prepareFull(run) : prepare(run);
-    const about = ['ETag', made.etag, 'X-Run-Phase', made.phase, 'X-Run-Uid', run.meta.uid];
+    const known = request.headers['if-none-match'];
     if (known !== undefined && matches(known, made.etag)) {
-      sendHead(request, response, 304, about);
+      sendHead(request, response, 304, made.about);
       endTogether(response, undefined);
       return;
     }
     const code = codeOf(made.status, wish);
-    sendJsonText(request, response, code, made.body, code === 503 ? [...about, 'Retry-After', '5'] : about);
+    sendJsonText(request, response, code, made.body, code === 503 ? [...made.about, 'Retry-After', '5'] : made.about);
+  };
+
+  /** Sends when the wait is over, or nothing to a caller who has gone meanwhile. */
+  const sendLater = async (request: Request, response: Response, wish: StatusWish, ref: ObjectRef): Promise<void> => {
+    const known = request.headers['if-none-match'];
+    const etag = (run: PipelineRun) => (wish.full ? etagOf(objectsOf(runs.facts(run))) : prepare(run).etag);
+    const over = new AbortController();
+    const stop = () => over.abort();
+    response.once('close', stop);
+    draining.addEventListener('abort', stop, { once: true });
+    let run: PipelineRun;
+    try {
+      const sleep = (ms: number, signal: AbortSignal) => clock.sleep(ms, signal);
+      const untilMs = clock.now() + wish.wait * 1000;
+      const found = await findWithin(runs, ref, { forMs: wish.wait * 1000, sleep, signal: over.signal });
+      let wasKnown = false;
+      // With If-None-Match any change is worth an answer; without, only the end is. A run that is deleted has ended too.
+      const isWorthAnswering = () => {
+        const now = runs.known(ref);
+        wasKnown ||= now !== undefined;
+        if (now?.meta.uid !== found.meta.uid && wasKnown) return true;
+        const latest = now ?? found;
+        return isDone(latest.succeeded) || (known !== undefined && !matches(known, etag(latest)));
+      };
+      const forMs = Math.max(0, untilMs - clock.now());
+      await changed(runs, ref, { forMs, sleep, signal: over.signal }, isWorthAnswering);
+      if (response.destroyed) return;
+      run = await runs.find(ref);
+    } finally {
+      response.off('close', stop);
+      draining.removeEventListener('abort', stop);
+    }
+    if (draining.aborted && !isDone(run.succeeded)) throw new Fault('draining', 'this replica is stopping; ask again');
+    send(request, response, wish, run);
+  };
+
+  const answer = (request: Request, response: Response): Promise<void> | void => {
+    const ref = runRef(request.params, defaultNamespace);
+    requireRead(callerOf(request), ref.namespace, served);
+    const wish = read(request.url);
+    if (wish.wait > 0) return sendLater(request, response, wish, ref);
+    const known = runs.known(ref);
+    if (known === undefined) return runs.find(ref).then((run) => send(request, response, wish, run));
+    // Most requests are for a run in the store, and are answered without the detour of a promise.
+    runs.requireFresh(ref.namespace);
+    send(request, response, wish, known);
   };
 
   const router = Router();
@@ -124,14 +128,18 @@ export function statusRoutes(parts: StatusParts): Router {
   return router;
 }
 
+/** `body` is made of `objects`, of which `run` is the first. */
+function preparedOf(run: PipelineRun, objects: readonly Kept[], body: string): Prepared {
+  const etag = etagOf(objects);
+  const about = ['ETag', etag, 'X-Run-Phase', phaseOf(run.succeeded), 'X-Run-Uid', run.meta.uid];
+  return { body, etag, about, status: verdictOf(run) };
+}
+
 /**
  * The listener's codes: 200 for True and 400 for everything else, so that a job which never looks at the body fails
  * closed. `failed` and `pending` choose others.
  */
-function codeOf(
-  status: Prepared['status'],
-  wish: { readonly failed: '400' | '200'; readonly pending: '400' | '202' | '503' },
-): number {
+function codeOf(status: Prepared['status'], wish: StatusWish): number {
   if (status === 'True') return 200;
   return Number(status === 'False' ? wish.failed : wish.pending);
 }

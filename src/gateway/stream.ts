@@ -407,8 +407,8 @@ function sentenceOf(where: string, notice: ReadNotice): string {
     case 'refused':
       return `${where} there is no log: ${printable(notice.text)}`;
     case 'unreachable':
-      return `${where} the cluster does not answer; waiting for it`;
+      return `${where} the log cannot be read at the moment; trying again`;
     case 'reached':
-      return `${where} the cluster answers again`;
+      return `${where} the log can be read again`;
   }
 }

@@ -198,5 +198,12 @@ clusterSuite('logs of nested runs', { knobs: true }, () => {
       ['sign', 'publish'],
     );
     assert.equal(log.trailers['x-log-complete'], 'true');
+    for (const { query, want } of [
+      { query: 'task=release/sign', want: ['release/sign : sign'] },
+      { query: 'task=release', want: ['release/sign : sign', 'release/publish : upload'] },
+      { query: 'step=compile,upload', want: ['build : compile', 'release/publish : upload'] },
+    ]) {
+      assert.deepEqual(sourcesIn((await world.gateway.get(`/logs/${run}?color=never&${query}`)).body), want, query);
+    }
   });
 });
