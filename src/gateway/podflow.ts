@@ -32,6 +32,8 @@ export interface PodFlowParts {
   readonly room: () => Promise<void>;
   readonly notice: (step: StepPlan, notice: ReadNotice) => void;
   readonly worthRetrying: (failingForMs: number) => boolean;
+  /** Told of a mistake of ours: the session ends with it. */
+  readonly failed: (error: unknown) => void;
   /** Resolves when this pod may speak, or the session is over: finished pods come one after another. */
   readonly turn: Promise<unknown>;
   /** Resolves when this pod may be read: no more than a few finished ones are held ready. */
@@ -93,7 +95,7 @@ class Flow implements PodFlow {
     if (current === -1) this.#finish();
     for (; current !== -1 && this.#opened < Math.min(steps.length, current + 1 + STEPS_AHEAD); this.#opened++) {
       const step = steps[this.#opened];
-      if (step !== undefined) void this.#read(step);
+      if (step !== undefined) this.#read(step).catch(this.#parts.failed);
     }
   }
 

@@ -151,9 +151,13 @@ class LogSession {
       this.#update();
       this.#judge();
     } catch (error) {
-      this.#mistake = error;
-      this.#end('disconnected');
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#mistake ??= error;
+    this.#end('disconnected');
   }
 
   /** Reads what is new to read, says what is new to say. */
@@ -196,6 +200,7 @@ class LogSession {
       room: () => this.#room(plan),
       notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
       worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
+      failed: (error) => this.#fail(error),
       turn,
       opening: this.#unlessOver(
         isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,

@@ -33,6 +33,8 @@ class Bench {
   outcome: ReadOutcome | undefined;
   worthRetrying = true;
   failingForMs = 0;
+  refuses: Error | undefined;
+  mistake: unknown;
   open = 0;
   #listeners = new Set<() => void>();
   #script: Scripted[];
@@ -62,6 +64,7 @@ class Bench {
       follow: more.follow ?? true,
       range: more.tailLines === undefined ? {} : { tailLines: more.tailLines },
       lines: ({ lines }) => {
+        if (this.refuses !== undefined) throw this.refuses;
         this.texts.push(...lines.map(({ text }) => String(text)));
       },
       notice: (notice) => this.notices.push(notice),
@@ -70,9 +73,14 @@ class Bench {
         return this.worthRetrying;
       },
       signal: this.ending.signal,
-    }).then((outcome) => {
-      this.outcome = outcome;
-    });
+    }).then(
+      (outcome) => {
+        this.outcome = outcome;
+      },
+      (error) => {
+        this.mistake = error;
+      },
+    );
   }
 
   async #answer(path: string, signal: AbortSignal | undefined): Promise<StreamAnswer> {
@@ -361,6 +369,19 @@ describe('kube/podlog', () => {
     assert.deepEqual(bench.texts, ['two', 'three']);
     assert.match(bench.asked[1] ?? '', /tailLines=2/);
     assert.doesNotMatch(bench.asked[2] ?? '', /tailLines/);
+  });
+
+  it('what its reader cannot take is thrown to it, not read again', async () => {
+    const bench = new Bench([
+      { body: ALL, ends: 'never' },
+      { body: ALL, ends: 'never' },
+    ]);
+    bench.refuses = new Error('cannot take this');
+    await bench.clock.turn(60_000);
+    assert.equal(bench.mistake, bench.refuses);
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.open, 0);
+    assert.equal(bench.clock.sleeping, 0);
   });
 
   it('run 34: ending it closes its socket and leaves no timer', async () => {

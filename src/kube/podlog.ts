@@ -1,6 +1,5 @@
 /** One container's log as exact lines: every line once, in order, over any number of broken reads. */
 import type { Clock } from '../clock.ts';
-import { type Fault, faultOf } from '../fault.ts';
 import type { Metrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
 import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
@@ -101,7 +100,7 @@ export function logPath(
 /** How one read went. */
 type Attempt =
   | { readonly ended: 'cleanly'; readonly fresh: number } // proves nothing while the container may still write
-  | { readonly ended: 'cut'; readonly fault: Fault; readonly fresh: number }
+  | { readonly ended: 'cut'; readonly fresh: number }
   | { readonly ended: 'not-log'; readonly text: string }
   | { readonly ended: 'not-started'; readonly text: string } // 204, or 400 "waiting to start"
   | { readonly ended: 'refused'; readonly text: string } // any other 400
@@ -110,7 +109,8 @@ type Attempt =
   | { readonly ended: 'busy'; readonly retryAfterMs: number | undefined }; // 401, 410, 429, 5xx
 
 /**
- * Reads one container's log from its beginning (or `range`) to its end and resolves with how that went; never rejects.
+ * Reads one container's log from its beginning (or `range`) to its end and resolves with how that went. It rejects only
+ * with what `lines` threw.
  *
  * Following, it waits for the container to run, reads, resumes after every cut from the last delivered line, and is done
  * when the container has terminated and the last line of its log is the last line delivered. A clean end of a stream
@@ -135,6 +135,7 @@ class ContainerLog {
   /** A read came to its end after the container had ended. */
   #wasRead = false;
   #fruitless = 0;
+  #refusedLines: { readonly error: unknown } | undefined;
   /** What stood after the last LF when a read ended: the last line, or half of one. */
   #remainder: ReadLine | undefined;
 
@@ -146,6 +147,7 @@ class ContainerLog {
     const { signal } = this.#reading;
     while (!signal.aborted) {
       const outcome = await this.#step();
+      if (this.#refusedLines !== undefined) throw this.#refusedLines.error;
       if (outcome !== undefined) return this.#finish(outcome);
     }
     return this.#finish('incomplete');
@@ -240,7 +242,13 @@ class ContainerLog {
     if (fresh.length === 0) return;
     this.#toldTries = 0;
     this.#healthy();
-    await this.#reading.lines({ lines: fresh });
+    try {
+      await this.#reading.lines({ lines: fresh });
+    } catch (error) {
+      // Not a trouble of the network's, which is what reading again would cure.
+      this.#refusedLines = { error };
+      throw error;
+    }
   }
 
   async #retry(begun: number, retryAfterMs?: number): Promise<ReadOutcome | undefined> {
@@ -337,9 +345,8 @@ class ContainerLog {
       const answer = await reader.stream(path, { signal: ending.signal });
       if (answer.status !== 200) return await refusal(answer);
       return await this.#pump(answer, follow, ending);
-    } catch (error) {
-      const fault = faultOf(error);
-      return { ended: 'cut', fault, fresh: 0 };
+    } catch {
+      return { ended: 'cut', fresh: 0 };
     } finally {
       signal.removeEventListener('abort', stop);
     }
@@ -365,7 +372,8 @@ class ContainerLog {
     const watchdog = this.#watchdog(async () => {
       this.#answers();
       const silentMs = delivering ? 0 : clock.now() - heardAt;
-      if (this.#cursor.holding && silentMs >= DOUBT_MS) await hand(this.#cursor.settle());
+      // What is not taken is known to `read`, which only has to come back from this stream.
+      if (this.#cursor.holding && silentMs >= DOUBT_MS) await hand(this.#cursor.settle()).catch(() => ending.abort());
       else if (follow ? sight.now() !== 'running' && silentMs >= END_LAG_MS : silentMs >= SILENT_READ_MS)
         ending.abort();
     }, ending.signal);
@@ -384,10 +392,10 @@ class ContainerLog {
         await hand(this.#cursor.settle());
       this.#healthy();
       return { ended: 'cleanly', fresh };
-    } catch (error) {
+    } catch {
       // Ours: a stream that stayed open although its container had ended.
       if (follow && ending.signal.aborted && !this.#reading.signal.aborted) return { ended: 'cleanly', fresh };
-      return { ended: 'cut', fault: faultOf(error), fresh };
+      return { ended: 'cut', fresh };
     } finally {
       watchdog.abort();
       answer.body.destroy();
