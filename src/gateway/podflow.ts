@@ -2,7 +2,8 @@
 import type { Clock } from '../clock.ts';
 import type { KubeReader } from '../kube/client.ts';
 import type { LineBatch } from '../kube/lines.ts';
-import { type ContainerMoment, type LogRange, type ReadNotice, readContainerLog } from '../kube/podlog.ts';
+import type { LogRange } from '../kube/logread.ts';
+import { type ContainerMoment, type ReadNotice, readContainerLog } from '../kube/podlog.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Joined, Joiner } from '../tekton/joiner.ts';
 import type { PodPlan, StepPlan } from '../tekton/logs.ts';

@@ -4,6 +4,7 @@ import type { Metrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
 import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
 import type { LineBatch } from './lines.ts';
+import { FirstLineDoor, type LogRange, type LogRefusal, logPath, refusalOf } from './logread.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
 /** What the pod says of the container now. */
@@ -19,13 +20,6 @@ export interface ContainerSight {
   now(): ContainerMoment;
   /** Calls `listener` when `now()` may have changed. Returns the end of the subscription. */
   subscribe(listener: () => void): () => void;
-}
-
-/** Which lines of what exists. Not sent again once something was delivered. */
-export interface LogRange {
-  readonly tailLines?: number;
-  /** RFC 3339; the API server drops fractions of a second. */
-  readonly sinceTime?: string;
 }
 
 /** What a reader has to say beside lines. */
@@ -83,30 +77,13 @@ const LAST_LINE_MS = 10_000;
 const FRUITLESS_READS = 3;
 /** Doubt about held lines (see LogCursor) ends after this silence. */
 const DOUBT_MS = 1_000;
-const LONGEST_ERROR_BYTES = 4_096;
-
-/** The path and query of one read. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod */
-export function logPath(
-  where: { readonly namespace: string; readonly pod: string; readonly container: string },
-  query: { readonly follow?: boolean } & LogRange,
-): string {
-  const search = new URLSearchParams({ container: where.container, timestamps: 'true' });
-  if (query.follow === true) search.set('follow', 'true');
-  if (query.sinceTime !== undefined) search.set('sinceTime', query.sinceTime);
-  if (query.tailLines !== undefined) search.set('tailLines', String(query.tailLines));
-  return `/api/v1/namespaces/${encodeURIComponent(where.namespace)}/pods/${encodeURIComponent(where.pod)}/log?${search}`;
-}
 
 /** How one read went. */
 type Attempt =
   | { readonly ended: 'cleanly'; readonly fresh: number } // proves nothing while the container may still write
   | { readonly ended: 'cut'; readonly fresh: number }
   | { readonly ended: 'not-log'; readonly text: string }
-  | { readonly ended: 'not-started'; readonly text: string } // 204, or 400 "waiting to start"
-  | { readonly ended: 'refused'; readonly text: string } // any other 400
-  | { readonly ended: 'forbidden' }
-  | { readonly ended: 'no-pod' }
-  | { readonly ended: 'busy'; readonly retryAfterMs: number | undefined }; // 401, 410, 429, 5xx
+  | LogRefusal;
 
 /**
  * Reads one container's log from its beginning (or `range`) to its end and resolves with how that went. It rejects only
@@ -343,7 +320,7 @@ class ContainerLog {
     try {
       if (signal.aborted) return { ended: 'busy', retryAfterMs: undefined };
       const answer = await reader.stream(path, { signal: ending.signal });
-      if (answer.status !== 200) return await refusal(answer);
+      if (answer.status !== 200) return await refusalOf(answer);
       return await this.#pump(answer, follow, ending);
     } catch {
       return { ended: 'cut', fresh: 0 };
@@ -385,7 +362,7 @@ class ContainerLog {
         if (lines.length > 0) await hand(this.#cursor.sift(lines));
       }
       const rest = door.close(splitter.end());
-      if (rest.notLog !== undefined) return { ended: 'not-log', text: textOf(rest.notLog) };
+      if (rest.notLog !== undefined) return { ended: 'not-log', text: rest.notLog };
       // What stands after the last LF may be half a line: it counts only once it is known to be the end.
       this.#remainder = follow ? undefined : rest.lines.at(-1);
       if (!follow && this.#cursor.catchingUp && this.#fruitless >= FRUITLESS_READS - 1)
@@ -429,74 +406,9 @@ class ContainerLog {
   }
 }
 
-/**
- * Tells an error of the kubelet's from a log: asked for timestamps, genuine text begins with one, so a body that is one
- * line without is an error that came with a 200 (https://github.com/kubernetes/kubernetes/issues/142258).
- */
-class FirstLineDoor {
-  #first: ReadLine | undefined;
-  #passed = false;
-
-  /** Passes lines on; the first waits for the second while it may be all there is. */
-  admit(lines: readonly ReadLine[]): readonly ReadLine[] {
-    if (this.#passed || lines.length === 0) return lines;
-    const all = this.#first === undefined ? lines : [this.#first, ...lines];
-    const [head] = all;
-    if (all.length === 1 && head !== undefined && !head.stamped && head.part === 'whole') {
-      this.#first = head;
-      return [];
-    }
-    this.#passed = true;
-    this.#first = undefined;
-    return all;
-  }
-
-  /** Passes on the last lines, unless everything there was is an error. */
-  close(rest: readonly ReadLine[]): { readonly lines: readonly ReadLine[]; readonly notLog?: ReadLine } {
-    const lines = this.admit(rest);
-    return this.#first === undefined ? { lines } : { lines: [], notLog: this.#first };
-  }
-}
-
 /** Whether the last record of a log is (the end of) a line that was read whole: a line is written in records of some KiB. */
 function isSameLine(whole: ReadLine, record: ReadLine): boolean {
   if (whole.text.length === record.text.length)
     return whole.timestamp === record.timestamp && whole.text.equals(record.text);
   return isRecordOf(whole.text, record.text);
-}
-
-function textOf(line: ReadLine): string {
-  return line.text.toString('utf8').slice(0, LONGEST_ERROR_BYTES);
-}
-
-/** Reads the body of an answer that is not 200 and says what it means for the reading. */
-async function refusal(answer: StreamAnswer): Promise<Attempt> {
-  const { status } = answer;
-  const retryAfter = Number(answer.headers['retry-after']);
-  const text = status === 400 ? await errorText(answer) : '';
-  answer.body.destroy();
-  if (status === 204) return { ended: 'not-started', text: '' };
-  if (status === 400)
-    return /is waiting to start/.test(text) ? { ended: 'not-started', text } : { ended: 'refused', text };
-  if (status === 403) return { ended: 'forbidden' };
-  if (status === 404) return { ended: 'no-pod' };
-  return { ended: 'busy', retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined };
-}
-
-async function errorText(answer: StreamAnswer): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size >= LONGEST_ERROR_BYTES) break;
-  }
-  const body = Buffer.concat(chunks).toString('utf8').slice(0, LONGEST_ERROR_BYTES);
-  try {
-    const status: unknown = JSON.parse(body);
-    if (typeof status === 'object' && status !== null && 'message' in status) return String(status.message);
-  } catch {
-    // Not a Status: the text itself is what there is to say.
-  }
-  return body;
 }
