@@ -141,6 +141,11 @@ describe('when the way to the cluster breaks', () => {
     await eventually(async () => assert.equal((await world.gateway.get(`/status/${gone}`)).status, 404), {
       withinMs: 60_000,
     });
+    assert.match(
+      await world.gateway.metrics(),
+      /rungate_watch_relists_total\{[^}]*resource="pipelineruns"[^}]*reason="expired"[^}]*\} [1-9]/,
+      'the expired watch was listed again',
+    );
     assert.equal(await log.ended(), 'complete');
     await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [
       { pod: await podName(run), container: 'step-tick' },
