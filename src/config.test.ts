@@ -170,6 +170,12 @@ describe('readFlags', () => {
     { given: ['-h', '--version'], want: { ask: 'help' } },
     { given: ['--version'], want: { ask: 'version' } },
     { given: ['--kubeconfig=/a', '--context', 'b'], want: { ask: 'run', kubeconfig: '/a', context: 'b' } },
+    { given: ['demo'], want: { ask: 'demo', keep: false, simulate: false } },
+    { given: ['demo', '--keep', '--simulate'], want: { ask: 'demo', keep: true, simulate: true } },
+    { given: ['demo', '-h'], want: { ask: 'help' } },
+    { given: ['demo', '--context=a'], want: mistake('unknown flag --context') },
+    { given: ['--keep'], want: mistake('unknown flag --keep') },
+    { given: ['demo', 'again'], want: mistake('unexpected argument "again"') },
     { given: ['--prot=1'], want: mistake('unknown flag --prot') },
     { given: ['--constructor'], want: mistake('unknown flag --constructor') },
     { given: ['-x'], want: mistake('unknown flag -x') },
@@ -200,7 +206,7 @@ describe('the documentation of the settings', () => {
   it('is in --help, every variable and flag of it', () => {
     const variables = [...settingsMarkdown().matchAll(/^\| `(\w+)`/gm)].map(([, variable]) => variable);
     assert(variables.length > 10);
-    for (const word of [...variables, '--help', '--version', '--kubeconfig', '--context']) {
+    for (const word of [...variables, '--help', '--version', '--kubeconfig', '--context', '--keep', '--simulate']) {
       assert(helpText().includes(` ${word} `), word);
     }
   });

@@ -304,25 +304,55 @@ export type Invocation =
   | { readonly ask: 'help' }
   | { readonly ask: 'version' }
   | { readonly ask: 'run'; readonly kubeconfig: string | undefined; readonly context: string | undefined }
+  | { readonly ask: 'demo'; readonly keep: boolean; readonly simulate: boolean }
   | { readonly ask: 'nothing'; readonly mistake: string };
 
-const flags = {
-  help: { type: 'boolean', short: 'h', value: '', purpose: 'Print this and exit.' },
-  version: { type: 'boolean', short: 'v', value: '', purpose: 'Print the version and exit.' },
-  kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
-  context: {
-    type: 'string',
-    value: ' <name>',
-    purpose: 'Context of the kubeconfig to use instead of its current one.',
+interface Flag {
+  readonly type: 'boolean' | 'string';
+  readonly short?: string;
+  /** How its value is shown. */
+  readonly value?: string;
+  readonly purpose: string;
+}
+
+const commonFlags = {
+  help: { type: 'boolean', short: 'h', purpose: 'Print this and exit.' },
+  version: { type: 'boolean', short: 'v', purpose: 'Print the version and exit.' },
+} as const satisfies Record<string, Flag>;
+
+/** What may follow the program's name, and the flags of each. Without a command it serves. */
+const commands = {
+  '': {
+    purpose: 'Serves status and logs of Tekton runs over HTTP.',
+    flags: {
+      kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
+      context: {
+        type: 'string',
+        value: ' <name>',
+        purpose: 'Context of the kubeconfig to use instead of its current one.',
+      },
+    },
   },
-} as const;
+  demo: {
+    purpose: 'Serves a Kubernetes with Tekton and Flux that lives in this process: nothing else is needed to try it.',
+    flags: {
+      keep: { type: 'boolean', purpose: 'Keep what is there in .rungate/ for the next time.' },
+      simulate: { type: 'boolean', purpose: 'Run no process for a step: play written scenarios instead.' },
+    },
+  },
+} as const satisfies Record<string, { readonly purpose: string; readonly flags: Readonly<Record<string, Flag>> }>;
 
 /** Reads the arguments after the program's name. */
 export function readFlags(args: readonly string[]): Invocation {
+  const [first = ''] = args;
+  const command = first !== '' && Object.hasOwn(commands, first) ? (first as keyof typeof commands) : '';
+  const flags: Readonly<Record<string, Flag>> = { ...commonFlags, ...commands[command].flags };
   // Lenient, so that the sentence about a mistake is ours.
   const { tokens } = parseArgs({
-    args: [...args],
-    options: flags,
+    args: args.slice(command === '' ? 0 : 1),
+    options: Object.fromEntries(
+      Object.entries(flags).map(([name, { type, short }]) => [name, { type, ...(short ? { short } : {}) }]),
+    ),
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -331,7 +361,7 @@ export function readFlags(args: readonly string[]): Invocation {
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional') return nothing(`unexpected argument ${quoted(token.value)}`);
-    const flag = Object.hasOwn(flags, token.name) ? flags[token.name as keyof typeof flags] : undefined;
+    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
     if (flag === undefined) return nothing(`unknown flag ${token.rawName}`);
     if (flag.type === 'string' && !token.value) return nothing(`${token.rawName} needs a value`);
     if (flag.type === 'boolean' && token.value !== undefined) return nothing(`${token.rawName} takes no value`);
@@ -339,6 +369,7 @@ export function readFlags(args: readonly string[]): Invocation {
   }
   if (given.has('help')) return { ask: 'help' };
   if (given.has('version')) return { ask: 'version' };
+  if (command === 'demo') return { ask: 'demo', keep: given.has('keep'), simulate: given.has('simulate') };
   return { ask: 'run', kubeconfig: given.get('kubeconfig'), context: given.get('context') };
 }
 
@@ -350,18 +381,22 @@ const allSettings: readonly Setting<unknown>[] = Object.values(settings);
 
 /** What `--help` prints. */
 export function helpText(): string {
-  const flagLines = Object.entries(flags).map(([name, { value, purpose }]) => row(`--${name}${value}`, purpose));
+  const flagLines = (flags: Readonly<Record<string, Flag>>) =>
+    Object.entries(flags).map(([name, { value = '', purpose }]) => row(`--${name}${value}`, purpose));
+  const commandLines = Object.entries(commands).flatMap(([name, { purpose, flags }]) => [
+    `rungate${name === '' ? '' : ` ${name}`} [flags]`,
+    `  ${purpose}`,
+    ...flagLines(flags),
+    '',
+  ]);
   const settingLines = allSettings.map((setting) => {
     const { variable, purpose } = setting;
     return row(variable, `${purpose.replaceAll('`', '')} ${standing(setting)}`);
   });
   return [
-    'Usage: rungate [flags]',
-    '',
-    'Serves status and logs of Tekton runs over HTTP.',
-    '',
-    'Flags:',
-    ...flagLines,
+    ...commandLines,
+    'With either:',
+    ...flagLines(commonFlags),
     '',
     'Everything else is set by environment variables:',
     ...settingLines,

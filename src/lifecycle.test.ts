@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { HandClock } from '../test/support/hand-clock.ts';
-import { type Part, runParts } from './lifecycle.ts';
+import { group, type Part, runParts } from './lifecycle.ts';
 import { silentLog } from './log.ts';
 
 describe('runParts', () => {
@@ -98,6 +98,44 @@ describe('runParts', () => {
     await clock.turn(2_000);
     await running;
     assert.deepEqual(events, ['a starts', 'b starts', 'a stops']);
+  });
+});
+
+describe('group', () => {
+  it('makes its parts when it starts, starts them down and stops them up', async () => {
+    const { events } = world();
+    const both = group('both', async () => {
+      events.push('made');
+      return [part('a', events), part('b', events)];
+    });
+    assert.deepEqual(events, []);
+    await both.start();
+    await both.stop(new AbortController().signal);
+    assert.deepEqual(events, ['made', 'a starts', 'b starts', 'b stops', 'a stops']);
+  });
+
+  it('stops what stands above a part that fails to start, and says why it failed', async () => {
+    const { events } = world();
+    const broken: Part = { ...part('b', events), start: () => Promise.reject(new Error('no port')) };
+    const all = group('all', () => [part('a', events), broken, part('c', events)]);
+    await assert.rejects(all.start(), { message: 'no port' });
+    assert.deepEqual(events, ['a starts', 'a stops']);
+  });
+
+  it('stops a part whose start has not come to an end, and starts nothing more', async () => {
+    const { events } = world();
+    const slow = Promise.withResolvers<void>();
+    const all = group('all', () => [
+      part('a', events),
+      { ...part('b', events), start: () => slow.promise },
+      part('c', events),
+    ]);
+    const starting = all.start();
+    await turn();
+    await all.stop(new AbortController().signal);
+    slow.resolve();
+    await starting;
+    assert.deepEqual(events, ['a starts', 'b stops', 'a stops']);
   });
 });
 

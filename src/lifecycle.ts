@@ -53,6 +53,43 @@ export async function runParts(parts: readonly Part[], life: LifeOptions): Promi
   await stopParts(started, life);
 }
 
+/**
+ * Parts as one part: `make` is called when it starts, so that they may be made of what the parts above have found by
+ * then. Started down, stopped up; when one fails to start, those above it are stopped and its error is the group's.
+ * A `stop` while it starts stops what has begun, and starts nothing more.
+ */
+export function group(name: string, make: () => Promise<readonly Part[]> | readonly Part[]): Part {
+  const stop = new AbortController();
+  const begun: Part[] = [];
+  let stopping: Promise<void> | undefined;
+  const stopAll = (signal: AbortSignal) => {
+    stop.abort();
+    stopping ??= (async () => {
+      const failures: unknown[] = [];
+      for (const part of begun.toReversed()) await part.stop(signal).catch((error: unknown) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
+    })();
+    return stopping;
+  };
+  return {
+    name,
+    async start() {
+      for (const part of await make()) {
+        if (stop.signal.aborted) return;
+        begun.push(part);
+        try {
+          await part.start();
+        } catch (error) {
+          begun.pop();
+          await stopAll(AbortSignal.timeout(LET_GO_MS)).catch(() => {}); // why it did not start is what matters
+          throw error;
+        }
+      }
+    },
+    stop: stopAll,
+  };
+}
+
 async function stopParts(started: readonly Part[], { hurry, deadlineMs, clock, log }: LifeOptions): Promise<void> {
   const over = new AbortController();
   const deadline = new AbortController();

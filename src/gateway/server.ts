@@ -16,6 +16,8 @@ export interface ListenOptions {
   /** The setting to change when it is. */
   readonly portSetting: string;
   readonly port: number;
+  /** Where `port` is taken, listen on any free one instead, so that a demo starts beside whatever runs there. */
+  readonly anyPort?: boolean;
   /** All addresses when absent. */
   readonly host?: string | undefined;
   /** PEM files; with them HTTPS is spoken. Read again every minute, because certificates are renewed in place. */
@@ -131,11 +133,26 @@ async function renewCertificate(
   }
 }
 
-async function listen(server: Server | HttpsServer, { name, port, host, portSetting }: ListenOptions): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error)));
-    server.listen({ port, host }, resolve);
-  });
+async function listen(server: Server | HttpsServer, options: ListenOptions): Promise<void> {
+  const { name, port, host, portSetting, anyPort = false } = options;
+  try {
+    await bound(port);
+  } catch (error) {
+    // Only listening fails here, and Node gives its errors a code.
+    const failure = error as NodeJS.ErrnoException;
+    if (!anyPort || failure.code !== 'EADDRINUSE') throw cannotListen(failure);
+    await bound(0).catch((again: NodeJS.ErrnoException) => Promise.reject(cannotListen(again)));
+  }
+
+  function bound(wanted: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port: wanted, host }, () => {
+        server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  }
 
   function cannotListen(error: NodeJS.ErrnoException): Fault {
     const place = host === undefined ? `port ${port}` : `port ${port} of ${host}`;

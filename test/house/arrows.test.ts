@@ -8,20 +8,11 @@ import { dirname, join, normalize } from 'node:path';
  * file is its room. `type:` allows types only: the thing itself is handed in.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  main: [
-    'config',
-    'gateway/',
-    'tekton/',
-    'kube/',
-    'logger',
-    'prometheus',
-    'startup',
-    'lifecycle',
-    'log',
-    'metrics',
-    'fault',
-    'clock',
-  ],
+  main: ['assembly', 'demo', 'config', 'kube/connect', 'logger', 'startup', 'lifecycle', 'type:log', 'fault', 'clock'],
+  demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'clock'],
+  assembly: ['gateway/', 'kube/', 'prometheus', 'type:config', 'type:lifecycle', 'type:log', 'clock'],
+  // Never tekton/status: tests that look at runs of the sandbox would confirm themselves.
+  'sandbox/': ['sandbox/', 'type:tekton/types', 'type:lifecycle', 'type:log', 'fault', 'clock'],
   config: [],
   startup: [],
   'gateway/': ['gateway/', 'tekton/', 'kube/', 'fault', 'clock', 'type:lifecycle', 'type:log', 'type:metrics'],
@@ -111,9 +102,10 @@ describe('the arrows between rooms', () => {
     const found = sources
       .filter((path) => path !== 'src/main.ts')
       .flatMap((path) =>
-        [...codeOf(path).matchAll(/\bprocess\.(?:env|argv|on|once|exit|exitCode|kill|stdin)\b/g)].map(
-          ([what]) => `${path}: ${what}`,
-        ),
+        // The sandbox's kubelet ends the processes that it has started, and no others.
+        [...codeOf(path).matchAll(/\bprocess\.(?:env|argv|on|once|exit|exitCode|kill|stdin)\b/g)]
+          .filter(([what]) => what !== 'process.kill' || !path.startsWith('src/sandbox/life/kubelet/'))
+          .map(([what]) => `${path}: ${what}`),
       );
     assert.deepEqual(found, []);
   });

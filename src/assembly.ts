@@ -1,0 +1,102 @@
+/** A gateway put together: from a configuration and a connection to the parts that serve, in the order they start. */
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { buildApp, messagesOf } from './gateway/app.ts';
+import { oneCaller } from './gateway/auth.ts';
+import { createCaches } from './gateway/caches.ts';
+import { createDrain } from './gateway/drain.ts';
+import { probes, type Readiness } from './gateway/health.ts';
+import { logsRoutes } from './gateway/logs.ts';
+import { createListener, type Listener } from './gateway/server.ts';
+import { statusRoutes } from './gateway/status.ts';
+import { kubeClient } from './kube/client.ts';
+import type { Connection } from './kube/connect.ts';
+import type { Part } from './lifecycle.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './prometheus.ts';
+
+/** What a gateway is made of. */
+export interface GatewayMaterial {
+  readonly config: Config;
+  readonly connection: Connection;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Take any free port where the one asked for is taken. */
+  readonly anyPort?: boolean;
+}
+
+/** A gateway whose parts have not been started. */
+export interface Assembled {
+  /** Read down to start, up to stop. Each part may rely on every part above it. */
+  readonly parts: readonly Part[];
+  /** The public port's listener. */
+  readonly api: Listener;
+  readiness(): Readiness;
+  /** Resolves when every first list is in; rejects when `signal` aborts before. */
+  filled(signal: AbortSignal): Promise<void>;
+}
+
+/** Puts a gateway together. Nothing listens or asks the cluster before its parts are started. */
+export function assembleGateway(material: GatewayMaterial): Assembled {
+  const { config, connection, version, clock, log, anyPort = false } = material;
+  const metrics = createMetrics({ clock, version, processSeries: true });
+  const drain = createDrain(log);
+  const client = kubeClient(connection, { metrics });
+  const caches = createCaches({ reader: client, served: config.namespaces, clock, random: Math.random, log, metrics });
+  const { readiness, runs } = caches;
+  const served = {
+    runs,
+    clock,
+    log,
+    metrics,
+    defaultNamespace: config.namespace,
+    served: config.namespaces,
+    maxWaitSeconds: config.maxWaitSeconds,
+    draining: drain.signal,
+  };
+  const routes = [
+    statusRoutes(served),
+    logsRoutes({ ...served, reader: client, random: Math.random, maxStreams: config.maxStreams }),
+  ];
+  const app = buildApp({
+    callers: oneCaller(config.username, config.password),
+    readiness,
+    drain,
+    routes,
+    log,
+    metrics,
+  });
+  const { host, tlsCertFile, tlsKeyFile } = config;
+  const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
+  const probing = createListener({
+    name: 'metrics',
+    portSetting: 'METRICS_PORT',
+    port: config.metricsPort,
+    anyPort,
+    host,
+    handler: probes({ readiness, drain, exposition: metrics.exposition }),
+    clock,
+    log,
+  });
+  const api = createListener({
+    name: 'api',
+    portSetting: 'PORT',
+    port: config.port,
+    anyPort,
+    host,
+    tls,
+    handler: app,
+    messages: messagesOf(app),
+    clock,
+    log,
+  });
+  const parts: readonly Part[] = [
+    probing, // first and last: the kubelet asks whatever happens
+    api, // early for /health; late, to say 503 to the end
+    { name: 'cluster', start: async () => {}, stop: async () => client.close() }, // sockets outlive whoever reads from them
+    caches,
+    drain, // first to stop, while everything that open requests need still works
+  ];
+  return { parts, api, readiness, filled: (signal) => caches.filled(signal) };
+}

@@ -1,0 +1,125 @@
+/** The demo: a sandbox, a gateway in front of it and a few runs to look at, in one process and from one command. */
+import { type Assembled, assembleGateway } from './assembly.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { connect } from './kube/connect.ts';
+import { group, type Part } from './lifecycle.ts';
+import type { Log } from './log.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+/** What the demo sets where the environment does not. Only this machine reaches it, so its password is no secret. */
+export const demoEnvironment = {
+  HOST: '127.0.0.1',
+  NAMESPACE: 'default',
+  NAMESPACES: '*',
+  AUTH_USERNAME: 'demo',
+  AUTH_PASSWORD: 'demo',
+  LOG_LEVEL: 'warn',
+  DRAIN_SECONDS: '3',
+} as const;
+
+/** What the demo is told. */
+export interface DemoOptions {
+  readonly config: Config;
+  readonly version: string;
+  /** Everything it writes is below this folder. */
+  readonly folder: string;
+  /** Keep objects, logs and volumes for the next start. */
+  readonly keep: boolean;
+  /** Play written scenarios instead of running processes. */
+  readonly simulate: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where the text for the person at the terminal goes. */
+  readonly write: (text: string) => void;
+}
+
+/** The parts of a demo. The last one prints what to try, once everything above it answers. */
+export function createDemo(options: DemoOptions): readonly Part[] {
+  const { config, version, folder, keep, simulate, clock, log, write } = options;
+  const startedAt = clock.now();
+  const stopped = new AbortController();
+  let sandbox: Sandbox;
+  let gateway: Assembled;
+  return [
+    group('sandbox', async () => {
+      // Imported here, so that no other start pays for it.
+      const { createSandbox } = await import('./sandbox/sandbox.ts');
+      sandbox = createSandbox({ folder, keep, simulate, life: true, clock, log });
+      return [sandbox];
+    }),
+    group('gateway', async () => {
+      const connection = await connect({ kubeconfig: sandbox.kubeconfigFile, env: {}, clock });
+      gateway = assembleGateway({ config, connection, version, clock, log, anyPort: true });
+      return gateway.parts;
+    }),
+    {
+      name: 'samples',
+      start: async () => {
+        const { applySamples } = await import('./sandbox/scenarios/samples.ts');
+        await applySamples({ client: sandbox.client, folder });
+        await gateway.filled(stopped.signal);
+      },
+      stop: async () => stopped.abort(),
+    },
+    {
+      name: 'greeting',
+      start: async () => {
+        const port = gateway.api.port();
+        const taken = config.port !== 0 && port !== config.port ? config.port : undefined;
+        write(
+          greeting({
+            url: `http${config.tlsCertFile ? 's' : ''}://localhost:${port}`,
+            taken,
+            username: config.username,
+            password: config.password,
+            kubeconfig: sandbox.kubeconfigFile,
+            simulate,
+            keep,
+            seconds: (clock.now() - startedAt) / 1000,
+          }),
+        );
+      },
+      stop: async () => write('\nStopping.\n'),
+    },
+  ];
+}
+
+/** What is told at the terminal. */
+interface Greeting {
+  readonly url: string;
+  /** The port that was asked for and belongs to another program. */
+  readonly taken: number | undefined;
+  readonly username: string;
+  readonly password: string;
+  readonly kubeconfig: string;
+  readonly simulate: boolean;
+  readonly keep: boolean;
+  readonly seconds: number;
+}
+
+function greeting(told: Greeting): string {
+  const { url, taken, username, password, kubeconfig, simulate, keep, seconds } = told;
+  const curl = `curl -u ${username}:${password}`;
+  return [
+    '',
+    `rungate ${url}   user ${username}, password ${password}   (up in ${seconds.toFixed(1)} s)`,
+    ...(taken === undefined ? [] : [`Port ${taken} belongs to another program, so this is another one.`]),
+    '',
+    'Three runs have been started. Try, in another terminal:',
+    `  ${curl} -N ${url}/logs/slow-build        # streams while it runs, and ends with it`,
+    `  ${curl} ${url}/status/green-build        # 200: it succeeded`,
+    `  ${curl} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
+    '',
+    'It is a Kubernetes API with Tekton and Flux to kubectl as well:',
+    `  export KUBECONFIG=${kubeconfig}`,
+    '  kubectl get pipelineruns,pods',
+    '  kubectl create -f examples/hello.yaml',
+    '',
+    simulate
+      ? 'No step is run: written scenarios are played.'
+      : 'Steps run as processes of this machine; the images they name are ignored.',
+    `Ctrl-C ends it${keep ? '; what is there is kept in .rungate/' : ' and leaves nothing behind'}.`,
+    '',
+  ].join('\n');
+}
