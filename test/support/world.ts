@@ -1,17 +1,18 @@
 /**
- * The world of one test file: namespaces of its own on a real cluster, the real rungate in front of them with no more
- * rights than k8s/base gives, and between the two, if wanted, a proxy that breaks things. All of it ends with the file.
+ * The world of one test file: namespaces of its own on a real cluster or in a sandbox, the real rungate in front of them
+ * with no more rights than k8s/base gives, and between the two, if wanted, a proxy that breaks things. All of it ends with
+ * the file.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { connect } from '../cluster/cluster.ts';
 import { type Admin, AdminError, type Manifest, manifestsIn, openAdmin } from './admin.ts';
 import { eventually } from './eventually.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { checkout, type Gateway, startGateway } from './gateway.ts';
+import { findGround, type Ground } from './ground.ts';
 import { type Ran, runProgram } from './program.ts';
 
 /** Namespaces of tests carry this label, with the process and machine that made them, so that what a killed one left can be found. */
@@ -70,6 +71,8 @@ export interface RunOptions {
 export interface World extends AsyncDisposable {
   readonly namespace: string;
   readonly namespaces: readonly string[];
+  /** Whether it stands on a real cluster or in a sandbox. */
+  readonly ground: Ground['kind'];
   /** The administrator of the cluster. */
   readonly admin: Admin;
   /** The proxy in front of the API server. Throws unless the world was started with `faults`. */
@@ -133,11 +136,9 @@ function endOnSignals(): void {
   }
 }
 
-/** Starts a world on the cluster that the environment means. What was begun is ended again when it cannot be had whole. */
+/** Starts a world on the ground that the environment means. What was begun is ended again when it cannot be had whole. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { namespaces: count = 1, faults: faulty = false, env = {}, gateway: wanted = true } = options;
-  const cluster = await connect();
-  const admin = await openAdmin(cluster.kubeconfig);
   const id = randomBytes(4).toString('hex');
   const namespaces = Array.from({ length: count }, (_, place) =>
     place === 0 ? `test-${id}` : `test-${id}-${place + 1}`,
@@ -161,6 +162,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   open.add(end);
 
   try {
+    const ground = await findGround(folder);
+    endings.push(() => ground.end());
+    const admin = await openAdmin(ground.kubeconfig);
     endings.push(() => Promise.all(namespaces.map((name) => admin.remove(`/api/v1/namespaces/${name}`))));
     await Promise.all(namespaces.map((name) => makeNamespace(admin, name)));
     await grantReading(admin, namespaces);
@@ -188,6 +192,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const world: World = {
       namespace,
       namespaces,
+      ground: ground.kind,
       admin,
       kubeconfig,
       folder,
@@ -260,7 +265,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         const { username, password } = world.gateway.credentials;
         return runProgram('curl', ['--user', `${username}:${password}`, ...args]);
       },
-      kubectl: (...args) => runProgram(cluster.kubectl.file, ['--kubeconfig', cluster.kubeconfig, ...args]),
+      kubectl: (...args) => runProgram(ground.kubectl ?? 'kubectl', ['--kubeconfig', ground.kubeconfig, ...args]),
       end,
       [Symbol.asyncDispose]: end,
     };

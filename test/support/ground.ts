@@ -1,0 +1,37 @@
+/** Where a world stands: the real cluster that `npm run test:cluster` names, else a sandbox of its own in this process. */
+import { join } from 'node:path';
+import { systemClock } from '../../src/clock.ts';
+import { silentLog } from '../../src/log.ts';
+import { connect } from '../cluster/cluster.ts';
+import { capabilitiesVariable } from './needs.ts';
+
+/** A Kubernetes API with Tekton behind it. */
+export interface Ground {
+  readonly kind: 'cluster' | 'sandbox';
+  /** The administrator's. */
+  readonly kubeconfig: string;
+  /** The program; a sandbox has it only where the cluster's parts have been built. */
+  readonly kubectl: string | undefined;
+  /** Ends a sandbox; leaves a cluster as it is. */
+  end(): Promise<void>;
+}
+
+/** Whether tests of this process stand on a real cluster. */
+export const onCluster = process.env[capabilitiesVariable] !== undefined;
+
+/** Finds the cluster, or starts a sandbox whose files are below `folder`. */
+export async function findGround(folder: string): Promise<Ground> {
+  if (onCluster) {
+    const { kubeconfig, kubectl } = await connect();
+    return { kind: 'cluster', kubeconfig, kubectl: kubectl.file, end: async () => {} };
+  }
+  const { createSandbox } = await import('../../src/sandbox/sandbox.ts');
+  const sandbox = createSandbox({ folder: join(folder, 'sandbox'), life: true, clock: systemClock, log: silentLog });
+  await sandbox.start();
+  return {
+    kind: 'sandbox',
+    kubeconfig: sandbox.kubeconfigFile,
+    kubectl: undefined,
+    end: () => sandbox.stop(new AbortController().signal),
+  };
+}
