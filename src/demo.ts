@@ -57,7 +57,7 @@ export function createDemo(options: DemoOptions): readonly Part[] {
       name: 'samples',
       start: async () => {
         const { applySamples } = await import('./sandbox/scenarios/samples.ts');
-        await applySamples({ client: sandbox.client, folder });
+        applySamples(sandbox.client);
         await gateway.filled(stopped.signal);
       },
       stop: async () => stopped.abort(),
