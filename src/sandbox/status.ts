@@ -99,7 +99,7 @@ export function invalid(
   name: string,
   causes: readonly Cause[],
 ): StatusError {
-  const texts = causes.map(({ field, message }) => `${field}: ${message}`);
+  const texts = [...new Set(causes.map(({ field, message }) => `${field}: ${message}`))];
   const list = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
   const full = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   return new StatusError(422, 'Invalid', `${full} ${quoted(name)} is invalid: ${list}`, {

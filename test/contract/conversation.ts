@@ -1,7 +1,8 @@
 /** What a case does: it asks an API server, and what comes back is written down. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Json } from '../../src/sandbox/object.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Known, makeMask } from './mask.ts';
+import { isObject, type Known, makeMask } from './mask.ts';
 import { valueAt } from './show.ts';
 import type { Answer, Lines, Sent, Target } from './target.ts';
 
@@ -11,6 +12,8 @@ export interface Exchange {
   readonly status: number;
   /** Those a client can rely on; left out where they are as for nearly every answer, see `usual`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** A Status that says no, without what is the same in each of them. */
+  readonly failure?: Json;
   readonly body?: Json;
   /** Of a watch or a followed log: what came, in order. */
   readonly events?: readonly Json[];
@@ -96,11 +99,13 @@ export function converse(target: Target, known: Known): { api: Conversation; end
   const mask = makeMask(known);
   const exchanges: Exchange[] = [];
   const open: Lines[] = [];
-  const fill = (text: string) => text.replace(/\bNS\b/g, known.namespace).replace(/\bGROUP\b/g, known.group);
+  const fill = (text: string) => text.replace(/(?:\b|(?<=%3D))NS\b/g, known.namespace).replace(/\bGROUP\b/g, known.group);
 
   async function send(method: string, path: string, { body, ...sent }: Sent): Promise<Told> {
     const filled =
       body === undefined ? {} : { body: typeof body === 'string' ? fill(body) : (JSON.parse(fill(JSON.stringify(body))) as Json) };
+    const prefix = body === undefined ? undefined : valueAt(body, 'metadata.generateName');
+    if (typeof prefix === 'string') mask.generates(prefix);
     const answer = await target.request(method, fill(path), { ...sent, ...filled });
     return { ...answer, at: (way) => textAt(answer.body, way) };
   }
@@ -111,7 +116,7 @@ export function converse(target: Target, known: Known): { api: Conversation; end
       ask: mask.path(ask),
       status,
       ...shownHeaders(all, (value) => mask.text(value)),
-      ...(shown === undefined ? {} : { body: mask.json(shown) }),
+      ...(shown === undefined ? {} : failureOf(mask.json(shown), status)),
     });
   }
 
@@ -208,6 +213,14 @@ function verbs(ask: (method: string, path: string, sent?: More & Sent) => Promis
       ask('PATCH', path, { ...more, body, headers: { 'Content-Type': contentTypes[type], ...more?.headers } }),
     remove: (path, body, more) => ask('DELETE', path, { ...more, body }),
   };
+}
+
+/** Tells a refusal in short, but only one that is in no way special. */
+function failureOf(body: Json, code: number): Pick<Exchange, 'failure' | 'body'> {
+  if (!isObject(body)) return { body };
+  const { message, reason, details, ...rest } = body;
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code };
+  return isDeepStrictEqual(rest, status) ? { failure: JSON.parse(JSON.stringify({ reason, message, details })) } : { body };
 }
 
 function shownHeaders(all: Answer['headers'], masked: (value: string) => string): Pick<Exchange, 'headers'> {

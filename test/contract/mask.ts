@@ -16,6 +16,8 @@ export interface Mask {
   text(value: string): string;
   /** Of a request line: versions and continue tokens that an earlier answer gave. */
   path(value: string): string;
+  /** Tells of a `generateName`: what follows it is random. */
+  generates(prefix: string): void;
   /** Whether `metadata.managedFields` stay; they go unless the case is about them. */
   keepManagedFields: boolean;
 }
@@ -24,7 +26,7 @@ export interface Mask {
 export function makeMask({ namespace, group, address }: Known): Mask {
   const uids = new Map<string, string>();
   const resourceVersions = new Map<string, string>();
-  const generated = new Map<string, string>();
+  const prefixes = new Set<string>();
   const numbered = (names: Map<string, string>, prefix: string, value: string): string => {
     const name = names.get(value) ?? `${prefix}-${names.size + 1}`;
     names.set(value, name);
@@ -37,26 +39,25 @@ export function makeMask({ namespace, group, address }: Known): Mask {
       .replaceAll(group, 'GROUP')
       .replaceAll(address, 'SERVER')
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (uid) => numbered(uids, 'uid', uid))
-      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z/g, 'NANOTIME')
-      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, 'MICROTIME')
-      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
+      .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z/g, 'NANOTIME')
+      .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, 'MICROTIME')
+      .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
       .replace(/-----BEGIN CERTIFICATE-----[^]*-----END CERTIFICATE-----\n/, 'CERTIFICATES')
+      .replace(/(.)\1{63,}/g, (run, one) => `${one}{${run.length}}`)
       .replace(/\b(?:kube-api-access|default-token)-[a-z0-9]{5}\b/g, (name) => `${name.slice(0, -5)}?????`);
-    for (const [name, mask] of generated) masked = masked.replaceAll(name, mask);
-    // In sentences about versions each number is one.
-    if (/resource ?version[^=]/i.test(masked)) {
-      masked = masked.replace(/\b\d+\b/g, (number) => resourceVersions.get(number) ?? 'RV');
+    for (const prefix of prefixes) {
+      masked = masked.replace(new RegExp(`\\b${prefix}[bcdf-hj-np-tv-z0-9]{5}\\b`, 'g'), `${prefix}?????`);
     }
     return masked;
   }
 
+  /** A sentence about resource versions has no other long numbers in it. */
+  const sentence = (value: string): string =>
+    /resource ?version/i.test(value)
+      ? text(value).replace(/\b\d{2,}\b/g, (number) => resourceVersions.get(number) ?? 'RV')
+      : text(value);
+
   function object(value: JsonObject, parent: string): JsonObject {
-    const { metadata } = value;
-    if (isObject(metadata) && typeof metadata.generateName === 'string' && typeof metadata.name === 'string') {
-      if (metadata.name !== metadata.generateName && metadata.name.startsWith(metadata.generateName)) {
-        generated.set(metadata.name, `${metadata.generateName}?????`);
-      }
-    }
     const ofMany = 'items' in value || 'rows' in value || parent === 'BOOKMARK';
     const entries = Object.entries(value).flatMap(([key, field]): [string, Json | undefined][] => {
       if (key === 'managedFields' && !mask.keepManagedFields) return [];
@@ -80,7 +81,7 @@ export function makeMask({ namespace, group, address }: Known): Mask {
   }
 
   function json(value: Json, parent = ''): Json {
-    if (typeof value === 'string') return parent === 'cells' && isAge(value) ? 'AGE' : text(value);
+    if (typeof value === 'string') return parent === 'cells' && isAge(value) ? 'AGE' : sentence(value);
     if (Array.isArray(value)) return value.map((item) => json(item, parent));
     return isObject(value) ? object(value, parent) : value;
   }
@@ -89,7 +90,7 @@ export function makeMask({ namespace, group, address }: Known): Mask {
     text(value.replace(/resourceVersion=(\d{2,})/, (_, number) => `resourceVersion=${resourceVersions.get(number) ?? 'RV'}`))
       .replace(/continue=[\w%-]{30,}/, 'continue=CONTINUE');
 
-  const mask: Mask = { json, text, path, keepManagedFields: false };
+  const mask: Mask = { json, text, path, generates: (prefix) => prefixes.add(prefix), keepManagedFields: false };
   return mask;
 }
 

@@ -90,7 +90,7 @@ export const widgetSchema: Json = {
       },
       'x-kubernetes-validations': [
         { rule: "!has(self.title) || self.title != 'forbidden'", message: 'that title is taken' },
-        { rule: 'self.size <= 5 || (has(self.enabled) && self.enabled)', messageExpression: "'size ' + string(self.size) + ' wants enabled'" },
+        { rule: 'self.size <= 5 || (has(self.enabled) && self.enabled)', messageExpression: "self.size > 8 ? 'a large size wants enabled' : 'a middle size wants enabled'" },
         { rule: 'self.size >= oldSelf.size', message: 'size must not shrink', reason: 'FieldValueForbidden', fieldPath: '.size' },
       ],
     },

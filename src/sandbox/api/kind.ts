@@ -43,6 +43,8 @@ export interface ServedVersion {
 
 /** What happens to an object besides its schema. Hooks that are absent do nothing; each may change `object` in place. */
 export interface Strategy {
+  /** What is wrong with a name of this kind, in the server's sentences; absent: it has to be a DNS-1123 subdomain. */
+  names?(name: string): string[];
   /** Before a create: what the server decides itself (status dropped, phase set). `generation` is handled by the verbs. */
   prepareForCreate?(object: KubeObject): void;
   /** Before an update of the main resource: what may not be changed is taken over from `old`. */
@@ -55,8 +57,8 @@ export interface Strategy {
   warnings?(object: KubeObject, old: KubeObject | undefined): string[];
   /** After the memory has changed; `object` is undefined once it is gone. Must not throw. */
   stored?(object: KubeObject | undefined, old: KubeObject | undefined): void;
-  /** The seconds of grace a delete without `gracePeriodSeconds` gets; absent: deleted at once. Pods have it. */
-  gracePeriodSeconds?(object: KubeObject): number;
+  /** The seconds of grace a delete gets that asked for `asked`, or did not ask; absent: deleted at once. Pods have it. */
+  gracePeriodSeconds?(object: KubeObject, asked?: number): number;
   /** How an object becomes another version's; absent: only `apiVersion` changes. Returns a new object. */
   convert?(object: KubeObject, version: string): KubeObject;
   /** Admission, after defaulting: what a mutating webhook would do. Throws a StatusError to deny. */
@@ -65,7 +67,10 @@ export interface Strategy {
   admit?(object: KubeObject, old: KubeObject | undefined): void;
   /** Does `metadata.generation` count here, and which change moves it? Absent: no generation, as most core kinds. */
   generationMoves?(object: KubeObject, old: KubeObject): boolean;
-  /** Values of field selectors beyond `metadata.name` and `metadata.namespace`: `status.phase` of a pod. */
+  /**
+   * Values of field selectors beyond `metadata.name` and `metadata.namespace`: `status.phase` of a pod. Answers every path
+   * that can be selected by, also for an object that has none of them.
+   */
   fields?(object: KubeObject): { readonly [path: string]: string };
 }
 
@@ -115,6 +120,12 @@ export interface Kind {
   readonly strategy: Strategy;
   /** Came from a CRD: unknown fields are pruned rather than dropped on decoding, and strategic merge patches are refused. */
   readonly custom: boolean;
+  /** An update of a name that is not there creates it, as for leases, events and RBAC's kinds. */
+  readonly createsOnUpdate?: boolean;
+  /** An update has to name the resourceVersion that it replaces, as for leases; kinds from CRDs always demand it. */
+  readonly updatesNeedVersion?: boolean;
+  /** A delete answers with the object that is gone instead of a Status, as for pods, claims and service accounts. */
+  readonly deletesAnswerObject?: boolean;
   /**
    * For kinds that are asked and not kept (SelfSubjectAccessReview): the answer to a create. Only `create` is served then.
    */

@@ -43,6 +43,8 @@ export interface SchemaNode {
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
   readonly 'x-kubernetes-patch-strategy'?: string;
   readonly 'x-kubernetes-patch-merge-key'?: string;
+  /** The Go type behind an object of a core kind, `io.k8s.api.core.v1.PodSpec`: the OpenAPI documents and decoding errors name it. */
+  readonly typeName?: string;
 }
 
 /** A CEL rule, `x-kubernetes-validations[]`. */

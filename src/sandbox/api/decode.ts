@@ -1,0 +1,201 @@
+/** From the bytes of a request to an object of the kind that was asked for, or to the server's refusal. */
+import { parseDocument } from 'yaml';
+import { apiVersionOf, groupVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
+import { badRequest, StatusError } from '../status.ts';
+import { duplicateFields, JsonProblem, parseJson, typeNameOf } from './json.ts';
+import type { Kind, Registry, ServedVersion } from './kind.ts';
+
+/** What a request has in its body. */
+export interface Body {
+  readonly bytes: Buffer;
+  /** As the client wrote it; '' for none. */
+  readonly contentType: string;
+}
+
+/** A decoded body. `problems` are those that `fieldValidation` decides about. */
+export interface Decoded<T> {
+  readonly value: T;
+  readonly problems: readonly string[];
+}
+
+const MEDIA_TYPES = ['application/json', 'application/yaml'];
+
+/** The media type alone, in lower case. */
+export function mediaTypeOf(contentType: string): string {
+  return (contentType.split(';')[0] ?? '').trim().toLowerCase();
+}
+
+/** 415, with what would have been understood. */
+export function unsupportedMediaType(accepted: readonly string[]): StatusError {
+  const why = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`;
+  return new StatusError(415, 'UnsupportedMediaType', why);
+}
+
+/**
+ * The object of a create or an update. Core kinds may leave out what the path says already; the others have to say what
+ * they are. Throws 400 and 415 StatusErrors.
+ */
+export function decodeObject(
+  body: Body,
+  kind: Kind,
+  served: ServedVersion,
+  registry: Registry,
+): Decoded<KubeObject> {
+  const source = readSource(body);
+  const about = (why: string) => {
+    return badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body.bytes)})`);
+  };
+  const { value, problems } = read(source, (why) =>
+    about(source.type === 'yaml' ? why : `couldn't get version/kind; json parse error: ${why}`),
+  );
+  if (value !== null && !isObject(value)) {
+    const type = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+    const why = `json: cannot unmarshal ${typeNameOf(value)} into Go value of type ${type}`;
+    throw about(`couldn't get version/kind; json parse error: ${why}`);
+  }
+  const object: JsonObject = value ?? {};
+  for (const field of ['apiVersion', 'kind']) {
+    const given = object[field] ?? '';
+    if (typeof given === 'string') continue;
+    const why = `json: cannot unmarshal ${typeNameOf(given)} into Go struct field .${field} of type string`;
+    throw about(`couldn't get version/kind; json parse error: ${why}`);
+  }
+  checkIdentity(object, { kind, served, registry, about, source });
+  const { apiVersion, kind: name, metadata, ...rest } = object;
+  // What is not there is the path's; `metadata` may still be of any type, which the schema's decoding finds.
+  return { value: { apiVersion, kind: name, metadata: metadata ?? {}, ...rest } as KubeObject, problems };
+}
+
+interface Identification {
+  readonly kind: Kind;
+  readonly served: ServedVersion;
+  readonly registry: Registry;
+  readonly source: Source;
+  about(why: string): StatusError;
+}
+
+/** Checks what the object says it is, and fills in what it leaves out. */
+function checkIdentity(object: JsonObject, { kind, served, registry, about, source }: Identification): void {
+  const expected = apiVersionOf({ group: kind.group, version: served.version });
+  const apiVersion = textOf(object.apiVersion);
+  const name = textOf(object.kind);
+  if (apiVersion.split('/').length > 2) throw about(`unexpected GroupVersion string: ${apiVersion}`);
+  if (kind.custom) {
+    if (name === '') throw about(`Object 'Kind' is missing in '${source.text}'`);
+    if (apiVersion !== expected) {
+      const why = `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`;
+      throw badRequest(why);
+    }
+    return;
+  }
+  object.apiVersion = apiVersion === '' ? expected : apiVersion;
+  object.kind = name === '' ? kind.kind : name;
+  const wrong = mistakenIdentity(object.apiVersion, object.kind, { kind, expected, registry });
+  if (wrong === undefined) return;
+  const { version } = groupVersionOf(object.apiVersion);
+  throw badRequest(`${object.kind} in version "${version}" cannot be handled as a ${kind.kind}: ${wrong}`);
+}
+
+/** Why something that says it is `name` in `apiVersion` is none of this kind; undefined when it is. */
+export function mistakenIdentity(
+  apiVersion: string,
+  name: string,
+  { kind, expected, registry }: { kind: Kind; expected: string; registry: Registry },
+): string | undefined {
+  if (apiVersion === expected && name === kind.kind) return undefined;
+  const { group, version } = groupVersionOf(apiVersion);
+  const other = registry.findKind(group, name);
+  if (other === undefined || other.custom || !other.versions.some((served) => served.version === version)) {
+    return `no kind "${name}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:110"`;
+  }
+  const inside = kind.group === '' ? 'core' : (kind.group.split('.')[0] ?? kind.group);
+  return `converting (${version}.${name}) to (${inside}.${kind.kind}): unknown conversion`;
+}
+
+/** The options of a delete in its body; undefined without a body. Throws 415, and 500 as the server does for what it cannot read. */
+export function decodeDeleteOptions(body: Body): JsonObject | undefined {
+  if (body.bytes.length === 0) return undefined;
+  const source = readSource(body);
+  const unreadable = (why: string) => new StatusError(500, '', why);
+  const { value } = read(source, (why) => unreadable(`couldn't get version/kind; json parse error: ${why}`));
+  if (!isObject(value)) throw unreadable(`couldn't get version/kind; json parse error: json: cannot unmarshal ${typeNameOf(value)} into Go value`);
+  const kind = textOf(value.kind) === '' ? 'DeleteOptions' : textOf(value.kind);
+  const apiVersion = textOf(value.apiVersion) === '' ? 'meta.k8s.io/v1' : textOf(value.apiVersion);
+  if (kind !== 'DeleteOptions') {
+    throw unreadable(`no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:110"`);
+  }
+  return value;
+}
+
+/** The text of a patch as JSON. Throws a 400 StatusError. */
+export function decodePatch(body: Body): Decoded<Json> {
+  const source: Source = { type: 'json', text: body.bytes.toString('utf8') };
+  return read(source, (why) => badRequest(`error decoding patch: ${why}`));
+}
+
+/** The configuration of an apply, which is YAML. Throws a 400 StatusError. */
+export function decodeApply(body: Body): Decoded<JsonObject> {
+  const source: Source = { type: 'yaml', text: body.bytes.toString('utf8') };
+  const { value, problems } = read(source, (why) => {
+    const line = why.includes('line ') ? why : why.replace(/^yaml: /, 'yaml: line 1: ');
+    return badRequest(`error decoding YAML: error converting YAML to JSON: ${line}`);
+  });
+  if (isObject(value)) return { value, problems };
+  const why = `json: cannot unmarshal ${typeNameOf(value)} into Go value of type map[string]interface {}`;
+  throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`);
+}
+
+interface Source {
+  readonly type: 'json' | 'yaml';
+  readonly text: string;
+}
+
+function readSource({ bytes, contentType }: Body): Source {
+  const text = bytes.toString('utf8');
+  const type = mediaTypeOf(contentType);
+  if (type === '' || type === 'application/json') return { type: 'json', text };
+  if (type === 'application/yaml') return { type: 'yaml', text };
+  throw unsupportedMediaType(MEDIA_TYPES);
+}
+
+function read({ type, text }: Source, refuse: (why: string) => StatusError): Decoded<Json> {
+  try {
+    if (type === 'yaml') return readYaml(text);
+    const value = parseJson(text);
+    return { value, problems: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
+  } catch (error) {
+    if (error instanceof JsonProblem) throw refuse(error.message);
+    throw error;
+  }
+}
+
+/** YAML 1.1, in which `yes` and `on` are booleans: that is what the server's decoder speaks. */
+function readYaml(text: string): Decoded<Json> {
+  const document = parseDocument(text, { version: '1.1', uniqueKeys: true, merge: true });
+  const problems: string[] = [];
+  for (const { code, linePos, message } of document.errors) {
+    const line = linePos?.[0].line ?? 1;
+    if (code !== 'DUPLICATE_KEY') throw new JsonProblem(`yaml: line ${line}: ${message.split('\n')[0]}`);
+    const key = /^\s*-?\s*["']?([^"':]+)/.exec(text.split('\n')[line - 1] ?? '')?.[1] ?? '';
+    problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
+  }
+  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  return { value: JSON.parse(JSON.stringify(value ?? null)) as Json, problems }; // whatever YAML had, JSON it is now
+}
+
+function summary(bytes: Buffer): string {
+  const MAX = 30;
+  if (bytes.length === 0) return '<empty>';
+  const isShort = bytes.length <= MAX;
+  const start = bytes.subarray(0, MAX);
+  const shown = bytes[0] === 0x7b ? start.toString('utf8') : start.toString('hex');
+  return isShort ? shown : `${shown} ...`;
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,118 @@
+/** What a client sent becomes an object of its kind: decoded by the schema, unknown fields dropped, named or refused. */
+import { apiVersionOf, type JsonObject, type KubeObject } from '../object.ts';
+import { badRequest, invalid, StatusError } from '../status.ts';
+import { mistakenIdentity } from './decode.ts';
+import type { Kind, Registry, ServedVersion } from './kind.ts';
+import type { FieldValidation } from './options.ts';
+
+/** How an object came, and who is told what is odd about it. */
+export interface Intake {
+  readonly kind: Kind;
+  readonly served: ServedVersion;
+  readonly fieldValidation: FieldValidation;
+  /** What the decoder found already: fields that stand there twice. */
+  readonly problems: readonly string[];
+  warn(text: string): void;
+}
+
+/**
+ * Decodes in place by the schema of the kind. Throws a 400 StatusError for a value that has no place in it, and with
+ * `Strict` for unknown fields and for those that stand there twice.
+ */
+export function takeIn(object: KubeObject, intake: Intake): void {
+  const { kind, served, fieldValidation, problems, warn } = intake;
+  const unknown = served.schema.prune(object).map((path) => `unknown field ${JSON.stringify(path)}`);
+  if (fieldValidation === 'Ignore') return;
+  // The decoder of built-in kinds meets unknown fields on its way; for the others pruning comes last.
+  const found = kind.custom ? [...problems, ...unknown] : [...unknown, ...problems];
+  if (found.length === 0) return;
+  if (fieldValidation === 'Strict') {
+    throw badRequest(`${cannotBeHandled(object, kind, served)}strict decoding error: ${strictText(found)}`);
+  }
+  for (const problem of found) warn(problem);
+}
+
+/** Problems of YAML, one a line, stand together. */
+function strictText(found: readonly string[]): string {
+  const isYaml = (problem: string) => problem.startsWith('line ');
+  const lines = found.filter(isYaml).map((problem) => `\n  ${problem}`);
+  const rest = found.filter((problem) => !isYaml(problem));
+  return [...(lines.length === 0 ? [] : [`yaml: unmarshal errors:${lines.join('')}`]), ...rest].join(', ');
+}
+
+/**
+ * The same for what a patch has made. The server answers a patch that leads to something it cannot decode with the whole
+ * object and 422, instead of 400.
+ */
+export function takeInPatched(object: KubeObject, intake: Intake & { readonly registry: Registry }): void {
+  const { kind, served, registry } = intake;
+  const shown = JSON.stringify(object);
+  const refuse = (why: string) => {
+    return invalid({ group: '', kind: '' }, '', [
+      { reason: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${JSON.stringify(shown)}: ${why}` },
+    ]);
+  };
+  const expected = apiVersionOf({ group: kind.group, version: served.version });
+  if (!kind.custom) {
+    const wrong = mistakenIdentity(object.apiVersion, object.kind, { kind, expected, registry });
+    if (wrong !== undefined) throw nameless(refuse(wrong));
+  } else if (object.kind !== kind.kind || object.apiVersion !== expected) {
+    const isKindWrong = object.kind !== kind.kind;
+    const value = JSON.stringify(isKindWrong ? object.kind : object.apiVersion);
+    throw invalid({ group: kind.group, kind: object.kind }, object.metadata.name, [
+      {
+        reason: 'FieldValueInvalid',
+        field: isKindWrong ? 'kind' : 'apiVersion',
+        message: `Invalid value: ${value}: must be ${isKindWrong ? kind.kind : expected}`,
+      },
+    ]);
+  }
+  try {
+    takeIn(object, intake);
+  } catch (error) {
+    const before = cannotBeHandled(object, kind, served);
+    if (error instanceof StatusError && error.message.startsWith(before)) {
+      throw nameless(refuse(error.message.slice(before.length)));
+    }
+    throw error;
+  }
+}
+
+function nameless(error: StatusError): StatusError {
+  const causes: StatusError['details'] = { causes: error.details?.causes };
+  return new StatusError(error.code, error.reason, error.message, causes);
+}
+
+function cannotBeHandled(object: KubeObject, kind: Kind, { version }: ServedVersion): string {
+  return `${object.kind} in version "${version}" cannot be handled as a ${kind.kind}: `;
+}
+
+/**
+ * Holds the name and the namespace of an object against those of the request, and fills in the namespace.
+ * Throws 400 StatusErrors. `name` is undefined for a create.
+ */
+export function checkAddress(
+  object: KubeObject,
+  { kind, namespace, name }: { readonly kind: Kind; readonly namespace: string; readonly name: string | undefined },
+): void {
+  const { metadata } = object;
+  if (name !== undefined) {
+    if ((metadata.name ?? '') === '') {
+      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    }
+    if (metadata.name !== name) {
+      throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+    }
+  }
+  const given = metadata.namespace ?? '';
+  if (given !== '' && given !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  if (kind.namespaced) metadata.namespace = namespace;
+  else delete metadata.namespace;
+}
+
+/** What a client may send at all: an object. */
+export function asObject(value: JsonObject): KubeObject {
+  return { ...value, metadata: value.metadata ?? {} } as KubeObject; // `metadata` may be anything until it is taken in
+}

@@ -1,0 +1,166 @@
+/** The API within the process: the same verbs as over HTTPS, for the controllers that live here. */
+import type { Log } from '../../log.ts';
+import type { JsonObject, KubeObject, Resource } from '../object.ts';
+import { StatusError } from '../status.ts';
+import type { ApiClient, ListFilter, WatchEvent } from './client.ts';
+import { deleteObject } from './deletion.ts';
+import type { Change } from './memory.ts';
+import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
+import { insider, type Target, type VerbParts, type Verbs } from './verbs.ts';
+import { shownAs } from './versions.ts';
+
+/** What a client works with, and the name under which it owns fields. */
+export interface LocalParts extends VerbParts {
+  readonly verbs: Verbs;
+  readonly log: Log;
+  readonly manager: string;
+}
+
+const BATCH = 500;
+
+/** Makes a client. */
+export function createLocalClient(parts: LocalParts): ApiClient {
+  const { verbs, memory, log } = parts;
+  const writer = insider(parts.manager);
+
+  return {
+    get(resource, namespace, name) {
+      const { kind, served } = verbs.target(resource, namespace);
+      const live = memory.collection(kind.group, kind.plural).get(namespace, name);
+      return live === undefined ? undefined : shownAs(live, kind, served.version);
+    },
+
+    list(resource, filter = {}) {
+      const target = verbs.target(resource, filter.namespace ?? '');
+      return current(target, filter);
+    },
+
+    create(resource, object) {
+      const target = verbs.target(resource, object.metadata.namespace ?? '');
+      // The verbs fill in what a new object lacks of metadata.
+      return verbs.create(target, { object: object as KubeObject, problems: [], bytes: 0 }, writer);
+    },
+
+    update(resource, object, { subresource = '' as '' | 'status' } = {}) {
+      const target = verbs.target(resource, object.metadata.namespace ?? '');
+      const incoming = { object: structuredClone(object), problems: [], bytes: 0 };
+      return verbs.update(target, object.metadata.name, incoming, writer, subresource).object;
+    },
+
+    patch(resource, namespace, name, merge, { subresource = '' as '' | 'status' } = {}) {
+      const target = verbs.target(resource, namespace);
+      const patch = { type: 'merge', patch: merge, problems: [], bytes: 0 } as const;
+      return verbs.patch(target, name, patch, writer, subresource).object;
+    },
+
+    remove(resource, namespace, name, options = {}) {
+      const { kind } = verbs.target(resource, namespace);
+      try {
+        deleteObject(parts, {
+          kind,
+          namespace,
+          name,
+          options: {
+            dryRun: false,
+            gracePeriodSeconds: options.gracePeriodSeconds,
+            propagation: options.propagation,
+            orphanDependents: undefined,
+            uid: options.uid,
+            resourceVersion: options.resourceVersion,
+          },
+          now: parts.now(),
+          lose() {},
+        });
+      } catch (error) {
+        if (!(error instanceof StatusError) || error.code !== 404) throw error;
+      }
+    },
+
+    watch(resource, filter, on) {
+      const target = verbs.target(resource, filter.namespace ?? '');
+      return watch(target, filter, on);
+    },
+  };
+
+  function current(target: Target, filter: ListFilter): KubeObject[] {
+    const { kind, served, namespace } = target;
+    const select = selectorOf(filter, target);
+    const objects = memory.collection(kind.group, kind.plural).objects(namespace === '' ? undefined : namespace);
+    const selected = select === everything ? objects : objects.filter(select);
+    return selected.map((object) => shownAs(object, kind, served.version));
+  }
+
+  function watch(target: Target, filter: ListFilter, on: (event: WatchEvent) => void): () => void {
+    const { kind, served, namespace } = target;
+    const collection = memory.collection(kind.group, kind.plural);
+    const select = selectorOf(filter, target);
+    let initial: readonly KubeObject[] = current(target, filter);
+    let isOpen = true;
+    const follower = collection.follow(collection.resourceVersion, deliver);
+    setImmediate(deliver);
+    return () => {
+      isOpen = false;
+      follower.close();
+    };
+
+    function deliver(): void {
+      const existing = initial;
+      initial = [];
+      for (const object of existing) tell({ type: 'ADDED', object });
+      for (;;) {
+        const changes = isOpen ? follower.take(BATCH) : [];
+        if (changes.length === 0) return;
+        for (const change of changes) {
+          const event = eventFor(change, namespace, select);
+          if (event !== undefined) tell({ type: event.type, object: shownAs(event.object, kind, served.version) });
+        }
+      }
+    }
+
+    function tell(event: WatchEvent): void {
+      if (!isOpen) return;
+      try {
+        on(event);
+      } catch (error) {
+        const { name, namespace: of = '' } = event.object.metadata;
+        const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        log.error('a controller failed on an event', { kind: kind.kind, namespace: of, name, error: said });
+      }
+    }
+  }
+}
+
+function selectorOf({ labels = '', fields = '' }: ListFilter, { kind }: Target): Selector {
+  const byLabels = labelSelector(labels);
+  const byFields = fieldSelector(fields, kind);
+  if (byLabels === everything) return byFields;
+  return byFields === everything ? byLabels : (object) => byLabels(object) && byFields(object);
+}
+
+/**
+ * What a change is to somebody who sees only what `select` selects in `namespace` ('' for all): an object that begins to
+ * match is added, one that no longer does is deleted, shown as it was before. Undefined: nothing.
+ */
+export function eventFor(change: Change, namespace: string, select: Selector): WatchEvent | undefined {
+  const { type, object, previous, resourceVersion } = change;
+  if (namespace !== '' && object.metadata.namespace !== namespace) return undefined;
+  if (select === everything) return { type, object };
+  const matched = previous !== undefined && select(previous);
+  if (type === 'DELETED') return matched ? { type, object } : undefined;
+  const matches = select(object);
+  if (matches) return { type: matched ? 'MODIFIED' : 'ADDED', object };
+  if (!matched) return undefined;
+  const { metadata } = previous as KubeObject; // it matched
+  const last = { ...(previous as KubeObject), metadata: { ...metadata, resourceVersion: String(resourceVersion) } };
+  return { type: 'DELETED', object: last };
+}
+
+/** The resource of a kind in the version it is stored in, or else the first that is served. */
+export function resourceOf(kind: { group: string; plural: string; versions: readonly { version: string }[] }): Resource {
+  return { group: kind.group, version: kind.versions[0]?.version ?? '', plural: kind.plural };
+}
+
+/** What a merge patch needs to take a list of finalizers to another. */
+export function finalizersPatch(finalizers: readonly string[]): JsonObject {
+  return { metadata: { finalizers: finalizers.length === 0 ? null : [...finalizers] } };
+}

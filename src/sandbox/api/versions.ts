@@ -1,0 +1,32 @@
+/** One object in the versions of its kind: it is stored in one, and met in any. */
+import { apiVersionOf, type KubeObject } from '../object.ts';
+import type { Kind } from './kind.ts';
+
+/** What was converted already. Stored objects never change, so neither does what they look like in another version. */
+const converted = new WeakMap<KubeObject, Map<string, KubeObject>>();
+
+/** A stored object as `version` shows it. Must not be changed in place. */
+export function shownAs(object: KubeObject, kind: Kind, version: string): KubeObject {
+  if (object.apiVersion === apiVersionOf({ group: kind.group, version })) return object;
+  let versions = converted.get(object);
+  if (versions === undefined) converted.set(object, (versions = new Map()));
+  let shown = versions.get(version);
+  if (shown === undefined) versions.set(version, (shown = convert(object, kind, version)));
+  return shown;
+}
+
+/** An object as it is to be stored. */
+export function storedAs(object: KubeObject, kind: Kind): KubeObject {
+  const { group, storageVersion } = kind;
+  const isStorageVersion = object.apiVersion === apiVersionOf({ group, version: storageVersion });
+  return isStorageVersion ? object : convert(object, kind, storageVersion);
+}
+
+function convert(object: KubeObject, kind: Kind, version: string): KubeObject {
+  return (
+    kind.strategy.convert?.(object, version) ?? {
+      ...object,
+      apiVersion: apiVersionOf({ group: kind.group, version }),
+    }
+  );
+}

@@ -1,0 +1,107 @@
+/** Pods. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ApiClient } from '../../api/client.ts';
+import type { Kind, Subresource } from '../../api/kind.ts';
+import type { JsonObject, KubeObject } from '../../object.ts';
+import { builtin } from '../builtin.ts';
+import { numberIn, objectIn, objectsIn, textIn } from '../reading.ts';
+import { podSpec } from '../shapes/podspec.ts';
+import { podStatus } from '../shapes/podstatus.ts';
+import { always } from '../typed.ts';
+import { admitPod } from './admission.ts';
+import { podColumns } from './columns.ts';
+import { fillInPod } from './defaults.ts';
+import { qosClassOf } from './qos.ts';
+import { podUpdateCauses, statusUpdateCauses } from './update.ts';
+import { podCauses } from './validate.ts';
+
+/** `pods`; `log` is what answers `pods/log`. Admission looks service accounts up with `reader`. */
+export function podKind(parts: {
+  readonly log: Subresource | undefined;
+  readonly reader: Pick<ApiClient, 'get'>;
+}): Kind {
+  return builtin({
+    group: '',
+    version: 'v1',
+    kind: 'Pod',
+    plural: 'pods',
+    shortNames: ['po'],
+    categories: ['all'],
+    namespaced: true,
+    fields: { spec: always(podSpec), status: always(podStatus) },
+    defaults: fillInPod,
+    statusSubresource: true,
+    subresources: parts.log === undefined ? {} : { log: parts.log },
+    columns: podColumns,
+    strategy: {
+      prepareForCreate(pod) {
+        const spec = objectIn(pod.spec);
+        const gated = objectsIn(spec.schedulingGates).length > 0;
+        pod.status = {
+          phase: 'Pending',
+          qosClass: qosClassOf(spec),
+          ...(gated ? { conditions: [gatedCondition()] } : {}),
+        };
+      },
+      prepareForUpdate(pod, old) {
+        if (old.status !== undefined) pod.status = structuredClone(old.status);
+      },
+      prepareForStatusUpdate(pod, old) {
+        if (old.spec !== undefined) pod.spec = structuredClone(old.spec);
+        // A client that never knew of the class does not take it away.
+        const status = objectIn(pod.status);
+        status.qosClass ??= objectIn(old.status).qosClass;
+        pod.status = status;
+      },
+      generationMoves: (pod, old) => !isDeepStrictEqual(pod.spec, old.spec),
+      mutate(pod, old) {
+        if (old !== undefined) return;
+        admitPod(pod, parts.reader);
+        const status = objectIn(pod.status);
+        status.qosClass = qosClassOf(objectIn(pod.spec));
+        pod.status = status;
+      },
+      validate(pod, old, subresource) {
+        if (old === undefined) return podCauses(pod);
+        return subresource === 'status' ? statusUpdateCauses(pod, old) : podUpdateCauses(pod, old);
+      },
+      gracePeriodSeconds: gracePeriodOf,
+      fields: selectableFields,
+    },
+  });
+}
+
+function gatedCondition(): JsonObject {
+  return {
+    type: 'PodScheduled',
+    status: 'False',
+    reason: 'SchedulingGated',
+    message: 'Scheduling is blocked due to non-empty scheduling gates',
+    lastProbeTime: null,
+    lastTransitionTime: null,
+  };
+}
+
+/** Nobody waits for a pod that runs nowhere, or that has ended. */
+function gracePeriodOf({ spec: specification, status }: KubeObject, asked?: number): number {
+  const spec = objectIn(specification);
+  const phase = textIn(objectIn(status).phase);
+  if (textIn(spec.nodeName) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
+  const seconds = asked ?? numberIn(spec.terminationGracePeriodSeconds);
+  return seconds < 0 ? 1 : seconds;
+}
+
+function selectableFields({ spec: specification, status: reported }: KubeObject): { readonly [path: string]: string } {
+  const spec = objectIn(specification);
+  const status = objectIn(reported);
+  return {
+    'spec.nodeName': textIn(spec.nodeName),
+    'spec.restartPolicy': textIn(spec.restartPolicy),
+    'spec.schedulerName': textIn(spec.schedulerName),
+    'spec.serviceAccountName': textIn(spec.serviceAccountName),
+    'spec.hostNetwork': String(spec.hostNetwork === true),
+    'status.phase': textIn(status.phase),
+    'status.podIP': textIn(objectsIn(status.podIPs)[0]?.ip),
+    'status.nominatedNodeName': textIn(status.nominatedNodeName),
+  };
+}

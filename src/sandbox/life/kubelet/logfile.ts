@@ -1,0 +1,183 @@
+/**
+ * Where a container's output goes: files in the format of the container runtimes (CRI), as containerd 1.6 writes them.
+ * `2026-11-01T10:00:00.000000001Z stdout F text`, one record a line; P instead of F when the line goes on in the next record.
+ * https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md
+ */
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Clock } from '../../../clock.ts';
+
+/** The runtime writes at most this much of a line into one record. */
+export const RECORD_BYTES = 16 * 1024;
+
+/** Every record begins with this many bytes: a timestamp of fixed width, stream, tag, and their spaces. */
+export const HEADER_BYTES = '2026-11-01T10:00:00.000000001Z stdout F '.length;
+
+/** The timestamp in a record's header, with the space behind it. */
+export const TIMESTAMP_BYTES = '2026-11-01T10:00:00.000000001Z '.length;
+
+/** The two streams of a container. They share its log. */
+export type Stream = 'stdout' | 'stderr';
+
+/** When a file is full and how many are kept, the newest included: `containerLogMaxSize` and `containerLogMaxFiles`. */
+export interface Rotation {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** What a reader may know of a log that is being written. */
+export interface LiveLog {
+  /** The newest file, `.../0.log`; older ones are `.../0.log.<generation>`. */
+  readonly path: string;
+  /** How often the log was rotated: the newest file holds this generation. */
+  readonly generation: number;
+  readonly closed: boolean;
+  /** Calls `on` after every write, rotation and the end, until the answer is called. */
+  watch(on: () => void): () => void;
+}
+
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
+/**
+ * The one writer of one run of a container. What it is given is in the file when `write` returns. Timestamps never go
+ * back, and no two records have the same.
+ */
+export class LogFile implements LiveLog {
+  readonly path: string;
+  readonly #rotation: Rotation;
+  readonly #stamps: Stamps;
+  readonly #rest: Record<Stream, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  readonly #watchers = new Set<() => void>();
+  #file: number;
+  #size: number;
+  #generation = 0;
+  #closed = false;
+
+  /** Creates the file and the folders above it, or goes on with the file that is there. */
+  constructor(path: string, { rotation, clock }: { readonly rotation: Rotation; readonly clock: Clock }) {
+    this.path = path;
+    this.#rotation = rotation;
+    this.#stamps = new Stamps(clock);
+    mkdirSync(dirname(path), { recursive: true });
+    this.#file = openSync(path, 'a', 0o640);
+    this.#size = statSync(path).size;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Takes output as it comes: whole lines are written at once, the beginning of a line waits for its end. */
+  write(stream: Stream, chunk: Buffer): void {
+    if (this.#closed) return;
+    const rest = this.#rest[stream];
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const records: Buffer[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_FEED, start); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
+      start = this.#cutLong(records, stream, bytes, start, end);
+      const text = end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end; // containerd drops it
+      this.#add(records, stream, 'F', bytes.subarray(start, text));
+      start = end + 1;
+    }
+    start = this.#cutLong(records, stream, bytes, start, bytes.length);
+    this.#rest[stream] = Buffer.from(bytes.subarray(start)); // a copy, so that the chunk can go
+    this.#append(records);
+  }
+
+  /** A line of the kubelet's own, or of whoever speaks for the container. */
+  say(stream: Stream, line: string): void {
+    this.write(stream, Buffer.from(`${line}\n`));
+  }
+
+  /** Writes what was left without a line's end, which makes a partial record of it. Calling it twice changes nothing. */
+  close(): void {
+    if (this.#closed) return;
+    const records: Buffer[] = [];
+    for (const stream of ['stdout', 'stderr'] as const) {
+      if (this.#rest[stream].length > 0) this.#add(records, stream, 'P', this.#rest[stream]);
+    }
+    this.#append(records);
+    this.#closed = true;
+    closeSync(this.#file);
+    this.#tell();
+  }
+
+  watch(on: () => void): () => void {
+    this.#watchers.add(on);
+    return () => this.#watchers.delete(on);
+  }
+
+  /** Turns what a line has too much into partial records; answers where its last record begins. */
+  #cutLong(records: Buffer[], stream: Stream, bytes: Buffer, from: number, to: number): number {
+    let start = from;
+    for (; to - start > RECORD_BYTES; start += RECORD_BYTES) {
+      this.#add(records, stream, 'P', bytes.subarray(start, start + RECORD_BYTES));
+    }
+    return start;
+  }
+
+  #add(records: Buffer[], stream: Stream, tag: 'F' | 'P', text: Buffer): void {
+    records.push(Buffer.from(`${this.#stamps.next()} ${stream} ${tag} `, 'latin1'), text, lineFeed);
+  }
+
+  #append(records: readonly Buffer[]): void {
+    if (records.length === 0) return;
+    const bytes = Buffer.concat(records);
+    for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written);
+    this.#size += bytes.length;
+    if (this.#size >= this.#rotation.bytes) this.#rotate();
+    this.#tell();
+  }
+
+  #rotate(): void {
+    closeSync(this.#file);
+    renameSync(this.path, `${this.path}.${this.#generation}`);
+    this.#generation += 1;
+    rmSync(`${this.path}.${this.#generation - this.#rotation.files}`, { force: true });
+    this.#file = openSync(this.path, 'a', 0o640);
+    this.#size = 0;
+  }
+
+  #tell(): void {
+    for (const on of this.#watchers) on();
+  }
+}
+
+const lineFeed = Buffer.from('\n');
+
+/** Timestamps of one log, with the nine digits that the runtimes write. */
+class Stamps {
+  readonly #clock: Clock;
+  #ms = 0;
+  #nanos = 0;
+  #second = -1;
+  #secondText = '';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  next(): string {
+    const ms = this.#clock.now();
+    if (ms > this.#ms) {
+      this.#ms = ms;
+      this.#nanos = Math.floor((performance.now() % 1) * 1e6); // the clock has no finer digits of its own
+    } else if (++this.#nanos >= 1_000_000) {
+      this.#ms += 1;
+      this.#nanos = 0;
+    }
+    const second = Math.floor(this.#ms / 1_000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#secondText = new Date(second * 1_000).toISOString().slice(0, 20);
+    }
+    const fraction = (this.#ms % 1_000) * 1_000_000 + this.#nanos;
+    return `${this.#secondText}${String(Math.floor(fraction)).padStart(9, '0')}Z`;
+  }
+}
