@@ -7,6 +7,7 @@ import { globSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openAdmin } from '../support/admin.ts';
+import { groundVariable, kubectlVariable } from '../support/ground.ts';
 import { capabilitiesVariable } from '../support/needs.ts';
 import { oneFailure, type Results, readResults, resultsVariable, writeResults } from '../support/results.ts';
 import { removeLeftNamespaces } from '../support/world.ts';
@@ -25,18 +26,35 @@ if (values.help) {
   process.stdout.write(`usage: npm run test:cluster [-- file ...] [--grep TEXT]
 
 Raises a real cluster (npm run cluster -- up), or uses the one of RUNGATE_CLUSTER=existing KUBECONFIG=<file>, and runs the
-suites against it: all of test/cluster, test/contract and test/e2e, or the files given. The cluster stays up for the next
+suites against it: all of test/cluster, test/contract and test/e2e, or the files given. Those of test/e2e whose world can
+stand in a sandbox as well are run there too. The cluster stays up for the next
 time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.rungate/results).
 `);
   process.exit(0);
+}
+
+/** Suites that need no more of their world than a sandbox has. */
+const alsoInSandbox = ['endings', 'faults', 'gitlab', 'logs', 'rbac', 'status'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
+
+/** A file, and what its world stands on. */
+interface Suite {
+  readonly file: string;
+  readonly ground: 'cluster' | 'sandbox';
 }
 
 const files =
   positionals.length > 0
     ? positionals
     : globSync(['test/cluster/**/*.test.ts', 'test/contract/**/*.test.ts', 'test/e2e/**/*.test.ts']).sort();
+const suites: readonly Suite[] = [
+  ...files.map((file) => ({ file, ground: 'cluster' as const })),
+  ...files.filter((file) => alsoInSandbox.includes(file)).map((file) => ({ file, ground: 'sandbox' as const })),
+];
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
-const resultsOf = (file: string) => join(folder, `${file.replace(/\W+/g, '-')}.json`);
+const titleOf = ({ file, ground }: Suite) => (ground === 'sandbox' ? `${file} in a sandbox` : file);
+const resultsOf = (suite: Suite) => join(folder, `${titleOf(suite).replace(/\W+/g, '-')}.json`);
 
 let child: ChildProcess | undefined;
 let interrupted: NodeJS.Signals | undefined;
@@ -55,23 +73,27 @@ async function main(): Promise<number> {
   mkdirSync(folder, { recursive: true });
   for (const old of globSync('*.json', { cwd: folder })) rmSync(join(folder, old));
   // Written first: whatever ends this process, a suite that did not run counts as a failure.
-  for (const file of files) writeResults(resultsOf(file), oneFailure(`${file} did not run`));
+  for (const suite of suites) writeResults(resultsOf(suite), oneFailure(`${titleOf(suite)} did not run`));
 
   if ((await runNode(['test/cluster/cli.ts', 'up'], {})) !== 0) return 1;
   const cluster = await connect();
   await removeLeftNamespaces(await openAdmin(cluster.kubeconfig));
-  const env = { [capabilitiesVariable]: JSON.stringify(cluster.capabilities) };
-  for (const [place, file] of files.entries()) {
+  const env = {
+    [capabilitiesVariable]: JSON.stringify(cluster.capabilities),
+    [kubectlVariable]: cluster.kubectl.file,
+  };
+  for (const [place, suite] of suites.entries()) {
     if (interrupted) break;
-    process.stdout.write(`\n${file} (${place + 1} of ${files.length})\n`);
-    await runSuite(file, env);
+    process.stdout.write(`\n${titleOf(suite)} (${place + 1} of ${suites.length})\n`);
+    await runSuite(suite, { ...env, [groundVariable]: suite.ground });
   }
   return sumUp();
 }
 
-async function runSuite(file: string, env: Readonly<Record<string, string>>): Promise<void> {
-  const results = resultsOf(file);
-  writeResults(results, oneFailure(`${file} wrote no results: it did not load, or was ended`));
+async function runSuite(suite: Suite, env: Readonly<Record<string, string>>): Promise<void> {
+  const { file } = suite;
+  const results = resultsOf(suite);
+  writeResults(results, oneFailure(`${titleOf(suite)} wrote no results: it did not load, or was ended`));
   const grep = values.grep === undefined ? [] : ['--grep', values.grep];
   const options = [
     '--no-config',
@@ -89,7 +111,7 @@ async function runSuite(file: string, env: Readonly<Record<string, string>>): Pr
   });
   const found = readResults(results);
   if (code !== 0 && found.failed === 0) {
-    writeResults(results, { ...found, failed: 1, failures: [`${file} ended with exit code ${code}`] });
+    writeResults(results, { ...found, failed: 1, failures: [`${titleOf(suite)} ended with exit code ${code}`] });
   }
 }
 
@@ -105,7 +127,7 @@ function runNode(args: readonly string[], env: Readonly<Record<string, string>>)
 }
 
 function sumUp(): number {
-  const all = files.map((file): readonly [string, Results] => [file, readResults(resultsOf(file))]);
+  const all = suites.map((suite): readonly [string, Results] => [titleOf(suite), readResults(resultsOf(suite))]);
   const total = (count: (results: Results) => number) => all.reduce((sum, [, results]) => sum + count(results), 0);
   const print = (title: string, pick: (results: Results) => readonly string[]) => {
     const lines = all.flatMap(([file, results]) => pick(results).map((line) => `  ${file}: ${line}`));
@@ -118,7 +140,7 @@ function sumUp(): number {
     total((results) => results.failed),
     total((results) => results.notRun.length),
   ];
-  process.stdout.write(`\n${files.length} suites: ${passed} passed, ${failed} failed, ${notRun} not run\n`);
+  process.stdout.write(`\n${suites.length} suites: ${passed} passed, ${failed} failed, ${notRun} not run\n`);
   if (interrupted) return interrupted === 'SIGINT' ? 130 : 143;
   return failed > 0 ? 1 : 0;
 }

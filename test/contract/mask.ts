@@ -11,7 +11,7 @@ export interface Known {
 
 /** The mask of one case: the same value gets the same name throughout, so that "unchanged" stays visible. */
 export interface Mask {
-  /** A copy in which uids are `uid-1`, resource versions `rv-1`, times `TIME`, and so on. */
+  /** A copy in which uids are `uid-1`, resource versions `rv-1`, times `TIME`, long descriptions `PROSE`, and so on. */
   json(value: Json): Json;
   text(value: string): string;
   /** Of a request line: versions and continue tokens that an earlier answer gave. */
@@ -54,7 +54,7 @@ export function makeMask({ namespace, group, address }: Known): Mask {
   /** A sentence about resource versions has no other long numbers in it. */
   const sentence = (value: string): string =>
     /resource ?version/i.test(value)
-      ? text(value).replace(/\b\d{2,}\b/g, (number) => resourceVersions.get(number) ?? 'RV')
+      ? text(value).replace(/(?<![:\w])\d{2,}\b/g, (number) => resourceVersions.get(number) ?? 'RV')
       : text(value);
 
   function object(value: JsonObject, parent: string): JsonObject {
@@ -62,8 +62,11 @@ export function makeMask({ namespace, group, address }: Known): Mask {
     const entries = Object.entries(value).flatMap(([key, field]): [string, Json | undefined][] => {
       if (key === 'managedFields' && !mask.keepManagedFields) return [];
       if (key === 'metadata' && ofMany && isObject(field)) return [[key, ofList(field)]];
-      if (key === 'resourceVersion' && typeof field === 'string' && field !== '') {
+      if (/(?:^|\.)resourceVersion$/.test(key) && typeof field === 'string' && field !== '') {
         return [[key, numbered(resourceVersions, 'rv', field)]];
+      }
+      if (/^(?:kubernetes\.io\/)?description$/.test(key) && typeof field === 'string' && field.length > 40) {
+        return [[key, 'PROSE']];
       }
       if (key === 'token' && typeof field === 'string') return [[key, 'TOKEN']];
       return [[key, field === undefined ? undefined : json(field, key === 'object' ? String(value.type) : key)]];

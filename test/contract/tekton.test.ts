@@ -1,6 +1,6 @@
 /**
  * What Tekton makes of a run, on the real cluster and in the sandbox alike: each must come to what is written down in
- * test/fixtures/contract/tekton. UPDATE_CONTRACT=1 writes it down again, from the real cluster only.
+ * test/fixtures/contract/tekton. UPDATE=1 writes it down again, from the real cluster only.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -185,11 +185,11 @@ async function objectsOf(world: World, run: string) {
 
 function compare(run: string, outcome: JsonObject): void {
   const file = `${checkout}test/fixtures/contract/tekton/${run}.json`;
-  if (process.env.UPDATE_CONTRACT === '1' && onCluster)
+  if (process.env.UPDATE === '1' && onCluster)
     writeFileSync(file, `${JSON.stringify(outcome, undefined, 1)}\n`);
   assert.ok(
     existsSync(file),
-    `${file} is not there; UPDATE_CONTRACT=1 npm run test:cluster -- test/contract/tekton.test.ts`,
+    `${file} is not there; UPDATE=1 npm run test:cluster -- test/contract/tekton.test.ts`,
   );
   assert.deepEqual(outcome, JSON.parse(readFileSync(file, 'utf8')));
 }

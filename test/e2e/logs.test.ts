@@ -4,6 +4,7 @@ import type { RunStatus } from '../../src/tekton/types.ts';
 import { connect } from '../cluster/cluster.ts';
 import { setFeatureFlags } from '../cluster/knobs.ts';
 import { eventually } from '../support/eventually.ts';
+import { onCluster } from '../support/ground.ts';
 import { assertSameAsKubelet, linesFrom, sourcesIn } from '../support/log-text.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -174,11 +175,11 @@ describe('logs of real runs', () => {
   });
 });
 
-clusterSuite('logs of nested runs', { knobs: true }, () => {
+clusterSuite('logs of nested runs', onCluster ? { knobs: true } : {}, () => {
   let world: World;
-  let restore: () => Promise<void>;
+  let restore: (() => Promise<void>) | undefined;
   before(async () => {
-    restore = await setFeatureFlags(await connect(), { 'enable-api-fields': 'alpha' });
+    if (onCluster) restore = await setFeatureFlags(await connect(), { 'enable-api-fields': 'alpha' });
     world = await startWorld();
   });
   after(async () => {

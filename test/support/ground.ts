@@ -10,14 +10,20 @@ export interface Ground {
   readonly kind: 'cluster' | 'sandbox';
   /** The administrator's. */
   readonly kubeconfig: string;
-  /** The program; a sandbox has it only where the cluster's parts have been built. */
+  /** The program; a sandbox has it only where somebody lends it. */
   readonly kubectl: string | undefined;
   /** Ends a sandbox; leaves a cluster as it is. */
   end(): Promise<void>;
 }
 
+/** `npm run test:cluster` sets it to `sandbox` for suites that it runs a second time, there. */
+export const groundVariable = 'RUNGATE_GROUND';
+
+/** The kubectl that it lends to those. */
+export const kubectlVariable = 'RUNGATE_KUBECTL';
+
 /** Whether tests of this process stand on a real cluster. */
-export const onCluster = process.env[capabilitiesVariable] !== undefined;
+export const onCluster = process.env[capabilitiesVariable] !== undefined && process.env[groundVariable] !== 'sandbox';
 
 /** Finds the cluster, or starts a sandbox whose files are below `folder`. */
 export async function findGround(folder: string): Promise<Ground> {
@@ -31,7 +37,7 @@ export async function findGround(folder: string): Promise<Ground> {
   return {
     kind: 'sandbox',
     kubeconfig: sandbox.kubeconfigFile,
-    kubectl: undefined,
+    kubectl: process.env[kubectlVariable],
     end: () => sandbox.stop(new AbortController().signal),
   };
 }

@@ -77,7 +77,8 @@ function scopeFaults({ scope }: JsonObject): Cause[] {
 
 function preserveFaults({ preserveUnknownFields }: JsonObject): Cause[] {
   if (preserveUnknownFields !== true) return [];
-  const detail = 'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
+  const detail =
+    'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
   return [invalidValue('spec.preserveUnknownFields', true, detail)];
 }
 
@@ -85,7 +86,11 @@ function versionFaults(spec: JsonObject, versions: readonly JsonObject[]): Cause
   const causes = versions.flatMap((version, at) => {
     const path = `spec.versions[${at}]`;
     const name = textIn(version.name);
-    return [...labelFaults(`${path}.name`, name), ...schemaPresence(version, path), ...deprecationFaults(version, path)];
+    return [
+      ...labelFaults(`${path}.name`, name),
+      ...schemaPresence(version, path),
+      ...deprecationFaults(version, path),
+    ];
   });
   const names = versions.map(({ name }) => textIn(name));
   const shown = Array.isArray(spec.versions) ? versions.map(asTheServerShowsIt) : null;
@@ -208,7 +213,13 @@ function selectableFieldFaults(versions: readonly JsonObject[]): Cause[] {
       }
       return ['string', 'boolean', 'integer'].includes(node.type ?? '')
         ? []
-        : [invalidValue(below, text, 'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.')];
+        : [
+            invalidValue(
+              below,
+              text,
+              'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
+            ),
+          ];
     });
   });
 }

@@ -44,21 +44,15 @@ export function deleteObject(parts: StoreParts, request: DeletionRequest): Delet
 
   const step = graceStep(kind, live, options, request.now);
   if (step.at === 'pending') return { object: live, isGone: false };
-  const finalizers = wantedFinalizers(live.metadata.finalizers ?? [], options);
-  const marked = mark(live, { step, finalizers, now: request.now });
+  const prepared = kind.strategy.prepareForDelete?.(live, request.now) ?? live;
+  const finalizers = wantedFinalizers(prepared.metadata.finalizers ?? [], options);
+  const marked = mark(prepared, { step, finalizers, now: request.now });
   const isWaiting = finalizers.length > 0 || (step.at === 'graceful' && step.seconds > 0);
   // What is marked first is seen by watches in between, even when its time of grace is nothing.
   const isWritten = marked !== live && (isWaiting || step.at === 'graceful');
   const last = isWritten ? store(parts, marked, commit) : marked;
   if (isWaiting) return { object: last, isGone: false };
-  erase(parts, last, commit);
-  const { resourceVersion } = options.dryRun ? live.metadata : objectVersion(parts, last);
-  return { object: { ...last, metadata: { ...last.metadata, resourceVersion } }, isGone: true };
-}
-
-/** The deletion is the latest change of all. */
-function objectVersion({ memory }: StoreParts, _gone: KubeObject): { readonly resourceVersion: string } {
-  return { resourceVersion: String(memory.resourceVersion) };
+  return { object: erase(parts, last, commit), isGone: true };
 }
 
 function checkPreconditions(kind: Kind, { metadata }: KubeObject, { uid, resourceVersion }: DeleteParameters): void {

@@ -55,10 +55,12 @@ export interface Strategy {
   validate?(object: KubeObject, old: KubeObject | undefined, subresource: string): Cause[];
   /** Warnings for the client, sent as Warning headers. */
   warnings?(object: KubeObject, old: KubeObject | undefined): string[];
+  /** Before a delete: the object as it is to be marked, when something has to happen before it may go: with a finalizer more. */
+  prepareForDelete?(object: KubeObject, nowMs: number): KubeObject;
   /** After the memory has changed; `object` is undefined once it is gone. Must not throw. */
   stored?(object: KubeObject | undefined, old: KubeObject | undefined): void;
-  /** The seconds of grace a delete gets that asked for `asked`, or did not ask; absent: deleted at once. Pods have it. */
-  gracePeriodSeconds?(object: KubeObject, asked?: number): number;
+  /** The seconds of grace a delete without `gracePeriodSeconds` gets; absent: deleted at once. Pods have it. */
+  gracePeriodSeconds?(object: KubeObject): number;
   /** How an object becomes another version's; absent: only `apiVersion` changes. Returns a new object. */
   convert?(object: KubeObject, version: string): KubeObject;
   /** Admission, after defaulting: what a mutating webhook would do. Throws a StatusError to deny. */

@@ -31,9 +31,8 @@ export interface ListRequest {
 /** Reads a page. Throws 400 for a token that is none, 410 for a version that is no longer known, 504 for one yet to come. */
 export function readPage(request: ListRequest): Page {
   const { collection, namespace, options, select } = request;
-  const start = options.continue === '' ? freshStart(collection, options) : continuedStart(request);
-  const scope = namespace === '' ? undefined : namespace;
-  const all = collection.objectsAt(start.version, scope);
+  const start = options.continue === '' ? freshStart(collection, options) : continuedStart(collection, options);
+  const all = objectsAt(request, start);
   const from = start.after === '' ? 0 : all.findIndex((object) => placeOf(object, namespace) >= start.after);
   const rest = from < 0 ? [] : all.slice(from);
   const resourceVersion = String(start.version);
@@ -93,23 +92,24 @@ function freshStart(collection: Collection, { resourceVersion, match, limit }: L
   return { version: isExact ? version : current, limit: resourceVersion === '0' ? 0 : limit, after: '' };
 }
 
-function continuedStart({ collection, options, namespace, select }: ListRequest): Start {
-  const { version, after } = readToken(options.continue);
-  if (options.resourceVersion !== '' && options.resourceVersion !== '0') {
+function continuedStart(collection: Collection, { continue: token, resourceVersion, limit }: ListOptions): Start {
+  const { version, after } = readToken(token);
+  if (resourceVersion !== '' && resourceVersion !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
-  const { limit } = options;
-  // A token of the server's own after the snapshot was gone: go on with what is there now.
+  // A token that the server gave when the snapshot was gone: go on with what is there now.
   if (version < 0) return { version: collection.resourceVersion, limit, after };
   requireReached(version, collection.resourceVersion);
-  try {
-    collection.objectsAt(version, namespace === '' ? undefined : namespace);
-  } catch (error) {
-    if (error instanceof StatusError && error.code === 410) throw new ContinueExpired(writeToken({ version: -1, after }));
-    throw error;
-  }
-  void select;
   return { version, limit, after };
+}
+
+function objectsAt({ collection, namespace }: ListRequest, { version, after }: Start): KubeObject[] {
+  try {
+    return collection.objectsAt(version, namespace === '' ? undefined : namespace);
+  } catch (error) {
+    const isContinued = after !== '' && error instanceof StatusError && error.code === 410;
+    throw isContinued ? new ContinueExpired(writeToken({ version: -1, after })) : error;
+  }
 }
 
 /** 410 with a token that goes on all the same, at the price of a list that is of two times. */

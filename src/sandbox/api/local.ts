@@ -1,6 +1,6 @@
 /** The API within the process: the same verbs as over HTTPS, for the controllers that live here. */
 import type { Log } from '../../log.ts';
-import type { JsonObject, KubeObject, Resource } from '../object.ts';
+import type { KubeObject } from '../object.ts';
 import { StatusError } from '../status.ts';
 import type { ApiClient, ListFilter, WatchEvent } from './client.ts';
 import { deleteObject } from './deletion.ts';
@@ -153,14 +153,4 @@ export function eventFor(change: Change, namespace: string, select: Selector): W
   const { metadata } = previous as KubeObject; // it matched
   const last = { ...(previous as KubeObject), metadata: { ...metadata, resourceVersion: String(resourceVersion) } };
   return { type: 'DELETED', object: last };
-}
-
-/** The resource of a kind in the version it is stored in, or else the first that is served. */
-export function resourceOf(kind: { group: string; plural: string; versions: readonly { version: string }[] }): Resource {
-  return { group: kind.group, version: kind.versions[0]?.version ?? '', plural: kind.plural };
-}
-
-/** What a merge patch needs to take a list of finalizers to another. */
-export function finalizersPatch(finalizers: readonly string[]): JsonObject {
-  return { metadata: { finalizers: finalizers.length === 0 ? null : [...finalizers] } };
 }

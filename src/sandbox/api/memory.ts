@@ -17,6 +17,9 @@ export interface Change {
   readonly previous: KubeObject | undefined;
 }
 
+/** Told of every change as it happens, within the write. Must not throw and must not write. */
+export type ChangeListener = (collection: Collection, change: Change) => void;
+
 /** Everything that is stored, as JSON. */
 export interface Snapshot {
   readonly resourceVersion: number;
@@ -31,6 +34,7 @@ export class Memory {
   readonly #history: number;
   readonly #collections = new Map<string, Collection>();
   readonly #version: Version;
+  readonly #listeners = new Set<ChangeListener>();
 
   constructor({ history = DEFAULT_HISTORY, restored }: { history?: number; restored?: Snapshot | undefined } = {}) {
     this.#history = history;
@@ -50,7 +54,8 @@ export class Memory {
     const key = `${plural}.${group}`;
     const known = this.#collections.get(key);
     if (known !== undefined) return known;
-    const collection = new Collection({ group, plural, history: this.#history, version: this.#version });
+    const listeners = this.#listeners;
+    const collection = new Collection({ group, plural, history: this.#history, version: this.#version, listeners });
     this.#collections.set(key, collection);
     return collection;
   }
@@ -58,6 +63,12 @@ export class Memory {
   /** Every collection that was ever asked for. */
   collections(): Iterable<Collection> {
     return this.#collections.values();
+  }
+
+  /** Tells `listener` of every change of every collection, until the answer is called. */
+  listen(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** What a later process needs to go on from here. */
@@ -76,6 +87,14 @@ interface Version {
   now: number;
 }
 
+interface CollectionParts {
+  readonly group: string;
+  readonly plural: string;
+  readonly history: number;
+  readonly version: Version;
+  readonly listeners: ReadonlySet<ChangeListener>;
+}
+
 /** The objects of one kind, in all namespaces. */
 export class Collection {
   readonly group: string;
@@ -90,14 +109,16 @@ export class Collection {
   #forgotten = 0;
   /** What happened up to and including this version can no longer be told. */
   #forgottenVersion: number;
+  readonly #listeners: ReadonlySet<ChangeListener>;
   readonly #watchers = new Set<() => void>();
   #waking = false;
 
-  constructor(given: { group: string; plural: string; history: number; version: Version }) {
+  constructor(given: CollectionParts) {
     this.group = given.group;
     this.plural = given.plural;
     this.#history = given.history;
     this.#version = given.version;
+    this.#listeners = given.listeners;
     this.#forgottenVersion = given.version.now;
   }
 
@@ -161,15 +182,17 @@ export class Collection {
     return stored;
   }
 
-  /** Takes away what `last` is the last state of, which is what the deletion shows. */
-  remove(last: KubeObject): void {
+  /** Takes away what `last` is the last state of, and answers it as the deletion shows it. Nothing happens when it is not there. */
+  remove(last: KubeObject): KubeObject {
     const key = objectKey(last);
     const previous = this.#objects.get(key);
-    if (previous === undefined) return;
+    if (previous === undefined) return last;
     this.#objects.delete(key);
     if (this.#order?.at(-1) === key) this.#order.pop();
     else this.#order = undefined;
-    this.#remember('DELETED', this.#stamp(last), previous);
+    const gone = this.#stamp(last);
+    this.#remember('DELETED', gone, previous);
+    return gone;
   }
 
   /** Puts back what a snapshot has; nobody is told. */
@@ -194,6 +217,7 @@ export class Collection {
         place += taken.length;
         return taken;
       },
+      isLost: () => place < this.#forgotten,
       close: () => this.#watchers.delete(wake),
     };
   }
@@ -208,7 +232,9 @@ export class Collection {
   }
 
   #remember(type: Change['type'], object: KubeObject, previous: KubeObject | undefined): void {
-    this.#changes.push({ type, resourceVersion: this.#version.now, object, previous });
+    const change: Change = { type, resourceVersion: this.#version.now, object, previous };
+    this.#changes.push(change);
+    for (const listener of this.#listeners) listener(this, change);
     if (this.#changes.length >= 2 * this.#history) this.#forget(this.#changes.length - this.#history);
     if (this.#waking || this.#watchers.size === 0) return;
     this.#waking = true;
@@ -253,6 +279,8 @@ export class Collection {
 export interface Follower {
   /** The next changes, at most so many; empty when all are taken. Throws a 410 StatusError when some were forgotten. */
   take(most: number): readonly Change[];
+  /** Whether some of the next changes were forgotten, because nobody took them for too long. */
+  isLost(): boolean;
   /** From now on nobody is woken. */
   close(): void;
 }

@@ -58,17 +58,18 @@ export function store(parts: StoreParts, object: KubeObject, commit: Commit, bod
   return result;
 }
 
-/** Takes an object away; `last` is the state that the deletion shows, in the storage version. */
-export function erase(parts: StoreParts, last: KubeObject, commit: Commit): void {
+/** Takes an object away, and answers what the deletion shows: `last`, in the storage version, at a version of its own. */
+export function erase(parts: StoreParts, last: KubeObject, commit: Commit): KubeObject {
   const { kind, verb, subresource, dryRun } = commit;
   const write: PendingWrite = { verb, group: kind.group, plural: kind.plural, subresource, object: last };
   for (const fault of parts.faults) fault.beforeWrite?.(write);
-  if (dryRun) return;
+  if (dryRun) return last;
   const collection = objectsOf(parts, kind);
   const old = collection.get(last.metadata.namespace ?? '', last.metadata.name);
-  collection.remove(last);
+  const gone = collection.remove(last);
   kind.strategy.stored?.(undefined, old);
   if (parts.faults.some((fault) => fault.losesAnswer?.(write))) commit.lose();
+  return gone;
 }
 
 /** Whether an object was only waiting for its last finalizer: then an update that takes it away ends the object. */

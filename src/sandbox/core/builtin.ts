@@ -29,6 +29,9 @@ export interface Builtin {
   readonly subresources?: { readonly [name: string]: Subresource };
   readonly strategy?: Strategy;
   readonly review?: NonNullable<Kind['review']>;
+  readonly createsOnUpdate?: true;
+  readonly updatesNeedVersion?: true;
+  readonly deletesAnswerObject?: true;
 }
 
 /** Every verb there is. */
@@ -61,6 +64,9 @@ export function builtin(about: Builtin): Kind {
     subresources: about.subresources ?? {},
     strategy: about.strategy ?? {},
     custom: false,
+    createsOnUpdate: about.createsOnUpdate ?? false,
+    updatesNeedVersion: about.updatesNeedVersion ?? false,
+    deletesAnswerObject: about.deletesAnswerObject ?? false,
     ...(about.review === undefined ? {} : { review: about.review }),
   };
 }

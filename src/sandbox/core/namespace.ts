@@ -42,6 +42,7 @@ export function namespaceKind(): Kind {
     shortNames: ['ns'],
     namespaced: false,
     verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+    deletesAnswerObject: true,
     fields: { spec: always(namespaceSpec), status: always(namespaceStatus) },
     defaults: labelWithName,
     statusSubresource: true,

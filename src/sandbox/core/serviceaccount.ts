@@ -17,6 +17,7 @@ export function serviceAccountKind(token: Subresource): Kind {
     plural: 'serviceaccounts',
     shortNames: ['sa'],
     namespaced: true,
+    deletesAnswerObject: true,
     fields: {
       secrets: listByKey(objectReference, ['name']),
       imagePullSecrets: list(localObjectReference),

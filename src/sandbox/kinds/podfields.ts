@@ -18,8 +18,8 @@ import {
 
 const numberOrText: Facets = { anyOf: [{ type: 'integer' }, { type: 'string' }] };
 
-/** `10`, `500m`, `1Gi`: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
-const quantity = intOrString({
+/** `10`, `500m`, `1Gi`; Tekton's webhook knows such fields by this node. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
+export const quantity = intOrString({
   ...numberOrText,
   pattern:
     '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$',
@@ -28,6 +28,14 @@ const quantity = intOrString({
 /** A reference to be replaced as a whole. */
 const atomic: Facets = { 'x-kubernetes-map-type': 'atomic' };
 const texts = list(text());
+
+/** Fields whose `false` or 0 says something else than their absence; the webhook knows them by these nodes. */
+export const explicitFlag = flag();
+/** As `explicitFlag`. */
+export const explicitInt32 = int32();
+/** As `explicitFlag`. */
+export const explicitInt64 = int64();
+
 /** The name of a ConfigMap or Secret; Kubernetes defaults it to nothing rather than requiring it. */
 const localName = text({ default: '' });
 const localReference = object({ name: localName }, atomic);
@@ -59,8 +67,8 @@ const resourceFieldRef = object(
   { containerName: text(), divisor: quantity, resource: text() },
   { required: ['resource'], ...atomic },
 );
-const keyRef = object({ key: text(), name: localName, optional: flag() }, { required: ['key'], ...atomic });
-const sourceRef = object({ name: localName, optional: flag() }, atomic);
+const keyRef = object({ key: text(), name: localName, optional: explicitFlag }, { required: ['key'], ...atomic });
+const sourceRef = object({ name: localName, optional: explicitFlag }, atomic);
 
 /** Environment variables of a container. */
 export const env = list(
@@ -85,21 +93,21 @@ export const env = list(
 
 /** What a container may do on its node. */
 export const securityContext = object({
-  allowPrivilegeEscalation: flag(),
+  allowPrivilegeEscalation: explicitFlag,
   appArmorProfile: object({ localhostProfile: text(), type: text() }, { required: ['type'] }),
   capabilities: object({ add: texts, drop: texts }),
-  privileged: flag(),
+  privileged: explicitFlag,
   procMount: text(),
-  readOnlyRootFilesystem: flag(),
-  runAsGroup: int64(),
-  runAsNonRoot: flag(),
-  runAsUser: int64(),
+  readOnlyRootFilesystem: explicitFlag,
+  runAsGroup: explicitInt64,
+  runAsNonRoot: explicitFlag,
+  runAsUser: explicitInt64,
   seLinuxOptions: object({ level: text(), role: text(), type: text(), user: text() }),
   seccompProfile: object({ localhostProfile: text(), type: text() }, { required: ['type'] }),
   windowsOptions: object({
     gmsaCredentialSpec: text(),
     gmsaCredentialSpecName: text(),
-    hostProcess: flag(),
+    hostProcess: explicitFlag,
     runAsUserName: text(),
   }),
 });
@@ -157,7 +165,7 @@ const probe = object({
   periodSeconds: int32(),
   successThreshold: int32(),
   tcpSocket,
-  terminationGracePeriodSeconds: int64(),
+  terminationGracePeriodSeconds: explicitInt64,
   timeoutSeconds: int32(),
 });
 
@@ -197,18 +205,18 @@ export const longLivedFields: { readonly [name: string]: SchemaNode } = {
 /** What a run may ask of the pods it makes. */
 export const podTemplate = object({
   affinity: anything(),
-  automountServiceAccountToken: flag(),
+  automountServiceAccountToken: explicitFlag,
   dnsConfig: object({
     nameservers: texts,
     options: list(object({ name: text(), value: text() })),
     searches: texts,
   }),
   dnsPolicy: text(),
-  enableServiceLinks: flag(),
+  enableServiceLinks: explicitFlag,
   env,
   hostAliases: list(object({ hostnames: texts, ip: text() }, { required: ['ip'] })),
   hostNetwork: flag(),
-  hostUsers: flag(),
+  hostUsers: explicitFlag,
   imagePullSecrets: list(localReference),
   nodeSelector: map(text()),
   priorityClassName: text(),
@@ -216,7 +224,7 @@ export const podTemplate = object({
   schedulerName: text(),
   securityContext: anything(),
   tolerations: list(
-    object({ effect: text(), key: text(), operator: text(), tolerationSeconds: int64(), value: text() }),
+    object({ effect: text(), key: text(), operator: text(), tolerationSeconds: explicitInt64, value: text() }),
   ),
   topologySpreadConstraints: list(
     object(
@@ -224,7 +232,7 @@ export const podTemplate = object({
         labelSelector,
         matchLabelKeys: texts,
         maxSkew: int32(),
-        minDomains: int32(),
+        minDomains: explicitInt32,
         nodeAffinityPolicy: text(),
         nodeTaintsPolicy: text(),
         topologyKey: text(),
@@ -236,12 +244,18 @@ export const podTemplate = object({
   volumes: anything(),
 });
 
-const keysToPaths = list(object({ key: text(), mode: int32(), path: text() }, { required: ['key', 'path'] }));
-const projectedKeys = object({ items: keysToPaths, name: localName, optional: flag() }, atomic);
+const keysToPaths = list(object({ key: text(), mode: explicitInt32, path: text() }, { required: ['key', 'path'] }));
+const projectedKeys = object({ items: keysToPaths, name: localName, optional: explicitFlag }, atomic);
+
+/** A claim to be made for each run; the webhook knows it by this node. */
+export const volumeClaimTemplate = anything();
 
 /** The volume behind a workspace; exactly one of them is set, and all may have a `subPath`. */
 export const workspaceVolumes: { readonly [name: string]: SchemaNode } = {
-  configMap: object({ defaultMode: int32(), items: keysToPaths, name: localName, optional: flag() }, atomic),
+  configMap: object(
+    { defaultMode: explicitInt32, items: keysToPaths, name: localName, optional: explicitFlag },
+    atomic,
+  ),
   csi: object(
     {
       driver: text(),
@@ -254,24 +268,24 @@ export const workspaceVolumes: { readonly [name: string]: SchemaNode } = {
   ),
   emptyDir: object({ medium: text(), sizeLimit: quantity }),
   persistentVolumeClaim: object({ claimName: text(), readOnly: flag() }, { required: ['claimName'] }),
-  secret: object({ defaultMode: int32(), items: keysToPaths, optional: flag(), secretName: text() }),
+  secret: object({ defaultMode: explicitInt32, items: keysToPaths, optional: explicitFlag, secretName: text() }),
   subPath: text(),
-  volumeClaimTemplate: anything(),
+  volumeClaimTemplate,
 };
 
 /** What a projected volume is made of. */
 export const projectedSources: { readonly [name: string]: SchemaNode } = {
   clusterTrustBundle: object(
-    { labelSelector, name: text(), optional: flag(), path: text(), signerName: text() },
+    { labelSelector, name: text(), optional: explicitFlag, path: text(), signerName: text() },
     { required: ['path'] },
   ),
   configMap: projectedKeys,
   downwardAPI: object({
-    items: list(object({ fieldRef, mode: int32(), path: text(), resourceFieldRef }, { required: ['path'] })),
+    items: list(object({ fieldRef, mode: explicitInt32, path: text(), resourceFieldRef }, { required: ['path'] })),
   }),
   secret: projectedKeys,
   serviceAccountToken: object(
-    { audience: text(), expirationSeconds: int64(), path: text() },
+    { audience: text(), expirationSeconds: explicitInt64, path: text() },
     { required: ['path'] },
   ),
 };
@@ -283,7 +297,7 @@ export const podCertificate = object(
     credentialBundlePath: text(),
     keyPath: text(),
     keyType: text(),
-    maxExpirationSeconds: int32(),
+    maxExpirationSeconds: explicitInt32,
     signerName: text(),
     userAnnotations: map(text()),
   },

@@ -17,7 +17,8 @@ const MAX_OPERATIONS = 10_000;
 export function applyJsonPatch(object: JsonObject, patch: Json): JsonObject {
   const operations = operationsIn(patch);
   const root: { document: Json } = { document: structuredClone(object) };
-  for (const operation of operations) perform(operation, root);
+  // A later operation may change what an earlier one has put in place, which must not change the patch.
+  for (const operation of operations) perform(structuredClone(operation), root);
   if (!isObject(root.document)) throw refused();
   return root.document;
 }

@@ -82,7 +82,7 @@ function mergeOrderedLists(original: JsonObject, patch: JsonObject, node: Schema
     delete patch[directive];
     const sequence = listOf(order ?? null);
     const name = listNamed(directive, ELEMENT_ORDER, 'invalid patch format of setElementOrder list');
-    const [current, changes] = [original[name] ?? undefined, patch[name] ?? undefined];
+    const [current, changes] = [original[name], patch[name]];
     const live = current === undefined ? undefined : listOf(current);
     const patched = changes === undefined ? undefined : listOf(changes);
     const field = fieldNode(node, name);
@@ -101,20 +101,20 @@ function mergeOrderedLists(original: JsonObject, patch: JsonObject, node: Schema
   }
 }
 
-/** The items of the patch must stand in the order's order, and all in it. */
+/** The items of the patch must stand in the order's order, and all in it. Those to be deleted do not count. */
 function checkOrder(patched: readonly Json[], sequence: readonly Json[], key: string | undefined): void {
-  if (sequence.length === 0) return;
-  let next = 0;
-  for (const item of patched) {
-    if (isObject(item) && item[DIRECTIVE] !== undefined) continue;
-    while (next < sequence.length && !isDeepStrictEqual(identity(item, key), identity(sequence[next] ?? null, key)))
-      next++;
-    if (next === sequence.length) {
-      const lists = `${goText([...patched])}\n doesn't match ${ELEMENT_ORDER} list:\n${goText([...sequence])}`;
-      throw failed(`The order in patch list:\n${lists}\n`);
-    }
-    next++;
+  if (sequence.length === 0 || patched.length === 0) return;
+  const items = patched.filter((item) => key === undefined || objectIn(item)[DIRECTIVE] !== 'delete');
+  let place = 0;
+  for (const next of sequence) {
+    while (hasDirective(items[place])) place++;
+    const item = items[place];
+    if (item === undefined) return;
+    if (isDeepStrictEqual(identity(item, key), identity(next, key))) place++;
   }
+  if (place === items.length) return;
+  const lists = `${goText([...patched])}\n doesn't match ${ELEMENT_ORDER} list:\n${goText([...sequence])}`;
+  throw failed(`The order in patch list:\n${lists}\n`);
 }
 
 function deleteFromList(original: JsonObject, directive: string, values: Json): void {
@@ -187,11 +187,21 @@ function inOrder(
   original: readonly Json[],
   key: string | undefined,
 ): Json[] {
+  for (const item of merged) identity(item, key); // refuses those without one, even where nothing is to be sorted
   const placeIn = (list: readonly Json[], item: Json): number =>
     list.findIndex((other) => isDeepStrictEqual(identity(other, key), identity(item, key)));
-  const by = (list: readonly Json[]) => (a: Json, b: Json) => placeIn(list, a) - placeIn(list, b);
-  const named = merged.filter((item) => placeIn(patch, item) >= 0).sort(by(patch));
-  const others = merged.filter((item) => placeIn(patch, item) < 0).sort(by(original));
+  const before = (list: readonly Json[]) => (a: Json, b: Json) => {
+    const [left, right] = [placeIn(list, a), placeIn(list, b)];
+    return left < 0 || right < 0 || left < right;
+  };
+  const named = inserted(
+    merged.filter((item) => placeIn(patch, item) >= 0),
+    before(patch),
+  );
+  const others = inserted(
+    merged.filter((item) => placeIn(patch, item) < 0),
+    before(original),
+  );
   const result: Json[] = [];
   for (const item of named) {
     const place = placeIn(original, item);
@@ -202,11 +212,31 @@ function inOrder(
   return [...result, ...others];
 }
 
+/** Sorts by insertion, as the server does: it shows where items stand in neither list, which are before each other then. */
+function inserted(items: readonly Json[], isBefore: (a: Json, b: Json) => boolean): Json[] {
+  const sorted: Json[] = [];
+  for (const item of items) {
+    let place = sorted.length;
+    while (place > 0 && isBefore(item, sorted[place - 1] ?? null)) place--;
+    sorted.splice(place, 0, item);
+  }
+  return sorted;
+}
+
+function hasDirective(item: Json | undefined): boolean {
+  return isObject(item) && item[DIRECTIVE] !== undefined;
+}
+
+/** An item of a list that has a key, which must be an object. */
+function objectIn(item: Json): JsonObject {
+  if (isObject(item)) return item;
+  throw failed(`expected a map[string]interface {}, but received a ${goKind(item)}`);
+}
+
 /** What tells an item from others: the value of its key, or itself where there is no key. */
 function identity(item: Json, key: string | undefined): Json {
   if (key === undefined) return item;
-  if (!isObject(item)) throw failed(`expected a map[string]interface {}, but received a ${goKind(item)}`);
-  const value = item[key];
+  const value = objectIn(item)[key];
   if (value === undefined) throw failed(`map: ${goText(item)} does not contain declared merge key: ${key}`);
   return value;
 }
@@ -227,7 +257,7 @@ function listNamed(directive: string, prefix: string, mistake: string): string {
 
 function listOf(value: Json): Json[] {
   if (Array.isArray(value)) return value;
-  throw failed(`expected a []interface {}, but received a ${goKind(value)}`);
+  throw failed(`expected a []interface {}, but received a ${value === null ? '%!s(<nil>)' : goKind(value)}`);
 }
 
 /** The schema of a field; nothing is known below a map. A field that does not exist was refused by those who decoded the object. */

@@ -31,10 +31,12 @@ export function structuralFaults(schema: SchemaNode, path: string): Cause[] {
 /** The formats that nobody checks, in the words of the server's warnings. */
 export function formatWarnings(schema: SchemaNode): string[] {
   const unknown = new Set<string>();
-  eachNode(schema, (node) => {
-    const { format = '' } = node;
+  const collect = (node: SchemaNode): void => {
+    const { format = '', additionalProperties: values } = node;
     if (format !== '' && !stringFormats.has(format) && !numberFormats.has(format)) unknown.add(format);
-  });
+    if (typeof values === 'object') eachNode(values, collect);
+  };
+  eachNode(schema, collect);
   return [...unknown].sort().map((format) => `unrecognized format ${quoted(format)}`);
 }
 
@@ -96,7 +98,8 @@ function checkNode(node: SchemaNode, path: string, where: Where, causes: Cause[]
 
 function checkType(node: SchemaNode, path: string, { as }: Where, causes: Cause[]): void {
   const { type } = node;
-  const free = node['x-kubernetes-preserve-unknown-fields'] === true || node['x-kubernetes-int-or-string'] === true;
+  const free =
+    node['x-kubernetes-preserve-unknown-fields'] !== undefined || node['x-kubernetes-int-or-string'] === true;
   if (type === undefined) {
     if (as !== undefined && !free) causes.push(required(`${path}.type`, `must not be empty for specified ${as}`));
   } else if (!types.includes(type)) {
@@ -294,7 +297,7 @@ function checkBelow(node: SchemaNode, path: string, where: Where, causes: Cause[
     }
     checkNode(field, below, { ...within, as: 'object fields' }, causes);
   }
-  if (typeof node.additionalProperties === 'object') {
+  if (typeof node.additionalProperties === 'object' && where.junction !== true) {
     checkNode(node.additionalProperties, `${path}.additionalProperties`, { ...within, as: 'object fields' }, causes);
   }
   const either = where.either === true || node['x-kubernetes-int-or-string'] === true;
@@ -315,7 +318,7 @@ function isIntOrString({ anyOf }: SchemaNode): boolean {
   return isDeepStrictEqual(anyOf, [{ type: 'integer' }, { type: 'string' }]);
 }
 
-/** A default has to be pruned already, and valid. */
+/** A default has to be pruned already, and valid; the server does not look at those below `additionalProperties`. */
 function checkDefaults(schema: SchemaNode, path: string, causes: Cause[]): void {
   eachNode(
     schema,
@@ -340,14 +343,12 @@ function belowDefault(field: string, within: string): string {
   return within.startsWith('[') ? field + within : `${field}.${within}`;
 }
 
+/** Visits a node and all below it but the values of maps. */
 function eachNode(node: SchemaNode, visit: (node: SchemaNode, path: string) => void, path = ''): void {
   visit(node, path);
   if (node.items !== undefined) eachNode(node.items, visit, `${path}.items`);
   for (const [name, field] of Object.entries(node.properties ?? {})) {
     eachNode(field, visit, `${path}.properties[${name}]`);
-  }
-  if (typeof node.additionalProperties === 'object') {
-    eachNode(node.additionalProperties, visit, `${path}.additionalProperties`);
   }
 }
 

@@ -2,8 +2,8 @@
  * What admission adds to a new pod: its service account with the token's volume, its priority, the tolerations of nodes that
  * stop answering. https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
  */
-import { randomInt } from 'node:crypto';
 import type { ApiClient } from '../../api/client.ts';
+import { generatedName } from '../../api/generated.ts';
 import type { JsonObject, KubeObject } from '../../object.ts';
 import { forbidden } from '../../status.ts';
 import { isObject, objectIn, objectsIn, textIn } from '../reading.ts';
@@ -50,7 +50,8 @@ function mountToken(spec: JsonObject): void {
   if (without.length === 0) return;
   const volumes = objectsIn(spec.volumes);
   const present = volumes.find(({ name }) => textIn(name).startsWith(tokenVolumePrefix));
-  const name = present === undefined ? `${tokenVolumePrefix}${suffix()}` : textIn(present.name);
+  const isTaken = (name: string) => volumes.some((volume) => volume.name === name);
+  const name = present === undefined ? generatedName(tokenVolumePrefix, isTaken) : textIn(present.name);
   if (present === undefined) spec.volumes = [...volumes, tokenVolume(name)];
   for (const container of without) {
     const mount = { name, readOnly: true, mountPath: tokenFolder };
@@ -109,12 +110,6 @@ function tolerateSilentNodes(spec: JsonObject): void {
     if (!tolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });
   }
   spec.tolerations = tolerations;
-}
-
-/** Five characters of the alphabet that cannot spell a word. */
-function suffix(): string {
-  const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
-  return Array.from({ length: 5 }, () => alphabet[randomInt(alphabet.length)]).join('');
 }
 
 /** Does the container restart by itself although it is an init container? Then it is a sidecar. */

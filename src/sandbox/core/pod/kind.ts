@@ -13,7 +13,7 @@ import { podColumns } from './columns.ts';
 import { fillInPod } from './defaults.ts';
 import { qosClassOf } from './qos.ts';
 import { podUpdateCauses, statusUpdateCauses } from './update.ts';
-import { podCauses } from './validate.ts';
+import { newPodCauses } from './validate.ts';
 
 /** `pods`; `log` is what answers `pods/log`. Admission looks service accounts up with `reader`. */
 export function podKind(parts: {
@@ -28,6 +28,7 @@ export function podKind(parts: {
     shortNames: ['po'],
     categories: ['all'],
     namespaced: true,
+    deletesAnswerObject: true,
     fields: { spec: always(podSpec), status: always(podStatus) },
     defaults: fillInPod,
     statusSubresource: true,
@@ -62,7 +63,7 @@ export function podKind(parts: {
         pod.status = status;
       },
       validate(pod, old, subresource) {
-        if (old === undefined) return podCauses(pod);
+        if (old === undefined) return newPodCauses(pod);
         return subresource === 'status' ? statusUpdateCauses(pod, old) : podUpdateCauses(pod, old);
       },
       gracePeriodSeconds: gracePeriodOf,
@@ -83,11 +84,11 @@ function gatedCondition(): JsonObject {
 }
 
 /** Nobody waits for a pod that runs nowhere, or that has ended. */
-function gracePeriodOf({ spec: specification, status }: KubeObject, asked?: number): number {
+function gracePeriodOf({ spec: specification, status }: KubeObject): number {
   const spec = objectIn(specification);
   const phase = textIn(objectIn(status).phase);
   if (textIn(spec.nodeName) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
-  const seconds = asked ?? numberIn(spec.terminationGracePeriodSeconds);
+  const seconds = numberIn(spec.terminationGracePeriodSeconds);
   return seconds < 0 ? 1 : seconds;
 }
 

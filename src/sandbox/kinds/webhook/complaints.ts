@@ -31,12 +31,18 @@ export function at(path: string, ...steps: readonly Below[]): string {
 /** Collects what is wrong. One collection is filled by all checks of one object. */
 export class Complaints {
   readonly #found: { readonly message: string; readonly details: string; readonly paths: Set<string> }[] = [];
+  readonly #spell: (path: string) => string;
+
+  /** `spell` says what a path is called in the version that was asked for. */
+  constructor(spell: (path: string) => string = (path) => path) {
+    this.#spell = spell;
+  }
 
   /** `message` holds at `paths`; the same message said again only adds its paths. */
   say(message: string, paths: string | readonly string[], details = ''): void {
     const said = this.#found.find((one) => one.message === message && one.details === details);
     const { paths: all } = said ?? { paths: new Set<string>() };
-    for (const path of typeof paths === 'string' ? [paths] : paths) all.add(path);
+    for (const path of typeof paths === 'string' ? [paths] : paths) all.add(this.#spell(path));
     if (said === undefined) this.#found.push({ message, details, paths: all });
   }
 

@@ -6,8 +6,8 @@ import { isList, variablesIn, variablesInValue } from '../../life/tekton/substit
 import type { Matrix, Param, ParamValue, PipelineSpec, PipelineTask, WhenExpression } from '../../life/tekton/types.ts';
 import { at, type Complaints } from './complaints.ts';
 import {
-  checkConditionValues,
   checkConditions,
+  checkConditionValues,
   checkDeclarations,
   checkElement,
   checkText,
@@ -61,7 +61,7 @@ export function checkPipelineSpec(spec: PipelineSpecAsWritten, path: string, say
   for (const field of sections) {
     const section = spec[field] ?? [];
     for (const [index, task] of section.entries()) {
-      checkTaskName(task.name, names, at(path, field, index), say);
+      checkTaskName(task.name ?? '', names, at(path, field, index), say);
       checkPipelineTask(task, at(path, field, index), say);
       checkConditions(task.when ?? [], at(path, field, index), say);
       checkPrefixes(task, at(path, field, index), say);
@@ -313,10 +313,7 @@ function checkFinally(
   };
   for (const [index, { name, runAfter = [], params = [], when = [] }] of finals.entries()) {
     if (runAfter.length > 0) {
-      say.invalid(
-        `no runAfter allowed under spec.finally, final task ${name} has runAfter specified`,
-        at(path, index),
-      );
+      say.invalid(`no runAfter allowed under spec.finally, final task ${name} has runAfter specified`, at(path, index));
     }
     for (const param of params) {
       check(variablesInValue(param.value), at(path, index, 'params', { key: param.name }, 'value'));
@@ -483,7 +480,8 @@ function checkResults(spec: PipelineSpecAsWritten, path: string, say: Complaints
         here,
       );
     }
-    if (typeof value === 'string' && !isAllReferences(value, names)) say.invalid('referencing a nonexistent task', here);
+    if (typeof value === 'string' && !isAllReferences(value, names))
+      say.invalid('referencing a nonexistent task', here);
   }
 }
 

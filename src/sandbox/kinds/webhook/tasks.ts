@@ -6,6 +6,7 @@ import type {
   ContainerFields,
   EnvVar,
   Param,
+  ParamValue,
   Reference,
   ResultSpec,
   Sidecar,
@@ -29,11 +30,24 @@ import {
 } from './params.ts';
 import { checkIsolated, checkKnown, checkNoList, checkNoWhole, type Place, placesOf } from './variables.ts';
 
-/** A Task's spec as the webhook meets it: types may be none. */
-export type TaskSpecAsWritten = Omit<TaskSpec, 'params'> & { readonly params?: readonly DeclaredParam[] };
+/** A declared result as people write it: with a type that may be none, and a value of any shape. */
+type DeclaredResult = Omit<ResultSpec, 'type' | 'value'> & { readonly type?: string; readonly value?: ParamValue };
 
-/** A StepAction's spec. */
-export type StepActionSpec = Step & { readonly params?: readonly DeclaredParam[] };
+/** A step as people write it. */
+type StepAsWritten = Omit<Step, 'results'> & {
+  readonly results?: readonly DeclaredResult[];
+  readonly volumeDevices?: readonly { readonly name: string; readonly devicePath: string }[];
+};
+
+/** A Task's spec as people write it. */
+export type TaskSpecAsWritten = Omit<TaskSpec, 'params' | 'results' | 'steps'> & {
+  readonly params?: readonly DeclaredParam[];
+  readonly results?: readonly DeclaredResult[];
+  readonly steps?: readonly StepAsWritten[];
+};
+
+/** A StepAction's spec as people write it. */
+export type StepActionSpec = Omit<StepAsWritten, 'params'> & { readonly params?: readonly DeclaredParam[] };
 
 /** A Task on its own: everything that it uses is declared in it. */
 export function checkTask(spec: TaskSpecAsWritten, path: string, say: Complaints): void {
@@ -74,13 +88,13 @@ export function checkTaskSpec(spec: TaskSpecAsWritten, path: string, say: Compla
 }
 
 /** The steps with what the step template gives them. */
-export function stepsOf({ steps = [], stepTemplate }: TaskSpecAsWritten): readonly Step[] {
+export function stepsOf({ steps = [], stepTemplate }: TaskSpecAsWritten): readonly StepAsWritten[] {
   return stepTemplate === undefined ? steps : steps.map((step) => ({ ...step, ...withTemplate(step, stepTemplate) }));
 }
 
 /** Declared once, with names that can be written, and lists only where lists may stand. */
 export function checkParamVariables(
-  steps: readonly Step[],
+  steps: readonly StepAsWritten[],
   params: readonly DeclaredParam[],
   path: string,
   say: Complaints,
@@ -98,7 +112,7 @@ export function checkParamVariables(
 
 /** Steps use only parameters that are declared, and objects key by key. */
 export function checkParamsUsed(
-  steps: readonly Step[],
+  steps: readonly StepAsWritten[],
   params: readonly DeclaredParam[],
   path: string,
   say: Complaints,
@@ -192,7 +206,7 @@ function conciseSyntax(path: string, say: Complaints): void {
   say.needsFlag('enable-concise-resolver-syntax', 'use concise resolver syntax', path);
 }
 
-function checkStep(step: Step, isTwice: boolean, path: string, say: Complaints): void {
+function checkStep(step: StepAsWritten, isTwice: boolean, path: string, say: Complaints): void {
   if (step.timeout !== undefined && (goDurationNanoseconds(step.timeout) ?? 0) < 0) {
     // Tekton says nothing else of such a step.
     say.invalid(step.timeout, at(path, 'negative timeout'));
@@ -263,7 +277,7 @@ function checkMount({ name, mountPath }: VolumeMount, path: string, say: Complai
 }
 
 /** Results and artifacts of earlier steps may stand in some fields only. */
-function checkStepReferences(step: Step, path: string, say: Complaints): void {
+function checkStepReferences(step: StepAsWritten, path: string, say: Complaints): void {
   const fixed: readonly (readonly [string | undefined, string])[] = [
     [step.name, 'name'],
     [step.image, 'image'],
@@ -286,10 +300,7 @@ function checkStepReferences(step: Step, path: string, say: Complaints): void {
   ];
   for (const [text = '', field] of [...fixed, [step.script, 'script'] as const]) {
     if (!/\$\(steps\.[^)]*\.results\.[^)]*\)/.test(text)) continue;
-    say.say(
-      'stepResult substitutions are only allowed in env, command and args. Found usage in',
-      at(path, field),
-    );
+    say.say('stepResult substitutions are only allowed in env, command and args. Found usage in', at(path, field));
   }
   for (const [text = '', field] of fixed) {
     if (!stepArtifact.test(text)) continue;
@@ -303,13 +314,13 @@ function checkStepReferences(step: Step, path: string, say: Complaints): void {
 const stepArtifact = /\$\((?:steps\.[^)]*\.(?:inputs|outputs)(?:\.[^)]*)?|(?:step\.)?artifacts\.path)\)/;
 const usedArtifact = /\$\((?:(?:steps|tasks)\.[^)]*\.(?:inputs|outputs)\.[^)]*|(?:step\.)?artifacts\.path)\)/;
 
-function isStepArtifactUsed({ script, args = [], command = [], env = [] }: Step): boolean {
+function isStepArtifactUsed({ script, args = [], command = [], env = [] }: StepAsWritten): boolean {
   const texts = [script, ...args, ...command, ...env.map(({ value }) => value)];
   return texts.some((text) => text !== undefined && usedArtifact.test(text));
 }
 
 function checkStepResults(
-  results: readonly ResultSpec[],
+  results: readonly DeclaredResult[],
   script: string | undefined,
   path: string,
   index: number,
@@ -325,9 +336,8 @@ const resultName = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 const resultNameRule =
   "must consist of alphanumeric characters, '-', '_', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my-name',  or 'my_name', regex used for validation is '^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$')";
 
-function checkResult(result: ResultSpec, path: string, say: Complaints): void {
-  const { name, properties, value } = result;
-  const type: string = result.type ?? '';
+function checkResult(result: DeclaredResult, path: string, say: Complaints): void {
+  const { name, type = '', properties, value } = result;
   if (!resultName.test(name)) {
     say.say(`invalid key name ${JSON.stringify(name)}`, at(path, 'name'), `Name ${resultNameRule}`);
     return;
@@ -351,7 +361,7 @@ function checkResult(result: ResultSpec, path: string, say: Complaints): void {
 }
 
 /** A result of a Task may be a step's. */
-function checkResultValue(value: NonNullable<ResultSpec['value']>, name: string, path: string, say: Complaints): void {
+function checkResultValue(value: ParamValue, name: string, path: string, say: Complaints): void {
   if (typeof value !== 'string') {
     say.say(`Invalid Type. Wanted string but got: "${typeOf(value)}"`, at(path, `${name}.type`));
     return;
@@ -440,7 +450,12 @@ function checkSidecars(sidecars: readonly Sidecar[], path: string, say: Complain
 type StepPlace = Place & { readonly allowsLists: boolean };
 
 /** The texts in which a step may use variables. Tekton spells the fields of mounts one way here and another there. */
-function placesIn(step: Step, path: string, mountPathWord = 'MountPath', subPathWord = 'SubPath'): StepPlace[] {
+function placesIn(
+  step: StepAsWritten,
+  path: string,
+  mountPathWord = 'MountPath',
+  subPathWord = 'SubPath',
+): StepPlace[] {
   const single = (field: 'name' | 'image' | 'workingDir' | 'script' | 'onError'): StepPlace => ({
     text: step[field],
     path: at(path, field),
@@ -475,7 +490,7 @@ function textOf(value: unknown): string | undefined {
 }
 
 /** What a step has of its own wins; lists of named things are joined. */
-function withTemplate(step: Step, template: ContainerFields): ContainerFields {
+function withTemplate(step: StepAsWritten, template: ContainerFields): ContainerFields {
   const { image, command, args, workingDir } = template;
   const own = <Value extends string | readonly string[]>(value: Value | undefined, theirs: Value | undefined) => {
     const chosen = value === undefined || value.length === 0 ? theirs : value;
@@ -486,8 +501,14 @@ function withTemplate(step: Step, template: ContainerFields): ContainerFields {
     ...keep('command', own(step.command, command)),
     ...keep('args', own(step.args, args)),
     ...keep('workingDir', own(step.workingDir, workingDir)),
-    ...keep('env', joined(step.env, template.env, ({ name }) => name)),
-    ...keep('volumeMounts', joined(step.volumeMounts, template.volumeMounts, ({ mountPath }) => mountPath)),
+    ...keep(
+      'env',
+      joined(step.env, template.env, ({ name }) => name),
+    ),
+    ...keep(
+      'volumeMounts',
+      joined(step.volumeMounts, template.volumeMounts, ({ mountPath }) => mountPath),
+    ),
   };
 }
 

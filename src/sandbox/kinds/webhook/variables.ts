@@ -44,7 +44,8 @@ export function checkNoList(text: string | undefined, { prefix, names }: Scope, 
 export function checkIsolated(text: string | undefined, { prefix, names }: Scope, path: string, say: Complaints): void {
   const references = referencesIn(text, prefix);
   const isList = references.some(({ name, dotted }) => names.has(withoutStar(firstOf(name, dotted))));
-  if (isList && text !== references[0]?.expression) say.say(`variable is not properly isolated in ${quoted(text)}`, path);
+  if (isList && text !== references[0]?.expression)
+    say.say(`variable is not properly isolated in ${quoted(text)}`, path);
 }
 
 /** Says so when `text` uses one of `names` (objects) as a whole. */

@@ -33,5 +33,5 @@ export interface RunningProcess {
   kill(): void;
 }
 
-/** Starts a program. Throws an Error when the machine does not start it. */
-export type StartProcess = (plan: ProcessPlan) => RunningProcess;
+/** Starts a program. Rejects with an Error when the machine does not start it. */
+export type StartProcess = (plan: ProcessPlan) => Promise<RunningProcess>;

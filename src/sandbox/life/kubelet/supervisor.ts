@@ -3,9 +3,12 @@
  * other end of a pipe of ours: when the pipe closes, because the program has ended or because this process is gone, even
  * by SIGKILL, the watcher kills the group. Nothing but a POSIX shell is needed. What leaves its session (`setsid`) escapes.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { execFile, spawn } from 'node:child_process';
+import { closeSync, constants as fsConstants, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { constants } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Clock } from '../../../clock.ts';
 import type { Stream } from './logfile.ts';
 import type { MemoryWatch } from './memory.ts';
@@ -31,28 +34,36 @@ const becomeWatched = `
 exec "$@" 3<&-
 `;
 
-/** Starts programs whose memory `memory` watches. */
-export function createSupervisor({
-  clock,
-  memory,
-}: {
+/** What a supervisor is made of. */
+export interface SupervisorParts {
   readonly clock: Clock;
   readonly memory: MemoryWatch;
-}): StartProcess {
-  return (plan) => supervise(plan, clock, memory);
+  /** Where pipes have their names for a moment. */
+  readonly folder: string;
 }
 
-function supervise(plan: ProcessPlan, clock: Clock, memory: MemoryWatch): RunningProcess {
+/** Starts programs, as many as are asked for. */
+export function createSupervisor(parts: SupervisorParts): StartProcess {
+  let count = 0;
+  return async (plan) => {
+    count += 1;
+    return supervise(plan, await openPipes(join(parts.folder, `pipe-${count}`)), parts);
+  };
+}
+
+function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memory }: SupervisorParts): RunningProcess {
   const child = spawn('/bin/sh', ['-c', becomeWatched, 'container', plan.program, ...plan.args], {
     cwd: plan.folder,
     env: plan.env,
     detached: true, // a session and a group of its own
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', pipes.stdout.write, pipes.stderr.write, 'pipe'],
   });
+  closeSync(pipes.stdout.write);
+  closeSync(pipes.stderr.write);
   const { pid } = child;
   if (pid === undefined) {
-    child.on('error', () => {}); // says the same, later
-    throw new Error(`the shell that would start it cannot be run in ${plan.folder}`);
+    child.on('error', () => {}); // says later what is said here
+    throw new Error(`no shell can be started in ${plan.folder}`);
   }
   const over = new AbortController();
   let broke: ProcessEnd['broke'];
@@ -67,52 +78,75 @@ function supervise(plan: ProcessPlan, clock: Clock, memory: MemoryWatch): Runnin
     if (!over.signal.aborted) stop('time');
   });
   let left = plan.outputBytes;
-  const read = (stream: Stream) => (chunk: Buffer) => {
+  const take = (stream: Stream) => (chunk: Buffer) => {
     const fits = chunk.length <= left ? chunk : chunk.subarray(0, left);
     left -= fits.length;
     if (fits.length > 0) plan.onOutput(stream, fits);
     if (fits.length < chunk.length) stop('output');
   };
-  child.stdout?.on('data', read('stdout'));
-  child.stderr?.on('data', read('stderr'));
+
+  /** Resolves when the program has ended, the watcher has ended the rest, and all output has been handed on. */
+  async function theEnd(group: number): Promise<ProcessEnd> {
+    const outputRead = Promise.all([read(pipes.stdout, take('stdout')), read(pipes.stderr, take('stderr'))]);
+    const lifeline = child.stdio[3] as Socket; // what Node makes of the fourth of the stdio above
+    lifeline.on('error', () => {}).resume(); // nothing is ever written to it
+    const watcherGone = new Promise<void>((resolve) => lifeline.once('close', () => resolve()));
+    const [code, name]: [number | null, NodeJS.Signals | null] = await new Promise((resolve) => {
+      child.once('exit', (...exit) => resolve(exit));
+    });
+    exited = true;
+    over.abort();
+    unwatch();
+    lifeline.end();
+    await watcherGone;
+    signal(-group, 'SIGKILL'); // in case the program had ended its watcher
+    await outputRead;
+    return {
+      code: code ?? undefined,
+      signal: name === null ? undefined : constants.signals[name],
+      broke,
+    };
+  }
+
   return {
-    ended: theEnd(child, pid).then(({ code, signal: name }) => {
-      over.abort();
-      unwatch();
-      return {
-        code: name === null ? (code ?? undefined) : undefined,
-        signal: name === null ? undefined : constants.signals[name],
-        broke,
-      };
-    }),
+    ended: theEnd(pid),
     terminate(whom) {
       if (!exited) signal(whom === 'all' ? -pid : pid, 'SIGTERM');
     },
     kill: () => stop(undefined),
   };
-
-  /** Resolves when the program has ended, the watcher has ended the rest, and all output has been read. */
-  async function theEnd(process: ChildProcess, group: number): Promise<ExitEvent> {
-    const pipe = process.stdio[3] as Socket; // the fourth of the stdio asked for above, which Node makes a socket
-    pipe.on('error', () => {}); // nothing is ever written to it
-    pipe.resume();
-    const watcherGone = new Promise<void>((resolve) => pipe.once('close', () => resolve()));
-    const outputRead = new Promise<void>((resolve) => process.once('close', () => resolve()));
-    const exit = await new Promise<ExitEvent>((resolve) => {
-      process.once('exit', (code, name) => resolve({ code, signal: name }));
-    });
-    exited = true;
-    pipe.end();
-    await watcherGone;
-    signal(-group, 'SIGKILL'); // in case the program had ended its watcher
-    await outputRead;
-    return exit;
-  }
 }
 
-interface ExitEvent {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+interface Pipe {
+  readonly read: number;
+  readonly write: number;
+}
+
+/**
+ * Two pipes. Node's own would be sockets, which a script cannot open again by name, and `> /dev/stderr` is common.
+ * They get a name only to be opened.
+ */
+async function openPipes(path: string): Promise<Record<Stream, Pipe>> {
+  const names = [`${path}-stdout`, `${path}-stderr`] as const;
+  await promisify(execFile)('mkfifo', ['-m', '600', ...names], { env: { PATH: '/usr/bin:/bin' } });
+  const [stdout, stderr] = names.map((name) => {
+    const pipe = {
+      // Not to wait for the other end, which is opened next.
+      read: openSync(name, fsConstants.O_RDONLY | fsConstants.O_NONBLOCK),
+      write: openSync(name, fsConstants.O_WRONLY),
+    };
+    rmSync(name);
+    return pipe;
+  }) as [Pipe, Pipe];
+  return { stdout, stderr };
+}
+
+/** Hands on what comes out of a pipe; resolves when nobody holds its other end any more. */
+function read(pipe: Pipe, on: (chunk: Buffer) => void): Promise<void> {
+  const socket = new Socket({ fd: pipe.read, readable: true, writable: false });
+  socket.on('data', on);
+  socket.on('error', () => {}); // followed by close
+  return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
 /** Sends a signal to a process or, negative, to a group. One that is not there any more is what is wanted. */

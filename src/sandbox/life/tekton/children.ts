@@ -1,13 +1,14 @@
 /** The runs and claims that a PipelineRun makes: TaskRuns, CustomRuns, nested PipelineRuns, volume claims. */
-import { affinityAssistantName, claimName, joinSubPaths } from './names.ts';
+
 import { parseDuration } from './duration.ts';
+import { countCombinations } from './matrix.ts';
+import { affinityAssistantName, claimName, joinSubPaths } from './names.ts';
 import type { Timeouts } from './progress.ts';
 import { countResults } from './results.ts';
 import { isMatrixed, only, replaceInReferences, taskSpecOf } from './specs.ts';
-import { mapTexts, replaceDeep, replaceText, texts, variablesIn, variablesInValue } from './substitute.ts';
 import type { Replacements } from './substitute.ts';
+import { mapTexts, replaceDeep, replaceText, texts, variablesIn, variablesInValue } from './substitute.ts';
 import type { TaskState } from './taskstate.ts';
-import { controllerReference } from './types.ts';
 import type {
   ChildReference,
   CustomRun,
@@ -23,7 +24,7 @@ import type {
   Texts,
   WorkspaceBinding,
 } from './types.ts';
-import { countCombinations } from './matrix.ts';
+import { controllerReference } from './types.ts';
 
 /** What every run of a PipelineRun is made from. */
 export interface Parent {
@@ -191,7 +192,9 @@ export function replaceInBindings(
 /** How `status.childReferences` lists a task's run. */
 export function childReference(
   state: TaskState,
-  run: Pick<TaskRun | CustomRun | PipelineRun, 'spec' | 'kind' | 'apiVersion'> & { readonly metadata: { readonly name: string } },
+  run: Pick<TaskRun | CustomRun | PipelineRun, 'spec' | 'kind' | 'apiVersion'> & {
+    readonly metadata: { readonly name: string };
+  },
 ): ChildReference {
   const { when = [] } = state.task;
   const displayName = displayNameOf(state.task, run.spec.params ?? []);
@@ -277,16 +280,19 @@ function embedded(spec: TaskSpec | undefined): TaskSpec | undefined {
   return spec === undefined ? undefined : taskSpecOf(spec);
 }
 
-/** `$(context.pipelineTask.retries)` and the lengths of matrices, which are known only when the task starts. */
+/**
+ * `$(context.pipelineTask.retries)` and the lengths of matrices, which are known only when the task starts. Of each
+ * parameter Tekton looks at the first length it names and leaves others as they are.
+ */
 function withContext(task: PipelineTask, { spec, states }: Parent): PipelineTask {
-  const variables = (task.params ?? []).flatMap(({ value }) => variablesInValue(value));
-  const lengths = variables.flatMap((variable): [string, string][] => {
-    const [kind, name, matrix, ...rest] = variable.split('.');
-    if (kind !== 'tasks' || matrix !== 'matrix' || rest.at(-1) !== 'length') return [];
+  const firsts = (task.params ?? []).flatMap(({ value }) => variablesInValue(value).find(isLength) ?? []);
+  const lengths = firsts.flatMap((variable): [string, string][] => {
+    const [, name, , result, isOfResult] = variable.split('.');
     const fannedOut = (spec.tasks ?? []).find((one) => one.name === name)?.matrix;
     const state = states.find((one) => one.task.name === name);
-    if (rest.length === 1) return fannedOut === undefined ? [] : [[variable, String(countCombinations(fannedOut))]];
-    return state === undefined ? [] : [[variable, String(countResults(state, rest[0] ?? ''))]];
+    if (isOfResult === undefined)
+      return fannedOut === undefined ? [] : [[variable, String(countCombinations(fannedOut))]];
+    return state === undefined ? [] : [[variable, String(countResults(state, result ?? ''))]];
   });
   const known = texts(new Map([['context.pipelineTask.retries', String(task.retries ?? 0)], ...lengths]));
   const { displayName } = task;
@@ -294,6 +300,11 @@ function withContext(task: PipelineTask, { spec, states }: Parent): PipelineTask
     ...replaceInReferences(task, known),
     ...only('displayName', displayName === undefined ? undefined : replaceText(displayName, known)),
   };
+}
+
+/** `tasks.x.matrix.length` and `tasks.x.matrix.y.length`. */
+function isLength(variable: string): boolean {
+  return /^tasks\.[^.]+\.matrix\.(?:[^.]+\.)?length$/.test(variable);
 }
 
 /** The task's workspaces, bound as the run binds the pipeline's. */
@@ -326,7 +337,12 @@ function usedWorkspaces({ task }: TaskState): NonNullable<PipelineTask['workspac
   return [...named, ...more.map((name) => ({ name }))];
 }
 
-function bound(run: PipelineRun, binding: WorkspaceBinding, name: string, subPath: string | undefined): WorkspaceBinding {
+function bound(
+  run: PipelineRun,
+  binding: WorkspaceBinding,
+  name: string,
+  subPath: string | undefined,
+): WorkspaceBinding {
   const { name: _, subPath: outer, ...source } = withClaim(run, binding);
   return { name, ...only('subPath', joinSubPaths(outer, subPath)), ...source };
 }
@@ -362,8 +378,9 @@ function displayNameOf(task: PipelineTask, params: readonly Param[]): string {
   );
   const known = texts(new Map(strings));
   if (isMatrixed(task)) {
-    const names = (task.matrix?.include ?? []).filter(({ name = '', params: included = [] }) =>
-      name !== '' && included.every((one) => known.strings.get(`params.${one.name}`) === one.value),
+    const names = (task.matrix?.include ?? []).filter(
+      ({ name = '', params: included = [] }) =>
+        name !== '' && included.every((one) => known.strings.get(`params.${one.name}`) === one.value),
     );
     const text = names.map(({ name = '' }) => replaceText(name, known)).join(' ');
     if (text !== '') return text.trim();

@@ -1,8 +1,17 @@
 /** Steps and sidecars as containers: merged with the step template and with what the run asks for. */
-import type { Json } from '../../object.ts';
+
 import { parseQuantity, writeQuantity } from '../../core/quantity.ts';
+import type { Json } from '../../object.ts';
 import { only } from './specs.ts';
-import type { ComputeResources, ContainerFields, EnvVar, Quantities, ResourceOverride, Step, TaskSpec } from './types.ts';
+import type {
+  ComputeResources,
+  ContainerFields,
+  EnvVar,
+  Quantities,
+  ResourceOverride,
+  Step,
+  TaskSpec,
+} from './types.ts';
 
 /** The step as the template completes it; what the step says itself counts more. */
 export function mergeTemplate(template: ContainerFields | undefined, step: Step): Step {
@@ -10,8 +19,14 @@ export function mergeTemplate(template: ContainerFields | undefined, step: Step)
   return {
     ...template,
     ...step,
-    ...only('env', mergeByKey(template.env, step.env, (one: EnvVar) => one.name)),
-    ...only('volumeMounts', mergeByKey(template.volumeMounts, step.volumeMounts, (one) => one.mountPath)),
+    ...only(
+      'env',
+      mergeByKey(template.env, step.env, (one: EnvVar) => one.name),
+    ),
+    ...only(
+      'volumeMounts',
+      mergeByKey(template.volumeMounts, step.volumeMounts, (one) => one.mountPath),
+    ),
     ...only('computeResources', mergeResources(template.computeResources, step.computeResources)),
     ...only('securityContext', mergeJson(template.securityContext, step.securityContext)),
   };
@@ -25,7 +40,10 @@ export function withOverrides<Fields extends ContainerFields>(
   return containers.map((container) => {
     const override = overrides.findLast(({ name }) => name === container.name);
     if (override === undefined) return container;
-    return { ...container, ...only('computeResources', mergeResources(container.computeResources, override.computeResources)) };
+    return {
+      ...container,
+      ...only('computeResources', mergeResources(container.computeResources, override.computeResources)),
+    };
   });
 }
 

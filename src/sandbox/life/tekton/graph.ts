@@ -37,9 +37,13 @@ export function candidates(graph: Graph, done: ReadonlySet<string>): ReadonlySet
 
 /** Takes away, again and again, what waits for nothing that is left. What cannot be taken away goes round in a circle. */
 function refuseCircles(graph: Graph): void {
-  const waiting = new Map([...graph].filter(([, after]) => after.length > 0).map(([name, after]) => [name, new Set(after)]));
+  const waiting = new Map(
+    [...graph].filter(([, after]) => after.length > 0).map(([name, after]) => [name, new Set(after)]),
+  );
   for (;;) {
-    const free = [...new Set([...waiting.values()].flatMap((after) => [...after]))].filter((name) => !waiting.has(name));
+    const free = [...new Set([...waiting.values()].flatMap((after) => [...after]))].filter(
+      (name) => !waiting.has(name),
+    );
     if (free.length === 0) break;
     for (const [name, after] of waiting) {
       for (const one of free) after.delete(one);

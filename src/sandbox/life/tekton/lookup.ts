@@ -2,8 +2,8 @@
 import type { ApiClient } from '../../api/client.ts';
 import type { Resource } from '../../object.ts';
 import { qualified } from '../../status.ts';
-import { as, customRuns, pipelineRuns, pipelines, pods, stepActions, taskRuns, tasks } from './types.ts';
 import type { CustomRun, Param, Pipeline, PipelineRun, Pod, Reference, StepAction, Task, TaskRun } from './types.ts';
+import { as, customRuns, pipelineRuns, pipelines, pods, stepActions, taskRuns, tasks } from './types.ts';
 
 /** Objects of one namespace by name. Undefined: there is none. */
 export interface Lookup {
@@ -82,7 +82,9 @@ export function follow<Kind extends 'task' | 'pipeline' | 'stepAction'>(
 export function nameOf({ name = '', resolver = '', params = [] }: Reference): string {
   if (name.trim() !== '') return name;
   const told = params.filter((param) => param.name === 'name' || param.name === 'url');
-  const lines = told.map((param) => `${param.name} = ${typeof param.value === 'string' ? param.value : JSON.stringify(param.value)}\n`);
+  const lines = told.map(
+    (param) => `${param.name} = ${typeof param.value === 'string' ? param.value : JSON.stringify(param.value)}\n`,
+  );
   return `resolver type ${resolver}\n${lines.join('')}`;
 }
 

@@ -11,7 +11,9 @@ export function combinations({ params = [], include = [] }: Matrix): Param[][] {
     [{}],
   );
   // Values that are all the same as an include's get what it has beyond them.
-  const widened = fannedOut.map((one) => included.filter((other) => agrees(one, other)).reduce((a, b) => ({ ...a, ...b }), one));
+  const widened = fannedOut.map((one) =>
+    included.filter((other) => agrees(one, other)).reduce((a, b) => ({ ...a, ...b }), one),
+  );
   // One that shares no value with any is a run of its own.
   const added = included.reduce<Texts[]>((all, one) => (isNew(one, all) ? [...all, one] : all), widened);
   return added.map(toParams);

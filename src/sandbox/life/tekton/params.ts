@@ -57,7 +57,10 @@ export function taskParams(declared: readonly ParamSpec[], given: readonly Param
   const byName = new Map([...plain, ...derived].map((param) => [param.name, param]));
   for (const param of given) {
     const before = byName.get(param.name)?.value;
-    byName.set(param.name, { ...param, value: isObject(before) && isObject(param.value) ? { ...before, ...param.value } : param.value });
+    byName.set(param.name, {
+      ...param,
+      value: isObject(before) && isObject(param.value) ? { ...before, ...param.value } : param.value,
+    });
   }
   return [...byName.values()];
 }
@@ -96,7 +99,8 @@ export function referencesOutOfBounds(
   given: readonly Param[],
 ): string[] {
   const lengths = new Map<string, number>();
-  for (const { name, default: value } of declared) if (value !== undefined && isList(value)) lengths.set(name, value.length);
+  for (const { name, default: value } of declared)
+    if (value !== undefined && isList(value)) lengths.set(name, value.length);
   for (const { name, value } of given) if (isList(value)) lengths.set(name, value.length);
   const beyond = new Set<string>();
   for (const [reference = '', dotted, single, double, index] of text.flatMap((one) => [...one.matchAll(indexed)])) {
@@ -165,12 +169,13 @@ function resolveDefault(
     const target = reference.slice('params.'.length);
     const fallback = defaults.find((param) => param.name === target)?.default;
     if (typeof fallback !== 'string') {
-      throw new Error(
-        `parameter resolution failed: param "params.${name}" references undefined param "${reference}"`,
-      );
+      throw new Error(`parameter resolution failed: param "params.${name}" references undefined param "${reference}"`);
     }
     resolveDefault(target, defaults, given, resolved, [...path, name]);
   }
-  const values = new Map([...known.strings, ...[...resolved].map(([key, value]): [string, string] => [`params.${key}`, value])]);
+  const values = new Map([
+    ...known.strings,
+    ...[...resolved].map(([key, value]): [string, string] => [`params.${key}`, value]),
+  ]);
   resolved.set(name, replaceText(text, texts(values)));
 }

@@ -52,7 +52,9 @@ export function checkRun(run: PipelineRun, name: string, spec: PipelineSpec): vo
     );
   }
   const bound = new Set((run.spec.workspaces ?? []).map((workspace) => workspace.name));
-  const unbound = (spec.workspaces ?? []).find((workspace) => workspace.optional !== true && !bound.has(workspace.name));
+  const unbound = (spec.workspaces ?? []).find(
+    (workspace) => workspace.optional !== true && !bound.has(workspace.name),
+  );
   if (unbound !== undefined) {
     throw userError(
       'InvalidWorkspaceBindings',
@@ -83,7 +85,11 @@ export function checkTasks(run: PipelineRun, states: readonly TaskState[]): void
 }
 
 /** What is wrong with the values a Task gets, as both controllers say it; undefined when nothing is. */
-export function wrongParams(spec: TaskSpec, params: readonly Param[], matrix: readonly Param[] = []): string | undefined {
+export function wrongParams(
+  spec: TaskSpec,
+  params: readonly Param[],
+  matrix: readonly Param[] = [],
+): string | undefined {
   const { params: declared = [] } = spec;
   const missing = missingParams(declared, [...params, ...matrix]);
   if (missing.length > 0) return `missing values for these params which have no default values: ${list(missing)}`;
@@ -99,7 +105,8 @@ export function wrongParams(spec: TaskSpec, params: readonly Param[], matrix: re
   ];
   if (mistyped.length > 0) return `param types don't match the user-specified type: ${list(mistyped)}`;
   const keys = missingKeys(declared, params);
-  if (keys.size > 0) return `missing keys for these params which are required in ParamSpec's properties ${keysList(keys)}`;
+  if (keys.size > 0)
+    return `missing keys for these params which are required in ParamSpec's properties ${keysList(keys)}`;
   return undefined;
 }
 
@@ -109,7 +116,10 @@ export function checkReferences(run: PipelineRun, spec: PipelineSpec, states: re
     for (const reference of referencesOf(task)) {
       const why = unknownResult(reference, states);
       if (why !== undefined) {
-        throw new Refused('InvalidTaskResultReference', `invalid result reference in pipeline task "${task.name}": ${why}`);
+        throw new Refused(
+          'InvalidTaskResultReference',
+          `invalid result reference in pipeline task "${task.name}": ${why}`,
+        );
       }
     }
   }
@@ -141,7 +151,8 @@ export function checkReferences(run: PipelineRun, spec: PipelineSpec, states: re
 export function checkMatrixTypes(states: readonly TaskState[]): void {
   for (const { task } of states) {
     const wrong = (task.matrix?.params ?? []).find(
-      ({ value }) => !isList(value) && !variablesInValue(value).some((variable) => parseReference(variable) !== undefined),
+      ({ value }) =>
+        !isList(value) && !variablesInValue(value).some((variable) => parseReference(variable) !== undefined),
     );
     if (wrong === undefined) continue;
     const type = typeof wrong.value === 'string' ? 'string' : 'object';
@@ -167,4 +178,3 @@ export function list(names: readonly string[]): string {
 export function keysList(keys: ReadonlyMap<string, readonly string[]>): string {
   return `map[${[...keys].map(([name, missing]) => `${name}:${list(missing)}`).join(' ')}]`;
 }
-

@@ -2,6 +2,8 @@
  * PipelineRuns: what becomes of one, decided from what is there. Each look starts from the beginning, so it does not matter
  * which event rang. The order of the steps is Tekton's, because what is said first is what a run fails with.
  */
+
+import type { Parent } from './children.ts';
 import {
   childReference,
   claimFor,
@@ -12,11 +14,10 @@ import {
   taskRunFor,
   UnboundWorkspace,
 } from './children.ts';
-import type { Parent } from './children.ts';
-import { isDone } from './condition.ts';
 import type { Verdict } from './condition.ts';
-import { buildGraph } from './graph.ts';
+import { isDone } from './condition.ts';
 import type { Graph } from './graph.ts';
+import { buildGraph } from './graph.ts';
 import type { Lookup } from './lookup.ts';
 import { combinations } from './matrix.ts';
 import { pipelineParams, replacementsOf } from './params.ts';
@@ -33,12 +34,12 @@ import {
   resolveResults,
   resultsForWorkspaces,
 } from './results.ts';
-import { RunDraft, Unstoppable } from './rundraft.ts';
 import type { PipelineRunDecision } from './rundraft.ts';
+import { RunDraft, Unstoppable } from './rundraft.ts';
 import { isMatrixed, only, replaceInPipeline, replaceInReferences } from './specs.ts';
 import { replaceText, texts } from './substitute.ts';
-import { isRunning } from './taskstate.ts';
 import type { TaskState } from './taskstate.ts';
+import { isRunning } from './taskstate.ts';
 import type {
   CustomRun,
   Draft,
@@ -72,11 +73,43 @@ export function decidePipelineRun({ run, lookup, now }: PipelineRunFacts): Pipel
   return draft.decision();
 }
 
+/** What the API said when it did not take something. */
+export interface Refusal {
+  readonly code: number;
+  readonly message: string;
+}
+
 /** The status of a run one of whose children the API did not take. Only mistakes in it (400, 422) end the run. */
-export function refusedChild(run: PipelineRun, message: string, now: number): PipelineRunStatus {
+export function refusedChild(run: PipelineRun, { code, message }: Refusal, now: number): PipelineRunStatus {
   const draft = new RunDraft(run, now);
-  draft.start();
-  draft.judge({ status: 'False', reason: 'CreateRunFailed', message });
+  if (code === 400 || code === 422) draft.judge({ status: 'False', reason: 'CreateRunFailed', message });
+  return draft.decision().status;
+}
+
+/** The status of a run one of whose claims the API did not take. A full quota may have room later. */
+export function refusedClaim(
+  run: PipelineRun,
+  claim: string,
+  { code, message }: Refusal,
+  now: number,
+): PipelineRunStatus {
+  const draft = new RunDraft(run, now);
+  const { namespace = '', name } = run.metadata;
+  if ((code === 403 && message.includes('exceeded quota')) || code === 409) {
+    const why = `PVC creation error, retryable for ${claim}: ${message}`;
+    draft.judge({
+      status: 'Unknown',
+      reason: 'PipelineRunPending',
+      message: `Waiting for PVC creation to succeed: ${why}`,
+    });
+  } else {
+    const why = `PVC creation error for ${claim}: ${message}`;
+    draft.judge({
+      status: 'False',
+      reason: 'CouldntCreateWorkspacePVC',
+      message: `Failed to create PVC for PipelineRun ${namespace}/${name} correctly: ${why}`,
+    });
+  }
   return draft.decision().status;
 }
 
@@ -120,7 +153,10 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
 function graphOf({ run }: RunDraft, spec: PipelineSpec): Graph {
   const { namespace = '', name } = run.metadata;
   const invalidGraph = (where: string, error: unknown) =>
-    userError('PipelineInvalidGraph', `PipelineRun ${namespace}/${name}'s Pipeline DAG is invalid${where}: ${messageOf(error)}`);
+    userError(
+      'PipelineInvalidGraph',
+      `PipelineRun ${namespace}/${name}'s Pipeline DAG is invalid${where}: ${messageOf(error)}`,
+    );
   try {
     buildGraph((spec.finally ?? []).map((task) => ({ name: task.name, after: [] })));
   } catch (error) {
@@ -186,7 +222,10 @@ function stopLate(draft: RunDraft, progress: Progress): void {
   const late = progress.states.filter(
     (state) => state.isFinal === (progress.finallyStartedAt !== undefined) && isRunning(state),
   );
-  draft.stop('timedOut', late.map(({ task }) => task.name));
+  draft.stop(
+    'timedOut',
+    late.map(({ task }) => task.name),
+  );
 }
 
 /** Starts what can start now. A result that was never written stops everything but the finally tasks. */

@@ -4,6 +4,7 @@
  */
 import { posix } from 'node:path';
 import type { Json } from '../../object.ts';
+import type { PlacedScript } from '../entrypoint.ts';
 import {
   entrypointArgs,
   entrypointImagePath,
@@ -12,7 +13,6 @@ import {
   withInterpreter,
   workingDirInitPath,
 } from '../entrypoint.ts';
-import type { PlacedScript } from '../entrypoint.ts';
 import { mergeTemplate, shareResources, withOverrides } from './containers.ts';
 import { parseDuration } from './duration.ts';
 import { entrypointImage, shellImage, workingDirImage } from './images.ts';
@@ -20,8 +20,19 @@ import { childName, restrictLength, stepContainer } from './names.ts';
 import { replacementsOf, taskParams } from './params.ts';
 import { only } from './specs.ts';
 import { replaceDeep } from './substitute.ts';
+import type {
+  ContainerFields,
+  Draft,
+  PodTemplate,
+  Sidecar,
+  Step,
+  TaskRun,
+  TaskSpec,
+  Texts,
+  Volume,
+  VolumeMount,
+} from './types.ts';
 import { controllerReference } from './types.ts';
-import type { ContainerFields, Draft, PodTemplate, Sidecar, Step, TaskRun, TaskSpec, Texts, Volume, VolumeMount } from './types.ts';
 
 /** The annotation that tells the first step to begin, and its value once the sidecars are up. */
 export const readyAnnotation = 'tekton.dev/ready';
@@ -121,15 +132,38 @@ export function buildPod({ run, spec, suffix }: PodPlan): Draft {
       name: 'prepare',
       image: entrypointImage,
       workingDir: '/',
-      command: [entrypointImagePath, 'init', entrypointImagePath, entrypointPath, ...steps.map(({ name }, index) => stepContainer(name, index))],
+      command: [
+        entrypointImagePath,
+        'init',
+        entrypointImagePath,
+        entrypointPath,
+        ...steps.map(({ name }, index) => stepContainer(name, index)),
+      ],
       volumeMounts: [programs(false), mount('tekton-internal-steps', '/tekton/steps')],
     },
     ...(placed.length === 0
       ? []
-      : [{ name: 'place-scripts', image: shellImage, command: ['sh'], args: placeScriptsArgs(placed), volumeMounts: [scripts(false), programs(false)] }]),
+      : [
+          {
+            name: 'place-scripts',
+            image: shellImage,
+            command: ['sh'],
+            args: placeScriptsArgs(placed),
+            volumeMounts: [scripts(false), programs(false)],
+          },
+        ]),
     ...(workingDirs.length === 0
       ? []
-      : [{ name: 'working-dir-initializer', image: workingDirImage, command: [workingDirInitPath], args: workingDirs, workingDir: '/workspace', volumeMounts: implicitMounts }]),
+      : [
+          {
+            name: 'working-dir-initializer',
+            image: workingDirImage,
+            command: [workingDirInitPath],
+            args: workingDirs,
+            workingDir: '/workspace',
+            volumeMounts: implicitMounts,
+          },
+        ]),
   ];
   const volumes = [
     ...implicitMounts.map(({ name }) => emptyDir(name)),
@@ -181,11 +215,6 @@ interface StepContext {
 function stepToContainer({ step, index, count, command, spec, template }: StepContext): object {
   const results = (spec.results ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
   const stepResults = (step.results ?? []).map(({ name }) => name);
-  if (step.onError !== undefined && step.onError !== 'continue' && step.onError !== 'stopAndFail') {
-    throw new Unbuildable(
-      `task step onError must be either "continue" or "stopAndFail" but it is set to an invalid value "${step.onError}"`,
-    );
-  }
   const args = entrypointArgs({
     ...(index === 0
       ? { waitFile: '/tekton/downward/ready', waitFileContent: true }
@@ -193,7 +222,7 @@ function stepToContainer({ step, index, count, command, spec, template }: StepCo
     postFile: `/tekton/run/${index}/out`,
     terminationPath: '/tekton/termination',
     stepMetadataDir: `/tekton/run/${index}/status`,
-    ...only('onError', step.onError),
+    ...only('onError', onErrorOf(step)),
     ...only('timeoutMs', step.timeout === undefined ? undefined : parseDuration(step.timeout)),
     ...only('stdoutPath', step.stdoutConfig?.path),
     ...only('stderrPath', step.stderrConfig?.path),
@@ -207,7 +236,9 @@ function stepToContainer({ step, index, count, command, spec, template }: StepCo
     ...(step.script === undefined || step.script === '' ? [] : [scripts(true)]),
     ...(index === 0 ? [mount('tekton-internal-downward', '/tekton/downward', true)] : []),
     mount(`tekton-creds-init-home-${index}`, '/tekton/creds'),
-    ...Array.from({ length: count }, (_, other) => mount(`tekton-internal-run-${other}`, `/tekton/run/${other}`, other !== index)),
+    ...Array.from({ length: count }, (_, other) =>
+      mount(`tekton-internal-run-${other}`, `/tekton/run/${other}`, other !== index),
+    ),
   ];
   const taken = new Set(own.map(({ mountPath }) => posix.normalize(mountPath)));
   const env = [...(step.env ?? []), ...(template.env ?? [])];
@@ -222,13 +253,21 @@ function stepToContainer({ step, index, count, command, spec, template }: StepCo
   };
 }
 
+function onErrorOf({ onError }: Step): 'continue' | 'stopAndFail' | undefined {
+  if (onError === undefined || onError === '') return undefined;
+  if (onError === 'continue' || onError === 'stopAndFail') return onError;
+  throw new Unbuildable(
+    `task step onError must be either "continue" or "stopAndFail" but it is set to an invalid value "${onError}"`,
+  );
+}
+
 /** What a step runs: its script, or its command. An image's own entrypoint is unknown, as there are no images. */
 function commandOf(step: Step, index: number, place: (script: string, name: string) => string): readonly string[] {
   const { script = '', command = [], args = [] } = step;
   if (script !== '') return [place(script, `script-${index}`), ...args];
   if (command.length > 0) return [...command, ...args];
   throw new Unbuildable(
-    `translating TaskSpec to Pod: step ${JSON.stringify(step.name ?? '')} names neither a script nor a command, and the sandbox has no images to take one from`,
+    `step ${JSON.stringify(step.name ?? '')} names neither a script nor a command, and the sandbox has no images to take one from`,
   );
 }
 
@@ -266,7 +305,9 @@ function containerFields(step: ContainerFields & Step): object {
 function relativeWorkingDirs(steps: readonly Step[]): string[] {
   const named = steps.flatMap(({ workingDir = '' }) => (workingDir === '' ? [] : [workingDir]));
   const cleaned = [...new Set(named)].sort().map((folder) => posix.normalize(folder).replace(/(.)\/$/, '$1'));
-  return cleaned.filter((folder) => !posix.isAbsolute(folder) || folder.startsWith('/workspace/') || folder.startsWith('$('));
+  return cleaned.filter(
+    (folder) => !posix.isAbsolute(folder) || folder.startsWith('/workspace/') || folder.startsWith('$('),
+  );
 }
 
 /** The pod's own limit: half as long again as the run's timeout, which is to come first. */

@@ -4,14 +4,14 @@
  */
 import type { Verdict } from './condition.ts';
 import { formatDuration, parseDuration } from './duration.ts';
-import { candidates } from './graph.ts';
 import type { Graph } from './graph.ts';
+import { candidates } from './graph.ts';
 import { namesResults } from './reference.ts';
 import { executionStatus, putResults, resolveResults } from './results.ts';
 import { isMatrixed } from './specs.ts';
 import { isList } from './substitute.ts';
-import { anyFailed, hasFailed, hasSucceeded, isRunning, isScheduled, reasonOf, wasCancelled } from './taskstate.ts';
 import type { TaskState } from './taskstate.ts';
+import { anyFailed, hasFailed, hasSucceeded, isRunning, isScheduled, reasonOf, wasCancelled } from './taskstate.ts';
 import type { PipelineRun, SkippedTask } from './types.ts';
 import { allow } from './when.ts';
 
@@ -111,7 +111,9 @@ export class Progress {
 
   /** No task has a run yet. */
   get isBeforeFirst(): boolean {
-    return this.states.every(({ taskRuns, customRuns, pipelineRuns }) => [taskRuns, customRuns, pipelineRuns].every((runs) => runs.length === 0));
+    return this.states.every(({ taskRuns, customRuns, pipelineRuns }) =>
+      [taskRuns, customRuns, pipelineRuns].every((runs) => runs.length === 0),
+    );
   }
 
   get areTasksDone(): boolean {
@@ -250,7 +252,16 @@ export class Progress {
   }
 
   #count(): Count {
-    const count: Count = { succeeded: 0, failed: 0, ignored: 0, cancelled: 0, invalid: 0, skipped: 0, timedOut: 0, incomplete: 0 };
+    const count: Count = {
+      succeeded: 0,
+      failed: 0,
+      ignored: 0,
+      cancelled: 0,
+      invalid: 0,
+      skipped: 0,
+      timedOut: 0,
+      incomplete: 0,
+    };
     for (const state of this.states) {
       if (hasSucceeded(state)) count.succeeded++;
       else if (wasCancelled(state, { forTimeout: true })) count.failed++;
@@ -315,8 +326,7 @@ export class Progress {
 
   #isStopping(): boolean {
     return this.states.some(
-      (state) =>
-        !state.isFinal && state.task.onError !== 'continue' && (hasFailed(state) || this.#invalid.has(state)),
+      (state) => !state.isFinal && state.task.onError !== 'continue' && (hasFailed(state) || this.#invalid.has(state)),
     );
   }
 

@@ -1,36 +1,36 @@
 /** What a PipelineRun is about: its pipeline, its tasks, and the runs they have become. */
-import { follow, nameOf } from './lookup.ts';
+
 import type { Lookup } from './lookup.ts';
+import { follow, nameOf } from './lookup.ts';
 import { countCombinations } from './matrix.ts';
 import { runNames } from './names.ts';
 import { Refused, userError } from './pipelinechecks.ts';
 import { indexOutOfBounds, putResults, resolveResults } from './results.ts';
-import type { RunDraft } from './rundraft.ts';
+import type { Pipelined, RunDraft } from './rundraft.ts';
 import { isMatrixed, only, taskSpecOf, withType, withTypes } from './specs.ts';
 import type { ChildKind, TaskState } from './taskstate.ts';
 import type { ChildReference, PipelineRun, PipelineSpec, PipelineTask, TaskRun, TaskSpec, Texts } from './types.ts';
 
 /** The pipeline of a run: what the status remembers of it, else what the run embeds or refers to. */
-export function resolvePipeline(draft: RunDraft, lookup: Lookup): { readonly name: string; readonly spec: PipelineSpec } {
+export function resolvePipeline(draft: RunDraft, lookup: Lookup): Pick<Pipelined, 'name' | 'spec'> {
   const { run } = draft;
   const { pipelineRef, pipelineSpec } = run.spec;
   const remembered = run.status?.pipelineSpec;
-  const resolved = (name: string, spec: PipelineSpec, labels: Texts = {}, annotations: Texts = {}, generated = false) => {
-    draft.remember(name, labels, annotations, generated);
-    return { name, spec: { ...spec, ...only('params', spec.params?.map(withType)) } };
+  const resolved = (pipeline: Pipelined): Pick<Pipelined, 'name' | 'spec'> => {
+    const spec = { ...pipeline.spec, ...only('params', pipeline.spec.params?.map(withType)) };
+    draft.remember({ ...pipeline, spec });
+    return { name: pipeline.name, spec };
   };
   if (pipelineSpec !== undefined) {
-    const { name, labels, annotations, generateName } = run.metadata;
-    return resolved(name, pipelineSpec, labels, annotations, generateName !== undefined);
+    const { name, generateName, labels, annotations } = run.metadata;
+    return resolved({ name, spec: pipelineSpec, labels, annotations, isGenerated: generateName !== undefined });
   }
-  if (remembered !== undefined) {
-    const name = pipelineRef?.name ?? draft.pipelineLabel ?? '';
-    return resolved(name, remembered);
-  }
+  if (remembered !== undefined)
+    return resolved({ name: pipelineRef?.name ?? draft.pipelineLabel ?? '', spec: remembered });
   const found = follow('pipeline', pipelineRef ?? {}, lookup);
   if ('object' in found) {
     const { name, labels, annotations } = found.object.metadata;
-    return resolved(name, found.object.spec, labels, withoutLastApplied(annotations));
+    return resolved({ name, spec: found.object.spec, labels, annotations: withoutLastApplied(annotations) });
   }
   const { namespace = '', name } = run.metadata;
   const why =
@@ -48,7 +48,10 @@ export function resolveTasks(draft: RunDraft, spec: PipelineSpec, pipeline: stri
     ...(spec.finally ?? []).map((task) => ({ task, isFinal: true })),
   ];
   const states: TaskState[] = [];
-  const ordered = [...all.filter(({ task }) => withRuns.has(task.name)), ...all.filter(({ task }) => !withRuns.has(task.name))];
+  const ordered = [
+    ...all.filter(({ task }) => withRuns.has(task.name)),
+    ...all.filter(({ task }) => !withRuns.has(task.name)),
+  ];
   for (const { task, isFinal } of ordered) states.push(resolveTask(draft, { task, isFinal, pipeline, states, lookup }));
   return states;
 }
@@ -89,7 +92,8 @@ function resolveTask(draft: RunDraft, { task, isFinal, pipeline, states, lookup 
   const count = isMatrixed(state.task) ? countCombinations(state.task.matrix ?? {}) : 1;
   const existing = draft.children.filter((child) => child.kind === kind && child.pipelineTaskName === task.name);
   const names = existing.length > 0 ? existing.map(({ name }) => name) : runNames(runName, task.name, count);
-  const present = <Child>(get: (name: string) => Child | undefined): Child[] => names.flatMap((name) => get(name) ?? []);
+  const present = <Child>(get: (name: string) => Child | undefined): Child[] =>
+    names.flatMap((name) => get(name) ?? []);
   if (kind === 'CustomRun') return { ...state, names, customRuns: present((name) => lookup.customRun(name)) };
   if (kind === 'PipelineRun') {
     return {
@@ -107,7 +111,12 @@ function resolveTask(draft: RunDraft, { task, isFinal, pipeline, states, lookup 
 
 function taskOf(
   { run }: RunDraft,
-  { task, taskRun, pipeline, lookup }: { task: PipelineTask; taskRun: TaskRun | undefined; pipeline: string; lookup: Lookup },
+  {
+    task,
+    taskRun,
+    pipeline,
+    lookup,
+  }: { task: PipelineTask; taskRun: TaskRun | undefined; pipeline: string; lookup: Lookup },
 ): { readonly spec: TaskSpec; readonly taskName: string | undefined } {
   if (task.taskRef === undefined) {
     return { spec: withTypes(taskSpecOf(task.taskSpec ?? {})), taskName: undefined };
@@ -132,7 +141,8 @@ function nestedPipeline(
   const found = follow('pipeline', pipelineRef, lookup);
   if ('object' in found) return { spec: found.object.spec, name: found.object.metadata.name };
   const { name = '', resolver = '' } = pipelineRef;
-  const why = resolver === '' ? `tekton client cannot get pipeline ${name} from local cluster: ${found.why}` : found.why;
+  const why =
+    resolver === '' ? `tekton client cannot get pipeline ${name} from local cluster: ${found.why}` : found.why;
   throw new Refused(
     'CouldntGetPipeline',
     `Pipeline ${run.metadata.namespace}/${pipeline} can't be Run; it contains child Pipelines that don't exist: Couldn't retrieve Pipeline ${JSON.stringify(nameOf(pipelineRef))}: ${why}`,
@@ -149,9 +159,9 @@ function kindOf({ taskRef, taskSpec, pipelineRef, pipelineSpec }: PipelineTask):
 export function knownChildren(run: PipelineRun, lookup: Lookup): readonly ChildReference[] {
   const told = run.status?.childReferences ?? [];
   const names = new Set(told.map(({ name }) => name));
-  const found = lookup.runsOf(run).filter(
-    ({ metadata }) => metadata.ownerReferences?.[0]?.uid === run.metadata.uid && !names.has(metadata.name),
-  );
+  const found = lookup
+    .runsOf(run)
+    .filter(({ metadata }) => metadata.ownerReferences?.[0]?.uid === run.metadata.uid && !names.has(metadata.name));
   if (told.length === 0 && found.length === 0) return told;
   const all: ChildReference[] = [
     ...told,
@@ -165,7 +175,6 @@ export function knownChildren(run: PipelineRun, lookup: Lookup): readonly ChildR
   const key = ({ pipelineTaskName, name, kind }: ChildReference) => `${pipelineTaskName}\0${name}\0${kind}`;
   return all.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
-
 
 /** The pipeline's own record of how it was applied is not the run's. */
 function withoutLastApplied(annotations: Texts = {}): Texts {

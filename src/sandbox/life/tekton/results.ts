@@ -1,12 +1,12 @@
 /** Results of tasks, handed on to tasks that need them and to the results of the pipeline. */
 import { succeeded } from './condition.ts';
-import { parseReference, referencesOf } from './reference.ts';
 import type { ResultReference } from './reference.ts';
+import { parseReference, referencesOf } from './reference.ts';
 import { isMatrixed, replaceInReferences, replaceInTask } from './specs.ts';
-import { isList, replaceText, replaceValue, variablesInValue } from './substitute.ts';
 import type { Replacements } from './substitute.ts';
-import { hasFailed, hasSucceeded } from './taskstate.ts';
+import { isList, replaceText, replaceValue, variablesInValue } from './substitute.ts';
 import type { TaskState } from './taskstate.ts';
+import { hasFailed, hasSucceeded } from './taskstate.ts';
 import type { Param, ParamValue, PipelineSpec, Texts } from './types.ts';
 
 /** A reference that does not lead to a value. */
@@ -41,8 +41,7 @@ export function resolveResults(
 export function putResults(state: TaskState, replacements: Replacements): void {
   const { displayName } = state.task;
   const task = replaceInReferences(state.task, replacements);
-  state.task =
-    displayName === undefined ? task : { ...task, displayName: replaceText(displayName, replacements) };
+  state.task = displayName === undefined ? task : { ...task, displayName: replaceText(displayName, replacements) };
 }
 
 /** Why a task that is to start now cannot: a result it needs was not written. Undefined when all is there. */
@@ -83,7 +82,10 @@ export function propagateResults(state: TaskState, states: readonly TaskState[])
   const found = states
     .filter((one) => one.kind === 'TaskRun' && (hasSucceeded(one) || hasFailed(one)))
     .flatMap((one) =>
-      resultsOf(one).map(({ name, value }): [ResultReference, ParamValue] => [{ task: one.task.name, result: name }, value]),
+      resultsOf(one).map(({ name, value }): [ResultReference, ParamValue] => [
+        { task: one.task.name, result: name },
+        value,
+      ]),
     );
   const { strings, arrays } = replacementsOfResults(found);
   state.spec = replaceInTask(state.spec, { strings, arrays, objects: new Map() });
@@ -141,7 +143,9 @@ export function unknownResult(reference: ResultReference, states: readonly TaskS
     return `unable to validate result referencing pipeline task "${reference.task}": task spec not found`;
   }
   const isDeclared = (state.spec.results ?? []).some(({ name }) => name === reference.result);
-  return isDeclared ? undefined : `"${reference.result}" is not a named result returned by pipeline task "${reference.task}"`;
+  return isDeclared
+    ? undefined
+    : `"${reference.result}" is not a named result returned by pipeline task "${reference.task}"`;
 }
 
 /** How many values of a result a matrixed task's runs have, for `$(tasks.x.matrix.y.length)`. */
@@ -226,6 +230,7 @@ function replacementsOfResults(found: readonly (readonly [ResultReference, Param
 /** The status of a task as finally tasks and results see it: `Succeeded`, `Failed` or `None`. */
 export function executionStatus(state: TaskState): string {
   if (hasSucceeded(state)) return 'Succeeded';
-  const runs = state.kind === 'PipelineRun' ? state.pipelineRuns : state.kind === 'CustomRun' ? state.customRuns : state.taskRuns;
+  const runs =
+    state.kind === 'PipelineRun' ? state.pipelineRuns : state.kind === 'CustomRun' ? state.customRuns : state.taskRuns;
   return runs.some(({ status }) => succeeded(status)?.status === 'False') ? 'Failed' : 'None';
 }

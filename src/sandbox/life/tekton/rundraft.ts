@@ -1,9 +1,10 @@
 /** What becomes of one PipelineRun, collected step by step until the decision is complete. */
-import { isDone, succeeded, timestamp, withVerdict } from './condition.ts';
+
 import type { Verdict } from './condition.ts';
+import { isDone, succeeded, timestamp, withVerdict } from './condition.ts';
 import { restrictLength } from './names.ts';
-import { timeoutsOf } from './progress.ts';
 import type { Progress } from './progress.ts';
+import { timeoutsOf } from './progress.ts';
 import { provenance } from './provenance.ts';
 import { only } from './specs.ts';
 import type { ChildReference, Draft, PipelineRun, PipelineRunStatus, PipelineSpec, Texts } from './types.ts';
@@ -23,8 +24,20 @@ export interface PipelineRunDecision {
   readonly labels: Texts;
   readonly annotations: Texts;
   readonly status: PipelineRunStatus;
+  /** The status as it was before anything was created: what stands if the API cannot take what is to be created now. */
+  readonly held: PipelineRunStatus;
   /** When to look again although nothing has happened: the next timeout. */
   readonly dueAt: number | undefined;
+}
+
+/** The pipeline of a run, and what of its metadata the run takes over. */
+export interface Pipelined {
+  readonly name: string;
+  readonly spec: PipelineSpec;
+  readonly labels?: Texts | undefined;
+  readonly annotations?: Texts | undefined;
+  /** The pipeline is the run's own, whose name was generated: the label is shorter than the name then. */
+  readonly isGenerated?: boolean;
 }
 
 /** Children of a kind that Tekton does not know how to stop: nested PipelineRuns. The others are stopped all the same. */
@@ -46,6 +59,7 @@ export class RunDraft {
   #labels: Texts;
   #annotations: Texts;
   #status: PipelineRunStatus;
+  #held: PipelineRunStatus | undefined;
 
   constructor(run: PipelineRun, now: number) {
     this.run = run;
@@ -107,14 +121,15 @@ export class RunDraft {
   }
 
   /** Takes over what the pipeline's metadata says, once; what the run says itself counts more. */
-  remember(pipeline: string, labels: Texts, annotations: Texts, generated: boolean): void {
+  remember({ name, spec, labels = {}, annotations = {}, isGenerated = false }: Pipelined): void {
     this.#status = { ...this.#status, provenance: provenance(this.#status.provenance) };
     if (this.#status.pipelineSpec !== undefined) return;
     this.#labels = { ...labels, ...this.#labels };
-    if (pipeline !== '' && (this.pipelineLabel === undefined || !generated)) {
-      this.#labels = { ...this.#labels, 'tekton.dev/pipeline': pipeline };
+    if (name !== '' && (this.pipelineLabel === undefined || !isGenerated)) {
+      this.#labels = { ...this.#labels, 'tekton.dev/pipeline': name };
     }
     this.#annotations = { ...annotations, ...this.#annotations };
+    this.setSpec(spec);
   }
 
   setSpec(pipelineSpec: PipelineSpec): void {
@@ -135,11 +150,16 @@ export class RunDraft {
   }
 
   create(draft: Draft | undefined): void {
-    if (draft !== undefined) this.#creates.push(draft);
+    if (draft === undefined) return;
+    this.#held ??= this.#status;
+    this.#creates.push(draft);
   }
 
   stopAll(why: Stop['why']): void {
-    this.stop(why, this.children.map(({ pipelineTaskName }) => pipelineTaskName));
+    this.stop(
+      why,
+      this.children.map(({ pipelineTaskName }) => pipelineTaskName),
+    );
   }
 
   /** Stops the runs of these tasks. A nested PipelineRun cannot be stopped so, and Tekton says so. */
@@ -150,7 +170,10 @@ export class RunDraft {
       if (kind === 'TaskRun' || kind === 'CustomRun') this.#stops.set(`${kind}/${name}`, { kind, name, why });
     }
     if (unknown.length === 0) return;
-    const kinds = `map[${unknown.map(({ name, kind }) => `${name}:${kind}`).sort().join(' ')}]`;
+    const kinds = `map[${unknown
+      .map(({ name, kind }) => `${name}:${kind}`)
+      .sort()
+      .join(' ')}]`;
     throw new Unstoppable(why, `found child objects of unknown kinds: ${kinds}`);
   }
 
@@ -161,6 +184,7 @@ export class RunDraft {
       labels: this.#labels,
       annotations: this.#annotations,
       status: this.#status,
+      held: this.#held ?? this.#status,
       dueAt: isDone({ status: this.#status }) ? undefined : this.#nextTimeout(),
     };
   }
@@ -172,10 +196,10 @@ export class RunDraft {
     const startedAt = this.startedAt;
     if (startedAt === undefined) return undefined;
     const part =
-      finallyStartTime === undefined
-        ? tasks && startedAt + tasks
-        : last && Date.parse(finallyStartTime) + last;
-    const ends = [pipeline === 0 ? 0 : startedAt + pipeline, part ?? 0].map((at) => at + 1).filter((at) => at > this.#now);
+      finallyStartTime === undefined ? tasks && startedAt + tasks : last && Date.parse(finallyStartTime) + last;
+    const ends = [pipeline === 0 ? 0 : startedAt + pipeline, part ?? 0]
+      .map((at) => at + 1)
+      .filter((at) => at > this.#now);
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 }

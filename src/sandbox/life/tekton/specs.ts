@@ -1,7 +1,15 @@
 /** Where in a Task's or Pipeline's spec variables are replaced. */
 import type { Json } from '../../object.ts';
-import { isList, replaceDeep, replaceElement, replaceParams, replaceText, replaceWhen, variablesIn } from './substitute.ts';
 import type { Replacements } from './substitute.ts';
+import {
+  isList,
+  replaceDeep,
+  replaceElement,
+  replaceParams,
+  replaceText,
+  replaceWhen,
+  variablesIn,
+} from './substitute.ts';
 import type {
   ContainerFields,
   EmbeddedTask,
@@ -22,7 +30,10 @@ export function replaceInTask<Spec extends TaskSpec>(spec: Spec, replacements: R
   const text = (value: string) => replaceText(value, replacements);
   return {
     ...spec,
-    ...only('steps', spec.steps?.map((step) => replaceInStep(step, replacements))),
+    ...only(
+      'steps',
+      spec.steps?.map((step) => replaceInStep(step, replacements)),
+    ),
     ...only('stepTemplate', spec.stepTemplate && replaceInContainer(spec.stepTemplate, replacements)),
     ...only(
       'sidecars',
@@ -31,7 +42,10 @@ export function replaceInTask<Spec extends TaskSpec>(spec: Spec, replacements: R
         ...only('script', script === undefined ? undefined : text(script)),
       })),
     ),
-    ...only('volumes', spec.volumes?.map((volume) => replaceInVolume(volume, replacements))),
+    ...only(
+      'volumes',
+      spec.volumes?.map((volume) => replaceInVolume(volume, replacements)),
+    ),
     ...only(
       'workspaces',
       spec.workspaces?.map((workspace) =>
@@ -69,7 +83,10 @@ export function replaceInContainer<Fields extends ContainerFields>(fields: Field
     ...only('workingDir', text(fields.workingDir)),
     ...only('command', list(fields.command)),
     ...only('args', list(fields.args)),
-    ...only('env', fields.env?.map((variable) => replaceInVariable(variable, replacements))),
+    ...only(
+      'env',
+      fields.env?.map((variable) => replaceInVariable(variable, replacements)),
+    ),
     ...only('envFrom', fields.envFrom && replaceDeep(fields.envFrom, replacements)),
     ...only('volumeMounts', fields.volumeMounts && replaceDeep(fields.volumeMounts, replacements)),
   };
@@ -145,7 +162,13 @@ export function isMatrixed({ matrix }: PipelineTask): boolean {
 }
 
 /** The Task in an embedded one, without what only custom tasks and the pipeline itself need. */
-export function taskSpecOf({ apiVersion: _, kind: __, metadata: ___, spec: ____, ...taskSpec }: EmbeddedTask): TaskSpec {
+export function taskSpecOf({
+  apiVersion: _,
+  kind: __,
+  metadata: ___,
+  spec: ____,
+  ...taskSpec
+}: EmbeddedTask): TaskSpec {
   return taskSpec;
 }
 
@@ -176,12 +199,18 @@ export function withType(param: ParamSpec): ParamSpec {
 export function variablesInContainer(container: Step): string[] {
   const { name, image, imagePullPolicy, script, workingDir, command = [], args = [], env = [] } = container;
   const plain = [name, image, imagePullPolicy, script, workingDir, ...command, ...args];
-  const fromEnv = env.flatMap(({ value, valueFrom }) => [value, valueFrom === undefined ? undefined : JSON.stringify(valueFrom)]);
+  const fromEnv = env.flatMap(({ value, valueFrom }) => [
+    value,
+    valueFrom === undefined ? undefined : JSON.stringify(valueFrom),
+  ]);
   return [...plain, ...fromEnv].flatMap((text) => (text === undefined ? [] : variablesIn(text)));
 }
 
 /** A property that is only there when it has a value. */
-export function only<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [n in Name]?: Value } {
+export function only<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): { readonly [n in Name]?: Value } {
   // The compiler does not see that a computed key is the type's key.
   return value === undefined ? {} : ({ [name]: value } as { readonly [n in Name]: Value });
 }

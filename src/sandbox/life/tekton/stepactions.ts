@@ -1,6 +1,7 @@
 /** Steps that refer to StepActions: what they become. https://tekton.dev/docs/pipelines/stepactions/ */
-import { follow } from './lookup.ts';
+
 import type { Lookup } from './lookup.ts';
+import { follow } from './lookup.ts';
 import { replacementsOf, taskParams } from './params.ts';
 import { parseReference } from './reference.ts';
 import { only, replaceInStep, withType } from './specs.ts';
@@ -21,10 +22,11 @@ export function resolveSteps(spec: TaskSpec, run: TaskRun, lookup: Lookup): read
   });
 }
 
-function merged({ ref: _, params = [], ...step }: Step, { spec: action }: StepAction, given: readonly Param[]): Step {
+function merged({ ref: __, params = [], ...step }: Step, { spec: action }: StepAction, given: readonly Param[]): Step {
   const declared = (action.params ?? []).map(withType);
   const values = taskParams(declared, replaceParams(params, replacementsOf(given)));
-  const replaced = replaceInStep(action, allOf(replacementsOf(values), stepResults(action, values)));
+  const { params: _, ...body } = action;
+  const replaced = replaceInStep(body, allOf(replacementsOf(values), stepResults(action, values)));
   return {
     ...step,
     ...only('image', replaced.image),
@@ -42,7 +44,9 @@ function merged({ ref: _, params = [], ...step }: Step, { spec: action }: StepAc
 function wrongParams(given: readonly Param[], { spec: { params = [] } }: StepAction): string | undefined {
   const extra = given.filter(({ name }) => !params.some((param) => param.name === name)).map(({ name }) => name);
   if (extra.length > 0) return `extra params passed by Step to StepAction: [${extra.join(' ')}]`;
-  const missing = params.filter((param) => param.default === undefined && !given.some(({ name }) => name === param.name));
+  const missing = params.filter(
+    (param) => param.default === undefined && !given.some(({ name }) => name === param.name),
+  );
   if (missing.length === 0) return undefined;
   return `non-existent params in Step: [${missing.map(({ name }) => name).join(' ')}]`;
 }

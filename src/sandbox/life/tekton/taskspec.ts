@@ -1,9 +1,8 @@
 /** The spec that a TaskRun runs: fetched, completed, checked, with every variable put in. */
 import { inContainer, resolvePaths } from '../paths.ts';
-import { withClaim } from './children.ts';
 import { requestsBeyondLimits } from './containers.ts';
-import { follow } from './lookup.ts';
 import type { Lookup } from './lookup.ts';
+import { follow } from './lookup.ts';
 import { stepContainer } from './names.ts';
 import { referencesOutOfBounds, replacementsOf, taskParams, textsOfTask } from './params.ts';
 import { list, Refused, wrongParams } from './pipelinechecks.ts';
@@ -25,7 +24,10 @@ export interface ResolvedTask {
 export function resolveTaskOf(run: TaskRun, lookup: Lookup): ResolvedTask {
   const task = fetchTask(run, lookup);
   try {
-    return { ...task, spec: { ...task.spec, ...only('steps', task.spec.steps && resolveSteps(task.spec, run, lookup)) } };
+    return {
+      ...task,
+      spec: { ...task.spec, ...only('steps', task.spec.steps && resolveSteps(task.spec, run, lookup)) },
+    };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new Refused('TaskRunResolutionFailed', error.message);
@@ -39,7 +41,10 @@ export function checkTaskRun(run: TaskRun, { name, spec }: ResolvedTask): void {
   const params = wrongParams(spec, given);
   const { workspaces: bindings = [], stepSpecs = [], sidecarSpecs = [] } = run.spec;
   // An embedded Task need not declare what the run binds.
-  const declared = [...(run.spec.taskSpec === undefined ? [] : bindings.map((one) => ({ name: one.name }))), ...(spec.workspaces ?? [])];
+  const declared = [
+    ...(run.spec.taskSpec === undefined ? [] : bindings.map((one) => ({ name: one.name }))),
+    ...(spec.workspaces ?? []),
+  ];
   const strays = [
     ...stepSpecs
       .filter((one) => !(spec.steps ?? []).some((step) => step.name === one.name))
@@ -71,7 +76,10 @@ export function substituteTask(
   const withContext = replaceInTask(withParams, texts(contextOf(run, name)));
   const withOwnPaths: TaskSpec = {
     ...withContext,
-    ...only('steps', withContext.steps?.map((step, index) => replaceInStep(step, texts(pathsOfStep(withContext, index))))),
+    ...only(
+      'steps',
+      withContext.steps?.map((step, index) => replaceInStep(step, texts(pathsOfStep(withContext, index)))),
+    ),
   };
   const withPaths = replaceInTask(withOwnPaths, texts(pathsOfTask(withContext)));
   const missing = bindings.filter((binding) => !(withPaths.workspaces ?? []).some((one) => one.name === binding.name));
@@ -96,7 +104,9 @@ function fetchTask(run: TaskRun, lookup: Lookup): ResolvedTask {
   }
   const found = follow('task', taskRef ?? {}, lookup);
   if ('why' in found) {
-    const message = taskRef?.name ? `error when listing tasks for taskRun ${run.metadata.name}: ${found.why}` : found.why;
+    const message = taskRef?.name
+      ? `error when listing tasks for taskRun ${run.metadata.name}: ${found.why}`
+      : found.why;
     throw new Refused('TaskRunResolutionFailed', message);
   }
   const { metadata, spec } = found.object;
@@ -196,20 +206,21 @@ function markedPaths(spec: TaskSpec): TaskSpec {
   const mark = <T>(json: T): T => mapTexts(json, (text) => text.replace(pattern, inContainer));
   return {
     ...spec,
-    ...only('steps', spec.steps?.map(({ workspaces: usages, volumeMounts, ...step }) => ({
-      ...mark(step),
-      ...only('workspaces', usages),
-      ...only('volumeMounts', volumeMounts),
-    }))),
-    ...only('sidecars', spec.sidecars?.map(({ workspaces: usages, volumeMounts, ...sidecar }) => ({
-      ...mark(sidecar),
-      ...only('workspaces', usages),
-      ...only('volumeMounts', volumeMounts),
-    }))),
+    ...only(
+      'steps',
+      spec.steps?.map(({ workspaces: usages, volumeMounts, ...step }) => ({
+        ...mark(step),
+        ...only('workspaces', usages),
+        ...only('volumeMounts', volumeMounts),
+      })),
+    ),
+    ...only(
+      'sidecars',
+      spec.sidecars?.map(({ workspaces: usages, volumeMounts, ...sidecar }) => ({
+        ...mark(sidecar),
+        ...only('workspaces', usages),
+        ...only('volumeMounts', volumeMounts),
+      })),
+    ),
   };
-}
-
-/** The run's bindings with parameters put in and claims in the place of templates. */
-export function bindingsOf(run: TaskRun, bindings: readonly WorkspaceBinding[]): readonly WorkspaceBinding[] {
-  return bindings.map((binding) => withClaim(run, binding));
 }

@@ -80,6 +80,39 @@ export function eachOnce(results: readonly TaskRunResult[]): TaskRunResult[] {
   return [...new Map(results.map((result) => [result.name, result])).values()];
 }
 
+/** Results that are what they were declared as, and Tekton's sentence for those that are not. */
+export function checkResults(
+  results: readonly TaskRunResult[],
+  { results: declared = [] }: TaskSpec,
+): { readonly kept: readonly TaskRunResult[]; readonly wrong: string | undefined } {
+  const types = new Map(declared.map(({ name, type = 'string' }) => [name, type]));
+  const fits = ({ name, type }: TaskRunResult) => (types.get(name) ?? type) === type;
+  const kept = results.filter(fits);
+  const mistyped = results
+    .filter((result) => !fits(result))
+    .map(
+      ({ name, type }) =>
+        ` "${name}": task result is expected to be "${types.get(name)}" type but was initialized to a different type "${type}"`,
+    );
+  if (mistyped.length > 0) {
+    const which = mistyped.sort().join(',');
+    return {
+      kept,
+      wrong: `Provided results don't match declared results; may be invalid JSON or missing result declaration: ${which}`,
+    };
+  }
+  const missing = declared.flatMap(({ name, properties = {} }) => {
+    const value = kept.find((result) => result.name === name && result.type === 'object')?.value;
+    const keys = value === undefined ? [] : Object.keys(properties).filter((key) => !(key in Object(value)));
+    return keys.length === 0 ? [] : [`${name}:[${keys.join(' ')}]`];
+  });
+  if (missing.length === 0) return { kept, wrong: undefined };
+  return {
+    kept,
+    wrong: `missing keys for these results which are required in TaskResult's properties map[${missing.sort().join(' ')}]`,
+  };
+}
+
 /** Why a step ended, in a word. */
 export function terminationReason(ending: Ending, ofContainer: string | undefined): StepState['terminationReason'] {
   return ending.reason ?? (ending.exitCode === undefined ? ofContainer : 'Continued');
@@ -109,7 +142,9 @@ function typeOfValue(value: ParamValue): ParamType {
 }
 
 function isEntry(value: unknown): value is Entry {
-  return value !== null && typeof value === 'object' && 'key' in value && 'value' in value && typeof value.value === 'string';
+  return (
+    value !== null && typeof value === 'object' && 'key' in value && 'value' in value && typeof value.value === 'string'
+  );
 }
 
 function lastOfEach(entries: readonly Entry[]): Entry[] {

@@ -365,7 +365,10 @@ export type Pod = {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: Meta;
-  readonly spec: { readonly containers: readonly Container[]; readonly [field: string]: Json | undefined | readonly Container[] };
+  readonly spec: {
+    readonly containers: readonly Container[];
+    readonly [field: string]: Json | undefined | readonly Container[];
+  };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;

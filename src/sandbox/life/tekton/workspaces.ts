@@ -59,7 +59,9 @@ export function mountWorkspaces(
   volumes: ReadonlyMap<string, Volume>,
 ): TaskSpec {
   const isolated = new Set(
-    [...(spec.steps ?? []), ...(spec.sidecars ?? [])].flatMap(({ workspaces = [] }) => workspaces.map(({ name }) => name)),
+    [...(spec.steps ?? []), ...(spec.sidecars ?? [])].flatMap(({ workspaces = [] }) =>
+      workspaces.map(({ name }) => name),
+    ),
   );
   return bindings.reduce((mounted, binding) => {
     const declaration = (spec.workspaces ?? []).find(({ name }) => name === binding.name) ?? { name: binding.name };
@@ -73,7 +75,9 @@ export function mountWorkspaces(
     };
     const known = (mounted.volumes ?? []).some(({ name }) => name === volume.name);
     const withVolume = known ? mounted : { ...mounted, volumes: [...(mounted.volumes ?? []), volume] };
-    return isolated.has(binding.name) ? mountWhereAsked(withVolume, binding.name, mount) : mountEverywhere(withVolume, mount);
+    return isolated.has(binding.name)
+      ? mountWhereAsked(withVolume, binding.name, mount)
+      : mountEverywhere(withVolume, mount);
   }, spec);
 }
 

@@ -1,0 +1,70 @@
+/** Objects and lists as a client wants to see them: whole, as rows of a table, or their metadata alone. */
+import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
+import { StatusError } from '../status.ts';
+import type { Kind, ServedVersion } from './kind.ts';
+import type { Representation } from './negotiate.ts';
+import { shownAs } from './versions.ts';
+
+/** What is shown. */
+export interface Showing {
+  readonly kind: Kind;
+  readonly served: ServedVersion;
+  readonly as: Representation;
+  /** Milliseconds since the epoch, for ages. */
+  readonly now: number;
+}
+
+/** One object. Throws 406 for the metadata of a list. */
+export function showObject(object: KubeObject, { kind, served, as, now }: Showing): JsonObject {
+  const shown = shownAs(object, kind, served.version);
+  switch (as.kind) {
+    case 'object':
+      return shown as JsonObject;
+    case 'table':
+      return tableOf({ kind, served, objects: [shown], include: as.include, now, metadata: { resourceVersion: shown.metadata.resourceVersion } });
+    case 'metadata':
+      if (as.isList) throw mismatch('PartialObjectMetadataList', `is not a list (*${served.version}.${kind.kind})`);
+      return partialMetadata(shown);
+  }
+}
+
+/** A list with its `metadata`. Throws 406 for the metadata of one object. */
+export function showList(objects: readonly KubeObject[], metadata: JsonObject, showing: Showing): JsonObject {
+  const { kind, served, as, now } = showing;
+  const shown = objects.map((object) => shownAs(object, kind, served.version));
+  switch (as.kind) {
+    case 'object': {
+      const apiVersion = apiVersionOf({ group: kind.group, version: served.version });
+      return { kind: kind.listKind, apiVersion, metadata, items: shown.map((object) => itemOf(object, kind)) };
+    }
+    case 'table':
+      return tableOf({ kind, served, objects: shown, include: as.include, now, metadata });
+    case 'metadata': {
+      if (!as.isList) throw mismatch('PartialObjectMetadata', `is a list (*${served.version}.${kind.listKind})`);
+      const items = shown.map(partialMetadata);
+      return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items };
+    }
+  }
+}
+
+/** Lists of built-in kinds say once for all items what they are. */
+function itemOf(object: KubeObject, { custom }: Kind): Json {
+  if (custom) return object as JsonObject;
+  const { apiVersion: _, kind: __, ...item } = object;
+  return item;
+}
+
+function partialMetadata({ metadata }: KubeObject): JsonObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
+}
+
+function mismatch(wanted: string, found: string): StatusError {
+  return new StatusError(406, 'NotAcceptable', `you requested ${wanted}, but the requested object ${found}`);
+}
+
+/** STAND-IN until table.ts is there. */
+function tableOf({ objects, metadata }: { objects: readonly KubeObject[]; metadata: JsonObject; [more: string]: unknown }): JsonObject {
+  const rows = objects.map((object) => ({ cells: [object.metadata.name], object: partialMetadata(object) }));
+  const columnDefinitions = [{ name: 'Name', type: 'string', format: 'name', description: '', priority: 0 }];
+  return { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions, rows };
+}

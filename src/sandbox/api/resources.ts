@@ -1,0 +1,310 @@
+/** The verbs of resources over HTTP: parse, ask, shape the answer. */
+import { pipeline } from 'node:stream/promises';
+import type { Clock } from '../../clock.ts';
+import type { JsonObject, KubeObject } from '../object.ts';
+import { methodNotAllowed, noSuchPath, notFound, StatusError } from '../status.ts';
+import { decodeApply, decodeDeleteOptions, decodeObject, decodePatch, mediaTypeOf, unsupportedMediaType } from './decode.ts';
+import { deleteObject } from './deletion.ts';
+import type { Exchange } from './exchange.ts';
+import type { Kind, Subresource, SubresourceAnswer, Verb } from './kind.ts';
+import { listMeta, readPage, requireReached } from './lists.ts';
+import { type Form, formFor, formForWatch, requireKnownType } from './negotiate.ts';
+import { deleteParameters, isForced, type ListOptions, listOptions, parseVersion, writeParameters } from './options.ts';
+import { showList, showObject } from './representation.ts';
+import type { Asked } from './request.ts';
+import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
+import { objectsOf } from './store.ts';
+import { type Patch, requireVerb, type Target, type VerbParts, type Verbs, type Writer } from './verbs.ts';
+import { FrameCache, serveWatch } from './watch.ts';
+
+/** What resources are served with. */
+export interface ResourceParts extends VerbParts {
+  readonly verbs: Verbs;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal;
+}
+
+/** A request for a resource. */
+export type ResourceAsked = Extract<Asked, { of: 'resource' }>;
+
+/** Answers it. Throws StatusErrors before anything is sent. */
+export type ServeResource = (exchange: Exchange, asked: ResourceAsked) => Promise<void>;
+
+const PATCH_TYPES: { readonly [mediaType: string]: Patch['type'] } = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+};
+
+/** Makes the handler of everything below `/api/v1` and `/apis/<group>/<version>`. */
+export function resourceServer(parts: ResourceParts): ServeResource {
+  const { verbs, registry } = parts;
+  const frames = new FrameCache();
+
+  return async (exchange, asked) => {
+    const target = targetOf(asked);
+    if (!target.kind.custom) requireKnownType(exchange.asking);
+    const { name, subresource } = asked;
+    if (subresource !== '' && subresource !== 'status') return askSubresource(exchange, asked, target);
+    if (subresource === 'status' && !target.kind.statusSubresource) throw noSuchSubresource(asked, target);
+    switch (exchange.method) {
+      case 'GET':
+        if (name !== '') return get(exchange, target, name);
+        return asked.isWatch ? watch(exchange, target) : list(exchange, target);
+      case 'POST':
+        if (name !== '') throw methodNotAllowed();
+        return create(exchange, target);
+      case 'PUT':
+        if (name === '') throw methodNotAllowed();
+        return update(exchange, target, name, subresource);
+      case 'PATCH':
+        if (name === '') throw methodNotAllowed();
+        return patch(exchange, target, name, subresource);
+      case 'DELETE':
+        if (subresource !== '') throw methodNotAllowed();
+        return name === '' ? removeAll(exchange, target) : remove(exchange, target, name);
+      default:
+        throw methodNotAllowed();
+    }
+  };
+
+  function targetOf({ resource, namespace, name, tooDeep }: ResourceAsked): Target {
+    if (tooDeep) throw noSuchPath();
+    const target = verbs.target(resource, namespace);
+    const { kind } = target;
+    if (!kind.namespaced && namespace !== '') throw noSuchPath();
+    if (kind.namespaced && namespace === '' && name !== '') throw noSuchPath();
+    return target;
+  }
+
+  async function get(exchange: Exchange, target: Target, name: string): Promise<void> {
+    requireVerb(target.kind, 'get');
+    const form = formFor(exchange.asking);
+    const text = exchange.query.get('resourceVersion') ?? '';
+    const wanted = parseVersion(text, (why) => {
+      return new StatusError(500, '', `resourceVersion: Invalid value: ${JSON.stringify(text)}: ${why}`);
+    });
+    requireReached(wanted, parts.memory.resourceVersion);
+    await show(exchange, 200, verbs.get(target, name), target, form);
+  }
+
+  async function list(exchange: Exchange, target: Target): Promise<void> {
+    requireVerb(target.kind, 'list');
+    const form = formFor(exchange.asking);
+    const options = listOptions(exchange.query);
+    await showPage(exchange, target, options, form);
+  }
+
+  async function showPage(exchange: Exchange, target: Target, options: ListOptions, form: Form): Promise<void> {
+    const { kind, namespace } = target;
+    const collection = objectsOf(parts, kind);
+    const page = readPage({ collection, kind, namespace, options, select: selectorOf(options, kind) });
+    tellDeprecation(exchange, target);
+    const shown = showList(page.objects, listMeta(page, kind), { ...target, as: form.as, now: parts.now() });
+    await exchange.send(200, shown, form);
+  }
+
+  async function watch(exchange: Exchange, target: Target): Promise<void> {
+    requireVerb(target.kind, 'watch');
+    const { as } = formForWatch(exchange.asking);
+    const options = listOptions(exchange.query);
+    const { kind, served, namespace } = target;
+    await serveWatch({
+      kind,
+      served,
+      namespace,
+      collection: objectsOf(parts, kind),
+      options,
+      select: selectorOf(options, kind),
+      as: as.kind === 'metadata' ? { kind: 'metadata', isList: false } : as,
+      response: exchange.response,
+      clock: parts.clock,
+      frames,
+      faults: parts.faults,
+      random: parts.random,
+      signal: parts.signal,
+    });
+  }
+
+  async function create(exchange: Exchange, target: Target): Promise<void> {
+    requireVerb(target.kind, 'create');
+    if (target.kind.namespaced && target.namespace === '') throw methodNotAllowed();
+    const form = formFor(exchange.asking);
+    const parameters = writeParameters('CreateOptions', exchange.query);
+    const body = await exchange.body();
+    const { value, problems } = decodeObject(body, target.kind, target.served, registry);
+    const incoming = { object: value, problems, bytes: body.bytes.length };
+    const object = verbs.create(target, incoming, writerOf(exchange, parameters));
+    await show(exchange, 201, object, target, form);
+  }
+
+  async function update(exchange: Exchange, target: Target, name: string, subresource: string): Promise<void> {
+    requireVerb(target.kind, 'update');
+    const form = formFor(exchange.asking);
+    const parameters = writeParameters('UpdateOptions', exchange.query);
+    const body = await exchange.body();
+    const { value, problems } = decodeObject(body, target.kind, target.served, registry);
+    const incoming = { object: value, problems, bytes: body.bytes.length };
+    const { object, created } = verbs.update(target, name, incoming, writerOf(exchange, parameters), subresource);
+    await show(exchange, created ? 201 : 200, object, target, form);
+  }
+
+  async function patch(exchange: Exchange, target: Target, name: string, subresource: string): Promise<void> {
+    requireVerb(target.kind, 'patch');
+    const form = formFor(exchange.asking);
+    const type = patchType(exchange, target.kind);
+    const parameters = writeParameters('PatchOptions', exchange.query, { isApply: type === 'apply' });
+    const body = await exchange.body();
+    if (body.bytes.length === 0 && !target.kind.custom) throw unsupportedPatch(target.kind);
+    const { object, created } = verbs.patch(
+      target,
+      name,
+      { ...readPatch(), bytes: body.bytes.length },
+      writerOf(exchange, parameters),
+      subresource,
+    );
+    await show(exchange, created ? 201 : 200, object, target, form);
+
+    function readPatch(): Patch & { readonly problems: readonly string[] } {
+      if (type !== 'apply') {
+        const { value, problems } = decodePatch(body);
+        return { type, patch: value, problems: type === 'json' ? problems.map((one) => `json patch ${one}`) : problems };
+      }
+      const { value, problems } = decodeApply(body);
+      return { type, patch: value, force: isForced(exchange.query), problems };
+    }
+  }
+
+  async function remove(exchange: Exchange, target: Target, name: string): Promise<void> {
+    const { kind, namespace } = target;
+    requireVerb(kind, 'delete');
+    const form = formFor(exchange.asking);
+    const options = deleteParameters(exchange.query, decodeDeleteOptions(await exchange.body()));
+    const { lose } = exchange;
+    const { object, isGone } = deleteObject(parts, { kind, namespace, name, options, now: parts.now(), lose });
+    tellDeprecation(exchange, target);
+    // Who asked in the old way for dependents to go is told that they may still be there.
+    const code = !isGone && options.orphanDependents === false ? 202 : 200;
+    if (isGone && kind.deletesAnswerObject !== true) return exchange.sendStatus(code, deleted(kind, object));
+    await show(exchange, code, object, target, form);
+  }
+
+  async function removeAll(exchange: Exchange, target: Target): Promise<void> {
+    const { kind, namespace } = target;
+    requireVerb(kind, 'deletecollection');
+    if (kind.namespaced && namespace === '') throw methodNotAllowed();
+    const form = formFor(exchange.asking);
+    const list = listOptions(exchange.query);
+    const options = deleteParameters(exchange.query, decodeDeleteOptions(await exchange.body()));
+    const collection = objectsOf(parts, kind);
+    const page = readPage({ collection, kind, namespace, options: list, select: selectorOf(list, kind) });
+    for (const { metadata } of page.objects) {
+      const { lose } = exchange;
+      const request = { kind, namespace: metadata.namespace ?? '', name: metadata.name, options, now: parts.now(), lose };
+      deleteObject(parts, request);
+    }
+    tellDeprecation(exchange, target);
+    const shown = showList(page.objects, listMeta(page, kind), { ...target, as: form.as, now: parts.now() });
+    await exchange.send(200, shown, form);
+  }
+
+  async function askSubresource(exchange: Exchange, asked: ResourceAsked, target: Target): Promise<void> {
+    const { kind, served, namespace } = target;
+    const subresource = Object.hasOwn(kind.subresources, asked.subresource)
+      ? kind.subresources[asked.subresource]
+      : undefined;
+    if (subresource === undefined) throw noSuchSubresource(asked, target);
+    requireSubresourceVerb(subresource, exchange.method);
+    const body =
+      exchange.method === 'POST' || exchange.method === 'PUT' ? await objectBody(exchange, target) : undefined;
+    const object = verbs.get({ kind, served, namespace }, asked.name);
+    const gone = new AbortController();
+    exchange.response.on('close', () => gone.abort());
+    const { caller, method, query } = exchange;
+    const signal = AbortSignal.any([gone.signal, parts.signal]);
+    const answer = await subresource.handle({ caller, method, query, body, signal }, object);
+    await sendAnswer(exchange, answer, signal);
+  }
+
+  async function objectBody(exchange: Exchange, { kind }: Target): Promise<JsonObject> {
+    const body = await exchange.body();
+    const { value } = decodePatch(body);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    throw new StatusError(400, 'BadRequest', `the object provided is unrecognized (must be of type ${kind.kind})`);
+  }
+
+  async function sendAnswer(exchange: Exchange, answer: SubresourceAnswer, signal: AbortSignal): Promise<void> {
+    if ('object' in answer) return exchange.send(answer.code, answer.object, formFor(exchange.asking));
+    const { response } = exchange;
+    const { code, contentType, body } = answer;
+    response.writeHead(code, body === undefined ? {} : { 'Content-Type': contentType });
+    if (body === undefined) {
+      response.end();
+      return;
+    }
+    response.flushHeaders();
+    // A client that goes, or a server that stops, ends the source too; there is nobody left to be told.
+    await pipeline(body, response, { signal }).catch(() => response.destroy());
+  }
+
+  async function show(exchange: Exchange, code: number, object: KubeObject, target: Target, form: Form): Promise<void> {
+    tellDeprecation(exchange, target);
+    await exchange.send(code, showObject(object, { ...target, as: form.as, now: parts.now() }), form);
+  }
+
+  function writerOf(
+    exchange: Exchange,
+    { dryRun, fieldManager, fieldValidation }: ReturnType<typeof writeParameters>,
+  ): Writer {
+    const { caller, warn, lose } = exchange;
+    return { caller, manager: exchange.managerOf(fieldManager), dryRun, fieldValidation, warn, lose };
+  }
+}
+
+function selectorOf({ labelSelector: labels, fieldSelector: fields }: ListOptions, kind: Kind): Selector {
+  const byLabels = labelSelector(labels);
+  const byFields = fieldSelector(fields, kind);
+  if (byLabels === everything) return byFields;
+  return byFields === everything ? byLabels : (object) => byLabels(object) && byFields(object);
+}
+
+function patchType({ request }: Exchange, kind: Kind): Patch['type'] {
+  const type = PATCH_TYPES[mediaTypeOf(request.headers['content-type'] ?? '')];
+  if (type === undefined || (kind.custom && type === 'strategic')) throw unsupportedPatch(kind);
+  return type;
+}
+
+/** The router of the built-in kinds and the handler of the others each have their own sentence. */
+function unsupportedPatch({ custom }: Kind): StatusError {
+  if (custom) return unsupportedMediaType(Object.keys(PATCH_TYPES).filter((type) => PATCH_TYPES[type] !== 'strategic'));
+  return new StatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+}
+
+function noSuchSubresource({ name }: ResourceAsked, { kind }: Target): StatusError {
+  return kind.custom ? notFound(kind, name) : noSuchPath();
+}
+
+const SUBRESOURCE_VERBS: { readonly [method: string]: Verb } = { GET: 'get', POST: 'create', PUT: 'update', PATCH: 'patch' };
+
+function requireSubresourceVerb({ verbs }: Subresource, method: string): void {
+  const verb = SUBRESOURCE_VERBS[method];
+  if (verb === undefined || !verbs.includes(verb)) throw methodNotAllowed();
+}
+
+function tellDeprecation({ warn }: Exchange, { served }: Target): void {
+  if (served.deprecationWarning !== undefined) warn(served.deprecationWarning);
+}
+
+/** What a delete answers when the object is gone. */
+function deleted({ group, plural }: Kind, { metadata }: KubeObject): JsonObject {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { name: metadata.name, ...(group === '' ? {} : { group }), kind: plural, uid: metadata.uid },
+  };
+}

@@ -1,0 +1,232 @@
+/**
+ * Watches over HTTP: a stream of events, one a line, for as long as the client wants and keeps up.
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../../clock.ts';
+import { apiVersionOf, type JsonObject, type KubeObject } from '../object.ts';
+import { StatusError } from '../status.ts';
+import type { WatchEvent } from './client.ts';
+import type { ApiFault } from './faults.ts';
+import type { Kind, ServedVersion } from './kind.ts';
+import { requireReached } from './lists.ts';
+import { eventFor } from './local.ts';
+import type { Change, Collection, Follower } from './memory.ts';
+import type { Representation } from './negotiate.ts';
+import { type ListOptions, parseVersion } from './options.ts';
+import { showObject } from './representation.ts';
+import type { Selector } from './selectors.ts';
+
+/** A watch to be served. */
+export interface WatchRequest {
+  readonly kind: Kind;
+  readonly served: ServedVersion;
+  /** '' for all. */
+  readonly namespace: string;
+  readonly collection: Collection;
+  readonly options: ListOptions;
+  readonly select: Selector;
+  readonly as: Representation;
+  readonly response: ServerResponse;
+  readonly clock: Clock;
+  readonly frames: FrameCache;
+  readonly faults: readonly ApiFault[];
+  /** In [0, 1): spreads the ends of watches that ask for no other. */
+  readonly random: () => number;
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal;
+}
+
+const BOOKMARK_MS = 60_000;
+/** The last bookmark comes so long before the end, so that the client can go on from there. */
+const LAST_BOOKMARK_MS = 2_000;
+/** A watch without a time of its own ends between one and two times this. */
+const USUAL_MS = 30 * 60_000;
+/** Changes that are written at once. */
+const BATCH = 200;
+
+/**
+ * Serves a watch until it ends. Throws StatusErrors before anything is sent: 500 for a resourceVersion that is none. One that
+ * is too old is told within the stream.
+ */
+export async function serveWatch(request: WatchRequest): Promise<void> {
+  const { collection, options, response, clock, signal } = request;
+  const version = parseVersion(options.resourceVersion, (why) => {
+    const at = `resourceVersion: Invalid value: ${JSON.stringify(options.resourceVersion)}: ${why}`;
+    return new StatusError(500, '', at);
+  });
+  if (options.sendInitialEvents) requireReached(version, collection.resourceVersion);
+
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  response.on('close', end);
+  signal.addEventListener('abort', end, { once: true });
+  const lifeMs = options.timeoutSeconds === undefined ? USUAL_MS * (1 + request.random()) : options.timeoutSeconds * 1000;
+  void clock.sleep(lifeMs, ended.signal).then(end);
+
+  response.writeHead(200, { 'Content-Type': 'application/json' });
+  response.flushHeaders();
+  const stream = new WatchStream(request, end);
+  stream.begin(version);
+  if (options.bookmarks) void keepBookmarking(stream, { clock, lifeMs, signal: ended.signal });
+  await aborted(ended.signal);
+  signal.removeEventListener('abort', end);
+  stream.close();
+  if (!response.writableEnded) response.end();
+}
+
+async function keepBookmarking(
+  stream: WatchStream,
+  { clock, lifeMs, signal }: { clock: Clock; lifeMs: number; signal: AbortSignal },
+): Promise<void> {
+  const started = clock.now();
+  while (!signal.aborted) {
+    const left = lifeMs - (clock.now() - started) - LAST_BOOKMARK_MS;
+    if (left <= 0) return;
+    await clock.sleep(Math.min(BOOKMARK_MS, left), signal);
+    if (!signal.aborted) stream.bookmark();
+  }
+}
+
+/** One open watch: takes changes when they come, and only as fast as the client reads. */
+class WatchStream {
+  readonly #request: WatchRequest;
+  readonly #end: () => void;
+  #follower: Follower | undefined;
+  /** What the client knows already by the list it started from. */
+  #startedAt = 0;
+  #isHeldBack = false;
+
+  constructor(request: WatchRequest, end: () => void) {
+    this.#request = request;
+    this.#end = end;
+  }
+
+  begin(version: number): void {
+    const { collection, options, response, faults, kind, served } = this.#request;
+    const sendsList = options.sendInitialEvents || (version === 0 && options.match === '');
+    try {
+      for (const fault of faults) fault.beforeWatch?.({ group: kind.group, version: served.version, plural: kind.plural });
+      this.#startedAt = version === 0 || sendsList ? collection.resourceVersion : version;
+      this.#follower = collection.follow(this.#startedAt, () => this.#woken());
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (sendsList) this.#sendList();
+    response.on('drain', () => this.#deliver());
+    this.#deliver();
+  }
+
+  /** Tells the client how far it has come; not while there is more to tell. */
+  bookmark(annotations?: JsonObject): void {
+    const { response, kind, served, collection, as } = this.#request;
+    if (this.#isHeldBack || response.writableNeedDrain) return;
+    this.#deliver();
+    if (response.writableNeedDrain) return;
+    const metadata = { resourceVersion: String(collection.resourceVersion), ...(annotations ? { annotations } : {}) };
+    const apiVersion = apiVersionOf({ group: kind.group, version: served.version });
+    const object: JsonObject =
+      as.kind === 'object'
+        ? { kind: kind.kind, apiVersion, metadata }
+        : as.kind === 'metadata'
+          ? { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
+          : { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: [], rows: [] };
+    response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+  }
+
+  close(): void {
+    this.#follower?.close();
+  }
+
+  #sendList(): void {
+    const { collection, namespace, select, options, response } = this.#request;
+    const objects = collection.objects(namespace === '' ? undefined : namespace).filter(select);
+    if (objects.length > 0) response.write(Buffer.concat(objects.map((object) => this.#frame({ type: 'ADDED', object }))));
+    if (options.sendInitialEvents && options.bookmarks) this.bookmark({ 'k8s.io/initial-events-end': 'true' });
+  }
+
+  #woken(): void {
+    const { response, faults, kind, served, clock } = this.#request;
+    if (response.writableNeedDrain) {
+      // A client that does not read is not waited for beyond what is remembered anyway.
+      if (this.#follower?.isLost() === true) response.destroy();
+      return;
+    }
+    const resource = { group: kind.group, version: served.version, plural: kind.plural };
+    const delayMs = faults.reduce((sum, fault) => sum + (fault.watchDelayMs?.(resource) ?? 0), 0);
+    if (delayMs === 0) return this.#deliver();
+    if (this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    void clock.sleep(delayMs, this.#request.signal).then(() => {
+      this.#isHeldBack = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    const { response, namespace, select } = this.#request;
+    if (this.#isHeldBack) return;
+    while (!response.writableNeedDrain && !response.writableEnded && !response.destroyed) {
+      let changes: readonly Change[];
+      try {
+        changes = this.#follower?.take(BATCH) ?? [];
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+      if (changes.length === 0) return;
+      const frames: Buffer[] = [];
+      for (const change of changes) {
+        if (change.resourceVersion <= this.#startedAt) continue;
+        const event = eventFor(change, namespace, select);
+        if (event !== undefined) frames.push(this.#frame(event));
+      }
+      if (frames.length === 1) response.write(frames[0] as Buffer);
+      else if (frames.length > 1) response.write(Buffer.concat(frames));
+    }
+  }
+
+  #frame(event: WatchEvent): Buffer {
+    const { frames, kind, served, as, clock } = this.#request;
+    return frames.frame(event, `${kind.plural}.${kind.group}/${served.version}/${JSON.stringify(as)}`, () => {
+      return showObject(event.object, { kind, served, as, now: clock.now() });
+    });
+  }
+
+  #fail(error: unknown): void {
+    const { response } = this.#request;
+    if (!(error instanceof StatusError)) throw error;
+    response.write(`${JSON.stringify({ type: 'ERROR', object: error.toStatus() })}\n`);
+    this.#end();
+  }
+}
+
+/**
+ * Events as bytes, made once for all watches that show them in the same way. They are kept for one turn of the event loop,
+ * in which every watch that keeps up is served.
+ */
+export class FrameCache {
+  readonly #frames = new Map<KubeObject, Map<string, Buffer>>();
+
+  /** The line of `event`; `form` tells apart the ways of showing an object, and `show` makes it. */
+  frame({ type, object }: WatchEvent, form: string, show: () => JsonObject): Buffer {
+    if (this.#frames.size === 0) setImmediate(() => this.#frames.clear());
+    let forms = this.#frames.get(object);
+    if (forms === undefined) this.#frames.set(object, (forms = new Map()));
+    const key = `${type} ${form}`;
+    let frame = forms.get(key);
+    if (frame === undefined) {
+      frame = Buffer.from(`{"type":"${type}","object":${JSON.stringify(show())}}\n`);
+      forms.set(key, frame);
+    }
+    return frame;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
