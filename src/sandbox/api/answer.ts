@@ -11,6 +11,9 @@ const WORTH_COMPRESSING_BYTES = 128 * 1024;
 
 const compress = promisify(gzip);
 
+/** As the server's own writer has it: keys in order, lists not indented, nothing said by reference. */
+const YAML = { version: '1.1', sortMapEntries: true, lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false } as const;
+
 /** Everything an answer needs besides its body. */
 export interface Answering {
   readonly response: ServerResponse;
@@ -45,7 +48,7 @@ export async function sendText(
 }
 
 function textOf(object: JsonObject, { mediaType, pretty }: Form): string {
-  if (mediaType === 'application/yaml') return stringify(object, { version: '1.1', sortMapEntries: true, lineWidth: 0 });
+  if (mediaType === 'application/yaml') return stringify(object, YAML);
   return pretty ? JSON.stringify(object, null, 2) : `${JSON.stringify(object)}\n`;
 }
 

@@ -4,6 +4,7 @@ import { apiVersionOf, groupVersionOf, type Json, type JsonObject, type KubeObje
 import { badRequest, StatusError } from '../status.ts';
 import { duplicateFields, JsonProblem, parseJson, typeNameOf } from './json.ts';
 import type { Kind, Registry, ServedVersion } from './kind.ts';
+import { PROTOBUF, readProtobuf } from './protobuf.ts';
 
 /** What a request has in its body. */
 export interface Body {
@@ -41,6 +42,7 @@ export function decodeObject(
   served: ServedVersion,
   registry: Registry,
 ): Decoded<KubeObject> {
+  if (kind.custom && mediaTypeOf(body.contentType) === PROTOBUF) throw unsupportedMediaType(MEDIA_TYPES);
   const source = readSource(body);
   const about = (why: string) => {
     return badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body.bytes)})`);
@@ -155,6 +157,7 @@ function readSource({ bytes, contentType }: Body): Source {
   const type = mediaTypeOf(contentType);
   if (type === '' || type === 'application/json') return { type: 'json', text };
   if (type === 'application/yaml') return { type: 'yaml', text };
+  if (type === PROTOBUF) return { type: 'json', text: JSON.stringify(readProtobuf(bytes)) };
   throw unsupportedMediaType(MEDIA_TYPES);
 }
 
@@ -173,15 +176,27 @@ function read({ type, text }: Source, refuse: (why: string) => StatusError): Dec
 function readYaml(text: string): Decoded<Json> {
   const document = parseDocument(text, { version: '1.1', uniqueKeys: true, merge: true });
   const problems: string[] = [];
-  for (const { code, linePos, message } of document.errors) {
+  for (const { code, linePos, message, pos } of document.errors) {
     const line = linePos?.[0].line ?? 1;
-    if (code !== 'DUPLICATE_KEY') throw new JsonProblem(`yaml: line ${line}: ${message.split('\n')[0]}`);
-    const key = /^\s*-?\s*["']?([^"':]+)/.exec(text.split('\n')[line - 1] ?? '')?.[1] ?? '';
+    if (code !== 'DUPLICATE_KEY') {
+      const why = YAML_COMPLAINTS[code] ?? message.split('\n')[0];
+      throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line}: ${why}`);
+    }
+    const key = text.slice(...pos).replaceAll(/^["']|["']$/g, '');
     problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
   }
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   return { value: JSON.parse(JSON.stringify(value ?? null)) as Json, problems }; // whatever YAML had, JSON it is now
 }
+
+/** The commonest mistakes, in the words of Go's YAML. */
+const YAML_COMPLAINTS: { readonly [code: string]: string } = {
+  MISSING_CHAR: 'did not find expected node content',
+  BAD_INDENT: 'did not find expected key',
+  TAB_AS_INDENT: 'found character that cannot start any token',
+  BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
+  MULTILINE_IMPLICIT_KEY: "could not find expected ':'",
+};
 
 function summary(bytes: Buffer): string {
   const MAX = 30;

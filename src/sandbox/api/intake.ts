@@ -1,5 +1,5 @@
 /** What a client sent becomes an object of its kind: decoded by the schema, unknown fields dropped, named or refused. */
-import { apiVersionOf, type JsonObject, type KubeObject } from '../object.ts';
+import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
 import { badRequest, invalid, StatusError } from '../status.ts';
 import { mistakenIdentity } from './decode.ts';
 import type { Kind, Registry, ServedVersion } from './kind.ts';
@@ -12,6 +12,8 @@ export interface Intake {
   readonly fieldValidation: FieldValidation;
   /** What the decoder found already: fields that stand there twice. */
   readonly problems: readonly string[];
+  /** Of a patch: an object with the fields that it writes to. */
+  readonly touched?: Json;
   warn(text: string): void;
 }
 
@@ -23,8 +25,10 @@ export function takeIn(object: KubeObject, intake: Intake): void {
   const { kind, served, fieldValidation, problems, warn } = intake;
   const unknown = served.schema.prune(object).map((path) => `unknown field ${JSON.stringify(path)}`);
   if (fieldValidation === 'Ignore') return;
-  // The decoder of built-in kinds meets unknown fields on its way; for the others pruning comes last.
-  const found = kind.custom ? [...problems, ...unknown] : [...unknown, ...problems];
+  // The decoder of built-in kinds meets unknown fields on its way; for the others pruning comes last, as it does for what
+  // a patch has made.
+  const isAfter = kind.custom || intake.touched !== undefined;
+  const found = isAfter ? [...problems, ...unknown] : [...unknown, ...problems];
   if (found.length === 0) return;
   if (fieldValidation === 'Strict') {
     throw badRequest(`${cannotBeHandled(object, kind, served)}strict decoding error: ${strictText(found)}`);
@@ -46,8 +50,10 @@ function strictText(found: readonly string[]): string {
  */
 export function takeInPatched(object: KubeObject, intake: Intake & { readonly registry: Registry }): void {
   const { kind, served, registry } = intake;
-  const shown = JSON.stringify(object);
+  const text = JSON.stringify(object); // decoding works in place, and the answer shows what was to be decoded
   const refuse = (why: string) => {
+    const sent = JSON.parse(text) as JsonObject;
+    const shown = JSON.stringify(kind.custom ? sorted(sent) : sortedWhere(sent, intake.touched ?? {}));
     return invalid({ group: '', kind: '' }, '', [
       { reason: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${JSON.stringify(shown)}: ${why}` },
     ]);
@@ -76,6 +82,32 @@ export function takeInPatched(object: KubeObject, intake: Intake & { readonly re
     }
     throw error;
   }
+}
+
+/** Fields by name, as Go writes a map. */
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(namesIn(value).map((name) => [name, sorted(value[name] ?? null)]));
+}
+
+/** Only what a patch has touched is written anew: the rest keeps the order of its struct. */
+function sortedWhere(value: JsonObject, touched: Json): JsonObject {
+  return Object.fromEntries(
+    namesIn(value).map((name) => {
+      const field = value[name] ?? null;
+      const below = isObject(touched) ? touched[name] : undefined;
+      return [name, isObject(field) && isObject(below ?? null) ? sortedWhere(field, below ?? null) : field];
+    }),
+  );
+}
+
+function namesIn(value: JsonObject): string[] {
+  return Object.keys(value).sort();
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function nameless(error: StatusError): StatusError {

@@ -6,6 +6,7 @@
  */
 import type { KubeObject } from '../object.ts';
 import { expired } from '../status.ts';
+import { inOrder } from './metadata.ts';
 
 /** One change of one collection. Objects are in the storage version. */
 export interface Change {
@@ -228,7 +229,7 @@ export class Collection {
 
   #stamp(object: KubeObject): KubeObject {
     this.#version.now += 1;
-    return { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version.now) } };
+    return { ...object, metadata: inOrder({ ...object.metadata, resourceVersion: String(this.#version.now) }) };
   }
 
   #remember(type: Change['type'], object: KubeObject, previous: KubeObject | undefined): void {

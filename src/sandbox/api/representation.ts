@@ -23,7 +23,7 @@ export function showObject(object: KubeObject, { kind, served, as, now }: Showin
     case 'table':
       return tableOf({ kind, served, objects: [shown], include: as.include, now, metadata: { resourceVersion: shown.metadata.resourceVersion } });
     case 'metadata':
-      if (as.isList) throw mismatch('PartialObjectMetadataList', `is not a list (*${served.version}.${kind.kind})`);
+      if (as.isList) throw mismatch('PartialObjectMetadataList', `is not a list (*${typeOf(kind, kind.kind)})`);
       return partialMetadata(shown);
   }
 }
@@ -40,7 +40,7 @@ export function showList(objects: readonly KubeObject[], metadata: JsonObject, s
     case 'table':
       return tableOf({ kind, served, objects: shown, include: as.include, now, metadata });
     case 'metadata': {
-      if (!as.isList) throw mismatch('PartialObjectMetadata', `is a list (*${served.version}.${kind.listKind})`);
+      if (!as.isList) throw mismatch('PartialObjectMetadata', `is a list (*${typeOf(kind, kind.listKind)})`);
       const items = shown.map(partialMetadata);
       return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items };
     }
@@ -56,6 +56,12 @@ function itemOf(object: KubeObject, { custom }: Kind): Json {
 
 function partialMetadata({ metadata }: KubeObject): JsonObject {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
+}
+
+/** What the server calls the type of what it holds. */
+function typeOf({ custom, group }: Kind, name: string): string {
+  if (custom) return name.endsWith('List') ? 'unstructured.UnstructuredList' : 'unstructured.Unstructured';
+  return `${group === '' ? 'core' : group.split('.')[0]}.${name}`;
 }
 
 function mismatch(wanted: string, found: string): StatusError {

@@ -1,7 +1,7 @@
 /** The verbs of resources over HTTP: parse, ask, shape the answer. */
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../clock.ts';
-import type { JsonObject, KubeObject } from '../object.ts';
+import type { Json, JsonObject, KubeObject, Resource } from '../object.ts';
 import { methodNotAllowed, noSuchPath, notFound, StatusError } from '../status.ts';
 import { decodeApply, decodeDeleteOptions, decodeObject, decodePatch, mediaTypeOf, unsupportedMediaType } from './decode.ts';
 import { deleteObject } from './deletion.ts';
@@ -10,6 +10,7 @@ import type { Kind, Subresource, SubresourceAnswer, Verb } from './kind.ts';
 import { listMeta, readPage, requireReached } from './lists.ts';
 import { type Form, formFor, formForWatch, requireKnownType } from './negotiate.ts';
 import { deleteParameters, isForced, type ListOptions, listOptions, parseVersion, writeParameters } from './options.ts';
+import { NOT_FOUND, plain } from './roots.ts';
 import { showList, showObject } from './representation.ts';
 import type { Asked } from './request.ts';
 import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
@@ -45,7 +46,8 @@ export function resourceServer(parts: ResourceParts): ServeResource {
   const frames = new FrameCache();
 
   return async (exchange, asked) => {
-    const target = targetOf(asked);
+    const target = targetOf(asked, exchange.method);
+    if (target === undefined) return plain(exchange, 404, NOT_FOUND);
     if (!target.kind.custom) requireKnownType(exchange.asking);
     const { name, subresource } = asked;
     if (subresource !== '' && subresource !== 'status') return askSubresource(exchange, asked, target);
@@ -71,13 +73,22 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     }
   };
 
-  function targetOf({ resource, namespace, name, tooDeep }: ResourceAsked): Target {
+  /** A group that is made of definitions alone knows none but their resources; elsewhere a resource may be missing. */
+  function isServed({ group, version, plural }: Resource): boolean {
+    const kinds = registry.kinds().filter((kind) => kind.group === group && kind.versions.some((one) => one.version === version));
+    return kinds.some((kind) => !kind.custom || kind.plural === plural);
+  }
+
+  /** Undefined: nothing is served there, and the answer is not even a Status. */
+  function targetOf({ resource, namespace, name, tooDeep }: ResourceAsked, method: string): Target | undefined {
+    if (!isServed(resource)) return undefined;
     if (tooDeep) throw noSuchPath();
     const target = verbs.target(resource, namespace);
-    const { kind } = target;
-    if (!kind.namespaced && namespace !== '') throw noSuchPath();
-    if (kind.namespaced && namespace === '' && name !== '') throw noSuchPath();
-    return target;
+    const { namespaced, custom } = target.kind;
+    const isWhole = name === '' && (!custom || method === 'GET');
+    if (namespaced ? namespace !== '' || isWhole : namespace === '') return target;
+    if (custom) return undefined;
+    throw noSuchPath();
   }
 
   async function get(exchange: Exchange, target: Target, name: string): Promise<void> {
@@ -171,7 +182,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     function readPatch(): Patch & { readonly problems: readonly string[] } {
       if (type !== 'apply') {
         const { value, problems } = decodePatch(body);
-        return { type, patch: value, problems: type === 'json' ? problems.map((one) => `json patch ${one}`) : problems };
+        return { type, patch: value, problems: type === 'json' ? jsonPatchProblems(value, problems) : problems };
       }
       const { value, problems } = decodeApply(body);
       return { type, patch: value, force: isForced(exchange.query), problems };
@@ -275,6 +286,17 @@ function patchType({ request }: Exchange, kind: Kind): Patch['type'] {
   const type = PATCH_TYPES[mediaTypeOf(request.headers['content-type'] ?? '')];
   if (type === undefined || (kind.custom && type === 'strategic')) throw unsupportedPatch(kind);
   return type;
+}
+
+const OPERATION_FIELDS = ['op', 'path', 'from', 'value'];
+
+/** What is odd about the operations themselves. */
+function jsonPatchProblems(patch: Json, problems: readonly string[]): string[] {
+  const unknown = (Array.isArray(patch) ? patch : []).flatMap((operation, place) => {
+    const fields = typeof operation === 'object' && operation !== null ? Object.keys(operation) : [];
+    return fields.filter((field) => !OPERATION_FIELDS.includes(field)).map((field) => `unknown field "[${place}].${field}"`);
+  });
+  return [...problems, ...unknown].map((problem) => `json patch ${problem}`);
 }
 
 /** The router of the built-in kinds and the handler of the others each have their own sentence. */

@@ -1,9 +1,12 @@
 /** The paths that are no resources: health, version, and the documents that say what is served. */
-import { methodNotAllowed, StatusError } from '../status.ts';
+import { methodNotAllowed } from '../status.ts';
 import { sendText } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import type { Registry } from './kind.ts';
 import { formFor } from './negotiate.ts';
+
+/** What a path gets that nothing serves. */
+export const NOT_FOUND = '404 page not found\n';
 
 /** Answers a path. Throws StatusErrors before anything is sent. */
 export type ServePath = (exchange: Exchange, path: string) => Promise<void>;
@@ -45,8 +48,12 @@ export function rootServer({ isReady }: RootParts): ServePath {
       case '/version':
         if (method !== 'GET') throw methodNotAllowed();
         return exchange.send(200, VERSION, formFor(exchange.asking));
+      case '/api':
+      case '/apis':
+        if (method !== 'GET') throw methodNotAllowed();
+        return plain(exchange, 404, NOT_FOUND);
       default:
-        return plain(exchange, 404, '404 page not found\n');
+        return plain(exchange, 404, NOT_FOUND);
     }
   };
 }
@@ -62,9 +69,3 @@ export async function plain({ response }: Exchange, code: number, text: string):
   await sendText({ response, acceptEncoding: undefined }, code, text, 'text/plain; charset=utf-8');
 }
 
-/** What a group, version or CRD resource gets that is not served. */
-export class NoSuchPage extends StatusError {
-  constructor() {
-    super(404, 'NotFound', '404 page not found');
-  }
-}

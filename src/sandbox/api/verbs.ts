@@ -237,7 +237,8 @@ export function createVerbs(parts: VerbParts): Verbs {
     // Patches share what they leave alone with the object they change, and decoding works in place.
     const object = asObject(structuredClone(patched(old, patch, served)));
     const { problems } = patch;
-    takeInPatched(object, { ...target, ...writer, registry, problems });
+    const touched = patch.type === 'json' ? pathsTouched(patch.patch) : patch.patch;
+    takeInPatched(object, { ...target, ...writer, registry, problems, touched });
     checkAddress(object, { ...target, name });
     const { bytes } = patch;
     return { object: replace(target, live, object, { writer, subresource, bytes, verb: 'patch' }), created: false };
@@ -253,15 +254,9 @@ export function createVerbs(parts: VerbParts): Verbs {
     const { kind, served, namespace } = target;
     const live = objectsOf(parts, kind).get(namespace, name);
     if (live === undefined && subresource !== '') throw notFound(kind, name);
-    const applied = asObject(patch.patch);
-    if (typeof applied.metadata !== 'object' || Array.isArray(applied.metadata)) applied.metadata = asObject({}).metadata;
-    const { metadata } = applied;
     const result = serverSideApply({
       live: live === undefined ? undefined : shownAs(live, kind, served.version),
-      applied: {
-        ...applied,
-        metadata: { ...metadata, name: metadata.name ?? name, ...(kind.namespaced ? { namespace: metadata.namespace ?? namespace } : {}) },
-      },
+      applied: asObject(patch.patch),
       manager: writer.manager,
       force: patch.force,
       kind,
@@ -270,7 +265,7 @@ export function createVerbs(parts: VerbParts): Verbs {
       now: timestamp(),
     });
     const object = asObject(structuredClone(result) as JsonObject); // a KubeObject is a JSON object
-    takeInPatched(object, { ...target, ...writer, registry, problems: patch.problems });
+    takeInPatched(object, { ...target, ...writer, registry, problems: patch.problems, touched: patch.patch });
     checkAddress(object, { ...target, name });
     const { bytes } = patch;
     if (live === undefined) {
@@ -323,6 +318,21 @@ function patched(
   if (type === 'json') return applyJsonPatch(object, patch);
   if (type === 'merge') return applyMergePatch(object, patch);
   return applyStrategicPatch(object, patch, schema.node);
+}
+
+/** What a JSON patch writes to, as an object with the same fields. */
+function pathsTouched(patch: Json): JsonObject {
+  const touched: JsonObject = {};
+  for (const operation of Array.isArray(patch) ? patch : []) {
+    const path = typeof operation === 'object' && operation !== null && !Array.isArray(operation) ? operation.path : '';
+    let at = touched;
+    for (const part of typeof path === 'string' ? path.split('/').slice(1, -1) : []) {
+      const below: JsonObject = {};
+      at[part] ??= below;
+      at = at[part] as JsonObject; // nothing else is ever put there
+    }
+  }
+  return touched;
 }
 
 /** Throws what an update gets that was meant for another state of the object, or for another object of that name. */

@@ -57,8 +57,8 @@ function dataCauses({ data, binaryData }: KubeObject): Cause[] {
     causes.push(...formatted(`binaryData[${key}]`, key, configKey));
     total += decodedBytes(textIn(value));
   }
-  // The server names the whole object by an empty path.
-  if (total > maxDataBytes) causes.push(tooLong('', maxDataBytes));
+  // So the server names the whole object.
+  if (total > maxDataBytes) causes.push(tooLong('[]', maxDataBytes));
   return causes;
 }
 

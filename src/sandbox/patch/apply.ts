@@ -33,7 +33,7 @@ import { compare, fieldsOf, merge, mistakesIn, remove, withNamedFields } from '.
 export interface Application {
   /** What the memory holds, in the version of the request; undefined when there is nothing yet. */
   readonly live: KubeObject | undefined;
-  /** The configuration as the client sent it: decoded, not defaulted, its name and namespace filled in. */
+  /** The configuration as the client sent it: parsed, and nothing more. */
   readonly applied: KubeObject;
   /** The parameter `fieldManager`. */
   readonly manager: string;

@@ -4,7 +4,7 @@ import jsonPatch from 'fast-json-patch';
 import { describe, it } from 'mocha';
 import type { Json, JsonObject } from '../object.ts';
 import { StatusError } from '../status.ts';
-import { applyJsonPatch } from './json.ts';
+import { applyJsonPatch, unknownInJsonPatch } from './json.ts';
 
 const object: JsonObject = { data: { a: '1', b: '2' }, list: ['x', 'y'], 'odd/name': { '~': 1 } };
 
@@ -145,6 +145,21 @@ describe('JSON patches', () => {
       );
     });
   }
+
+  it('refuses to make a list of it', () => {
+    assert.throws(() => applyJsonPatch(object, [{ op: 'replace', path: '', value: [1] }]), {
+      code: 422,
+      message: /^ "" is invalid: patch: Invalid value: "\[1\]": couldn't get version\/kind; json parse error: json: /,
+    });
+  });
+
+  it('tells of fields that mean nothing', () => {
+    const patch = [
+      { op: 'add', path: '/a', value: 1 },
+      { op: 'add', path: '/b', value: 1, foo: 1 },
+    ];
+    assert.deepEqual(unknownInJsonPatch(patch), ['json patch unknown field "[1].foo"']);
+  });
 
   it('makes of an object what it is compared with', () => {
     const any = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }));

@@ -12,15 +12,31 @@ const MAX_OPERATIONS = 10_000;
 
 /**
  * `object` after all operations of `patch`; `object` stays as it is. Throws 400 for what is no patch, 413 for more than
- * 10,000 operations, 422 for an operation that cannot be done or a test that fails.
+ * 10,000 operations, 422 for an operation that cannot be done, a test that fails, and a result that is no object.
  */
 export function applyJsonPatch(object: JsonObject, patch: Json): JsonObject {
   const operations = operationsIn(patch);
   const root: { document: Json } = { document: structuredClone(object) };
   // A later operation may change what an earlier one has put in place, which must not change the patch.
   for (const operation of operations) perform(structuredClone(operation), root);
-  if (!isObject(root.document)) throw refused();
-  return root.document;
+  if (isObject(root.document)) return root.document;
+  const typeOnly =
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+  const why = `json: cannot unmarshal array into Go value of type ${typeOnly}`;
+  const value = JSON.stringify(JSON.stringify(root.document));
+  const message = `Invalid value: ${value}: couldn't get version/kind; json parse error: ${why}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  throw new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes });
+}
+
+/** Fields of operations that mean nothing, in the words of `fieldValidation`: `json patch unknown field "[0].foo"`. */
+export function unknownInJsonPatch(patch: Json): string[] {
+  const known = ['op', 'path', 'from', 'value'];
+  return operationsIn(patch).flatMap((_, place) => {
+    const operation = (patch as Json[])[place] as JsonObject; // operationsIn has refused all else
+    const unknown = Object.keys(operation).filter((name) => !known.includes(name));
+    return unknown.map((name) => `json patch unknown field "[${place}].${name}"`);
+  });
 }
 
 /** What any patch that cannot be carried out is answered with; the server keeps the details to itself. */

@@ -192,7 +192,7 @@ function elementByKeys(
   }
   const values: [string, Json][] = [];
   for (const key of keys) {
-    const value = item[key] ?? node?.properties?.[key]?.default;
+    const value = item[key] ?? keyDefault(node, key);
     if (value !== undefined && value !== null) values.push([key, value]);
   }
   if (values.length === 0) {
@@ -202,4 +202,12 @@ function elementByKeys(
   }
   if (values.length > 1) values.sort(([a], [b]) => (a < b ? -1 : 1));
   return { element: keyElement(values) };
+}
+
+/** The keys of built-in kinds have a default in Go even where the schema says that they must be given: the empty value. */
+function keyDefault(node: SchemaNode | undefined, key: string): Json | undefined {
+  const field = node?.properties?.[key];
+  if (field?.default !== undefined || node?.typeName === undefined || !node.required?.includes(key))
+    return field?.default;
+  return field?.type === 'integer' ? 0 : '';
 }

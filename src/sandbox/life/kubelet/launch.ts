@@ -1,8 +1,8 @@
 /** From a container's command to a running program of this machine: paths mapped, scripts copied, bounds set. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
 import type { Environment } from './environment.ts';
-import type { LogFile } from './logfile.ts';
+import type { LogFile, Stream } from './logfile.ts';
 import type { ContainerPaths } from './mounts.ts';
 import type { ProcessEnd, StartProcess } from './process.ts';
 import { findProgram, interpreterOf } from './program.ts';
@@ -31,6 +31,9 @@ export interface LaunchParts {
   readonly asks: 'first' | 'all';
 }
 
+/** Files of the container, by stream, that output is copied into besides the log. */
+export type Copies = { readonly [stream in Stream]?: string | undefined };
+
 /** What became of a command. */
 export type Launched =
   | ({ readonly at: 'ended' } & ProcessEnd)
@@ -48,6 +51,7 @@ export async function launch(
   variables: Environment,
   stopping: Stopping,
   parts: LaunchParts,
+  copies: Copies = {},
 ): Promise<Launched> {
   const { paths, log, start } = parts;
   const [program = '', ...args] = command;
@@ -60,7 +64,7 @@ export async function launch(
     return { at: 'literal' };
   }
   const env = Object.fromEntries([...parts.base, ...variables].map(([name, value]) => [name, paths.resolveIn(value)]));
-  const folder = paths.resolve(posix.resolve('/', parts.workingDir));
+  const folder = paths.folder(parts.workingDir, '/');
   mkdirSync(folder, { recursive: true });
   const line = [
     script === undefined ? mapped(program, paths) : copyOf(script, program, parts),
@@ -77,7 +81,11 @@ export async function launch(
     memoryBytes: parts.memoryBytes,
     outputBytes: parts.outputBytes,
     activeMs: parts.activeMs,
-    onOutput: (stream, chunk) => log.write(stream, chunk),
+    onOutput(stream, chunk) {
+      log.write(stream, chunk);
+      const copy = copies[stream];
+      if (copy) append(paths.resolve(copy), chunk);
+    },
   });
   const ended = new AbortController();
   when(stopping.kill, ended.signal, () => process.kill());
@@ -92,6 +100,11 @@ export async function launch(
 export function when(signal: AbortSignal, over: AbortSignal, on: () => void): void {
   if (signal.aborted) on();
   else signal.addEventListener('abort', on, { once: true, signal: over });
+}
+
+function append(file: string, chunk: Buffer): void {
+  mkdirSync(dirname(file), { recursive: true });
+  appendFileSync(file, chunk);
 }
 
 /** The text of a script that the command is; undefined when it is a program. */

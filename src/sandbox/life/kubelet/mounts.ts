@@ -11,6 +11,8 @@ import type { Container } from './pod.ts';
 export interface ContainerPaths {
   /** The place on this machine that stands for an absolute path of the container. */
   resolve(path: string): string;
+  /** The same for a folder as a pod names it: relative to `base`, or with `inContainer` paths in it. */
+  folder(text: string, base: string): string;
   /** A text with every `inContainer` path in it resolved. */
   resolveIn(text: string): string;
   /**
@@ -51,6 +53,10 @@ export function containerPaths(container: Container, folders: ContainerFolders):
 
   return {
     resolve,
+    folder(text, base) {
+      const resolved = resolvePaths(text, resolve);
+      return resolved === text ? resolve(posix.resolve('/', base, text)) : resolved;
+    },
     resolveIn: (text) => resolvePaths(text, resolve),
     literalIn: (text) => literal.exec(resolvePaths(text, () => ''))?.[0],
   };

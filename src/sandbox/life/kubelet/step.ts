@@ -9,7 +9,7 @@ import type { Entrypoint } from '../entrypoint.ts';
 import { allow } from '../tekton/when.ts';
 import type { Changes } from './changes.ts';
 import type { Environment } from './environment.ts';
-import { type Launched, type Stopping, when } from './launch.ts';
+import { type Copies, type Launched, type Stopping, when } from './launch.ts';
 import type { LogFile } from './logfile.ts';
 import type { ContainerPaths } from './mounts.ts';
 import { substituteStepResults } from './stepresults.ts';
@@ -22,7 +22,7 @@ export interface StepParts {
   /** Rings when files that steps wait for may have appeared. */
   readonly changes: Changes;
   readonly variables: Environment;
-  launch(command: readonly string[], variables: Environment, stopping: Stopping): Promise<Launched>;
+  launch(command: readonly string[], variables: Environment, stopping: Stopping, copies: Copies): Promise<Launched>;
 }
 
 /** How the container ends. */
@@ -122,7 +122,7 @@ class Step {
   }
 
   async #execute(command: readonly string[], variables: Environment, stopping: Stopping): Promise<Outcome> {
-    const { timeoutMs } = this.#entrypoint;
+    const { timeoutMs, stdoutPath, stderrPath } = this.#entrypoint;
     const { clock, changes } = this.#parts;
     const over = new AbortController();
     const kill = new AbortController();
@@ -140,7 +140,12 @@ class Step {
       }
     })();
     when(stopping.kill, over.signal, () => kill.abort());
-    const launched = await this.#parts.launch(command, variables, { term: stopping.term, kill: kill.signal });
+    const launched = await this.#parts.launch(
+      command,
+      variables,
+      { term: stopping.term, kill: kill.signal },
+      { stdout: stdoutPath, stderr: stderrPath },
+    );
     over.abort();
     if (stopping.kill.aborted) return { at: 'killed' };
     if (why !== undefined) return { at: why };

@@ -11,12 +11,10 @@ export function combinations({ params = [], include = [] }: Matrix): Param[][] {
     [{}],
   );
   // Values that are all the same as an include's get what it has beyond them.
-  const widened = fannedOut.map((one) =>
-    included.filter((other) => agrees(one, other)).reduce((a, b) => ({ ...a, ...b }), one),
-  );
+  const all = fannedOut.map((one): Texts => Object.assign({}, one, ...included.filter((other) => agrees(one, other))));
   // One that shares no value with any is a run of its own.
-  const added = included.reduce<Texts[]>((all, one) => (isNew(one, all) ? [...all, one] : all), widened);
-  return added.map(toParams);
+  for (const one of included) if (isNew(one, all)) all.push(one);
+  return all.map(toParams);
 }
 
 /** How many runs a matrix makes. An empty list counts as if it were not there: such a task is skipped, not fanned out. */

@@ -384,7 +384,8 @@ function stepsDone({ status }: KubeObject): JsonObject {
 /** The status of a pod whose steps are where the recording says they were when they were stopped. */
 function runningSteps(snapshot: Snapshot, podName: string): JsonObject {
   const run = snapshot.taskruns.find(({ status }) => (status as JsonObject).podName === podName);
-  const { steps } = run?.status as { steps: { container: string; imageID: string; terminated: JsonObject }[] };
+  assert.ok(run);
+  const { steps } = run.status as { steps: { container: string; imageID: string; terminated: JsonObject }[] };
   return {
     phase: 'Running',
     containerStatuses: steps.map(({ container, imageID, terminated }) => ({

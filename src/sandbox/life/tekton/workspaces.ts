@@ -63,22 +63,23 @@ export function mountWorkspaces(
       workspaces.map(({ name }) => name),
     ),
   );
-  return bindings.reduce((mounted, binding) => {
+  let mounted = spec;
+  for (const binding of bindings) {
     const declaration = (spec.workspaces ?? []).find(({ name }) => name === binding.name) ?? { name: binding.name };
     const volume = volumes.get(binding.name);
-    if (volume === undefined) return mounted;
+    if (volume === undefined) continue;
     const mount: VolumeMount = {
       name: volume.name,
       mountPath: mountPathOf(declaration),
       ...only('subPath', binding.subPath === '' ? undefined : binding.subPath),
       ...only('readOnly', declaration.readOnly === true ? true : undefined),
     };
-    const known = (mounted.volumes ?? []).some(({ name }) => name === volume.name);
-    const withVolume = known ? mounted : { ...mounted, volumes: [...(mounted.volumes ?? []), volume] };
-    return isolated.has(binding.name)
-      ? mountWhereAsked(withVolume, binding.name, mount)
-      : mountEverywhere(withVolume, mount);
-  }, spec);
+    mounted = isolated.has(binding.name)
+      ? mountWhereAsked(mounted, binding.name, mount)
+      : mountEverywhere(mounted, mount);
+  }
+  const bound = new Set(bindings.flatMap(({ name }) => volumes.get(name) ?? []));
+  return bound.size === 0 ? mounted : { ...mounted, volumes: [...(mounted.volumes ?? []), ...bound] };
 }
 
 function mountEverywhere(spec: TaskSpec, mount: VolumeMount): TaskSpec {
