@@ -4,9 +4,10 @@ import type { World } from '../test/support/world.ts';
 /** When a row is as it should be. */
 export type Goal =
   | { readonly of: 'ratio'; readonly atLeast: number }
-  | { readonly of: 'ours'; readonly named: string; readonly below: number };
+  | { readonly of: 'ours'; readonly named: string; readonly below: number }
+  | { readonly of: 'ours'; readonly named: string; readonly atLeast: number };
 
-/** rungate and its peer, measured one right after the other, so that both meet the same noise of the machine. */
+/** Ours and its peer, measured one right after the other, so that both meet the same noise of the machine. */
 export interface Round<T = number> {
   readonly ours: T;
   readonly peer: T;
@@ -20,13 +21,13 @@ export interface Measured {
 
 /** One comparison. */
 export interface Row {
-  /** `P1`. */
+  /** `P1`: rungate's; `S1`: the sandbox's. */
   readonly name: string;
-  /** What is measured of rungate. */
+  /** What is measured of rungate or its sandbox. */
   readonly ours: string;
   /** What it is compared with. */
   readonly peer: string;
-  readonly unit: 'requests/s' | 'MB/s' | 'ms';
+  readonly unit: 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms';
   readonly goal: Goal;
   /** Measures against the rungate of this world. Throws a Fault whose sentence says what the cluster lacks for it. */
   measure(world: World): Promise<Measured>;
@@ -59,7 +60,7 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
     peer: rounded(median(rounds.map(({ peer }) => peer))),
     ratio: rounded(ratio),
     goal: goalText(row),
-    holds: row.goal.of === 'ratio' ? ratio >= row.goal.atLeast : ours < row.goal.below,
+    holds: isReached(row.goal, { ours, ratio }),
     unit: row.unit,
     rounds: rounds.length,
     lowest: rounded(Math.min(...ratios)),
@@ -70,9 +71,15 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
   };
 }
 
+function isReached(goal: Goal, { ours, ratio }: { readonly ours: number; readonly ratio: number }): boolean {
+  if (goal.of === 'ratio') return ratio >= goal.atLeast;
+  return 'below' in goal ? ours < goal.below : ours >= goal.atLeast;
+}
+
 /** A goal as people write it. */
 export function goalText({ goal, unit }: Pick<Row, 'goal' | 'unit'>): string {
-  return goal.of === 'ratio' ? `ratio >= ${goal.atLeast}` : `${goal.named} < ${goal.below} ${unit}`;
+  if (goal.of === 'ratio') return `ratio >= ${goal.atLeast}`;
+  return 'below' in goal ? `${goal.named} < ${goal.below} ${unit}` : `${goal.named} >= ${goal.atLeast} ${unit}`;
 }
 
 /** The value that as many are above as below. */

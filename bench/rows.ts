@@ -4,6 +4,19 @@ import { statusBesideKube } from './p3-status-kube.ts';
 import { lineLatency } from './p4-line-latency.ts';
 import { logBytes } from './p5-log-bytes.ts';
 import type { Row } from './row.ts';
+import { sandboxStart } from './s1-sandbox-start.ts';
+import { sandboxCreates } from './s2-sandbox-creates.ts';
+import { sandboxWatches } from './s3-sandbox-watches.ts';
+import { sandboxLog } from './s4-sandbox-log.ts';
 
 /** The rows. docs/performance.md has the same; a test keeps them equal. */
-export const rows: readonly Row[] = [statusBesideBare, statusBesideKube, lineLatency, logBytes];
+export const rows: readonly Row[] = [
+  statusBesideBare,
+  statusBesideKube,
+  lineLatency,
+  logBytes,
+  sandboxStart,
+  sandboxCreates,
+  sandboxWatches,
+  sandboxLog,
+];

@@ -12,6 +12,8 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>;
   /** PEM of the authority that vouches for an HTTPS server. */
   readonly authority?: string;
+  /** PEM of the certificate and key of a caller who has no token. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
 /** The rungate of a world, with its caller's credentials. */
@@ -31,14 +33,53 @@ export function apiServerOf({ kubeconfig, admin }: World): Target {
   return { origin: admin.server, headers: { Authorization: `Bearer ${token}` }, authority: admin.authority };
 }
 
+/** Whatever API server a kubeconfig names, as the user it names. */
+export async function administratorOf(kubeconfig: string): Promise<Target> {
+  const config = new KubeConfig();
+  config.loadFromFile(kubeconfig);
+  const identity: https.RequestOptions = {};
+  await config.applyToHTTPSOptions(identity);
+  const { headers, ca, cert, key } = identity;
+  return {
+    origin: config.getCurrentCluster()?.server ?? '',
+    headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)])),
+    authority: String(ca),
+    ...(cert === undefined || key === undefined ? {} : { certificate: { cert: String(cert), key: String(key) } }),
+  };
+}
+
 /** Sends a GET on a connection of its own and resolves with the answer's head. Throws on any status but 200. */
-export async function open({ origin, headers, authority }: Target, path: string): Promise<IncomingMessage> {
-  const url = origin + path;
+export async function open(target: Target, path: string): Promise<IncomingMessage> {
+  return send(target, 'GET', path);
+}
+
+/** POSTs an object. Throws unless it is created. */
+export async function post(target: Target, path: string, object: object): Promise<void> {
+  await (await send(target, 'POST', path, JSON.stringify(object))).toArray();
+}
+
+/** Deletes what is at `path`: an object or a collection. Throws when that is refused. */
+export async function remove(target: Target, path: string): Promise<void> {
+  await (await send(target, 'DELETE', path)).toArray();
+}
+
+async function send(
+  { origin, headers, authority, certificate }: Target,
+  method: string,
+  path: string,
+  body?: string,
+): Promise<IncomingMessage> {
+  const options = {
+    agent: false,
+    method,
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+  } as const;
   const call = authority
-    ? https.get(url, { agent: false, headers, ca: authority })
-    : http.get(url, { agent: false, headers });
+    ? https.request(origin + path, { ...options, ca: authority, ...certificate })
+    : http.request(origin + path, options);
+  call.end(body);
   const [answer] = (await once(call, 'response')) as [IncomingMessage];
   call.on('error', () => {}); // from here on whoever reads the answer is told
-  if (answer.statusCode === 200) return answer;
-  throw new Error(`GET ${path} is answered ${answer.statusCode}: ${Buffer.concat(await answer.toArray())}`);
+  if (answer.statusCode === 200 || answer.statusCode === 201) return answer;
+  throw new Error(`${method} ${path} is answered ${answer.statusCode}: ${Buffer.concat(await answer.toArray())}`);
 }

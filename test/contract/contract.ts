@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from '../cluster/cluster.ts';
 import { capabilitiesVariable } from '../support/needs.ts';
+import { type RunningSandbox, startSandbox } from '../support/sandbox.ts';
 import { testLabel } from '../support/world.ts';
 import { type Conversation, converse, type Exchange } from './conversation.ts';
 import { differences } from './differences.ts';
@@ -98,7 +99,13 @@ function plain(exchanges: readonly Exchange[]): readonly Exchange[] {
   return JSON.parse(JSON.stringify(exchanges)) as readonly Exchange[];
 }
 
+let sandbox: Promise<RunningSandbox> | undefined;
+
+/** The server that the environment means. One sandbox serves every suite of the process. */
 async function openNamed(): Promise<Target> {
   if (process.env[capabilitiesVariable] !== undefined) return openTarget('real', (await connect()).kubeconfig);
-  throw new Error('no sandbox yet');
+  sandbox ??= startSandbox({ life: true });
+  return openTarget('sandbox', (await sandbox).kubeconfigFile);
 }
+
+after(async () => (await sandbox)?.end());

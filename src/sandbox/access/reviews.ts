@@ -7,6 +7,7 @@ import { builtin } from '../core/builtin.ts';
 import { invalidValue, required } from '../core/causes.ts';
 import { isObject, objectIn, objectsIn, textIn, textsIn } from '../core/reading.ts';
 import { labelSelectorRequirement } from '../core/shapes/meta.ts';
+import { secondsOf } from '../core/times.ts';
 import { always, struct } from '../core/typed.ts';
 import type { Json, JsonObject, KubeObject } from '../object.ts';
 import { flag, list, map, type SchemaNode, text } from '../schema/node.ts';
@@ -181,7 +182,7 @@ export function reviewKinds({
       spec: undefined,
       status: struct(inAuthentication('SelfSubjectReviewStatus'), { userInfo: always(userInfo) }),
       review(asked, caller) {
-        const metadata = { creationTimestamp: `${now().toISOString().slice(0, 19)}Z` };
+        const metadata = { creationTimestamp: secondsOf(now()) };
         return { ...answer(asked, { status: { userInfo: shownCaller(caller, {}) } }), metadata: metadataOf(metadata) };
       },
     }),

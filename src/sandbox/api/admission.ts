@@ -1,7 +1,7 @@
 /** Who is asking, and whether they may. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { administrator, type Attributes, type Authenticator, type Authorizer, type Caller } from '../access/caller.ts';
+import { type Attributes, type Authenticator, type Authorizer, administrator, type Caller } from '../access/caller.ts';
 import { refusal } from '../access/rbac.ts';
 import { unauthorized } from '../status.ts';
 

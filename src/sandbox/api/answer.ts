@@ -12,7 +12,13 @@ const WORTH_COMPRESSING_BYTES = 128 * 1024;
 const compress = promisify(gzip);
 
 /** As the server's own writer has it: keys in order, lists not indented, nothing said by reference. */
-const YAML = { version: '1.1', sortMapEntries: true, lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false } as const;
+const YAML = {
+  version: '1.1',
+  sortMapEntries: true,
+  lineWidth: 0,
+  indentSeq: false,
+  aliasDuplicateObjects: false,
+} as const;
 
 /** Everything an answer needs besides its body. */
 export interface Answering {
@@ -54,7 +60,13 @@ function textOf(object: JsonObject, { mediaType, pretty }: Form): string {
 
 /** Adds Warning headers, https://www.rfc-editor.org/rfc/rfc7234#section-5.5, each warning once. */
 export function setWarnings(response: ServerResponse, warnings: Iterable<string>): void {
-  const lines = [...new Set(warnings)].map((text) => `299 - "${text.replaceAll(/["\\]/g, '\\$&').replaceAll(/[\x00-\x1f]/g, ' ')}"`);
+  const lines = [...new Set(warnings)].map(
+    (text) => `299 - "${text.replaceAll(/["\\]/g, '\\$&').replaceAll(/[\x00-\x1f]/g, ' ')}"`,
+  );
   // Headers are Latin-1; what is beyond goes out as its UTF-8 bytes.
-  if (lines.length > 0) response.setHeader('Warning', lines.map((line) => Buffer.from(line).toString('latin1')));
+  if (lines.length > 0)
+    response.setHeader(
+      'Warning',
+      lines.map((line) => Buffer.from(line).toString('latin1')),
+    );
 }

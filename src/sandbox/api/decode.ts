@@ -36,22 +36,19 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
  * The object of a create or an update. Core kinds may leave out what the path says already; the others have to say what
  * they are. Throws 400 and 415 StatusErrors.
  */
-export function decodeObject(
-  body: Body,
-  kind: Kind,
-  served: ServedVersion,
-  registry: Registry,
-): Decoded<KubeObject> {
-  if (kind.custom && mediaTypeOf(body.contentType) === PROTOBUF) throw unsupportedMediaType(MEDIA_TYPES);
-  const source = readSource(body);
+export function decodeObject(body: Body, kind: Kind, served: ServedVersion, registry: Registry): Decoded<KubeObject> {
+  const source = readSource(body, kind);
   const about = (why: string) => {
-    return badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body.bytes)})`);
+    return badRequest(
+      `the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body.bytes)})`,
+    );
   };
   const { value, problems } = read(source, (why) =>
     about(source.type === 'yaml' ? why : `couldn't get version/kind; json parse error: ${why}`),
   );
   if (value !== null && !isObject(value)) {
-    const type = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+    const type =
+      'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
     const why = `json: cannot unmarshal ${typeNameOf(value)} into Go value of type ${type}`;
     throw about(`couldn't get version/kind; json parse error: ${why}`);
   }
@@ -120,11 +117,16 @@ export function decodeDeleteOptions(body: Body): JsonObject | undefined {
   const source = readSource(body);
   const unreadable = (why: string) => new StatusError(500, '', why);
   const { value } = read(source, (why) => unreadable(`couldn't get version/kind; json parse error: ${why}`));
-  if (!isObject(value)) throw unreadable(`couldn't get version/kind; json parse error: json: cannot unmarshal ${typeNameOf(value)} into Go value`);
+  if (!isObject(value))
+    throw unreadable(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${typeNameOf(value)} into Go value`,
+    );
   const kind = textOf(value.kind) === '' ? 'DeleteOptions' : textOf(value.kind);
   const apiVersion = textOf(value.apiVersion) === '' ? 'meta.k8s.io/v1' : textOf(value.apiVersion);
   if (kind !== 'DeleteOptions') {
-    throw unreadable(`no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:110"`);
+    throw unreadable(
+      `no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:110"`,
+    );
   }
   return value;
 }
@@ -152,13 +154,14 @@ interface Source {
   readonly text: string;
 }
 
-function readSource({ bytes, contentType }: Body): Source {
-  const text = bytes.toString('utf8');
+/** Only kinds from CRDs cannot be sent as protobuf. */
+function readSource({ bytes, contentType }: Body, kind?: Kind): Source {
   const type = mediaTypeOf(contentType);
+  if (type === PROTOBUF && kind?.custom !== true) return { type: 'json', text: JSON.stringify(readProtobuf(bytes)) };
+  const text = bytes.toString('utf8');
   if (type === '' || type === 'application/json') return { type: 'json', text };
   if (type === 'application/yaml') return { type: 'yaml', text };
-  if (type === PROTOBUF) return { type: 'json', text: JSON.stringify(readProtobuf(bytes)) };
-  throw unsupportedMediaType(MEDIA_TYPES);
+  throw unsupportedMediaType(kind?.custom === true ? MEDIA_TYPES : [...MEDIA_TYPES, PROTOBUF]);
 }
 
 function read({ type, text }: Source, refuse: (why: string) => StatusError): Decoded<Json> {
@@ -179,19 +182,21 @@ function readYaml(text: string): Decoded<Json> {
   for (const { code, linePos, message, pos } of document.errors) {
     const line = linePos?.[0].line ?? 1;
     if (code !== 'DUPLICATE_KEY') {
-      const why = YAML_COMPLAINTS[code] ?? message.split('\n')[0];
+      const isWithinBraces = /flow/i.test(message);
+      const why = isWithinBraces ? NO_CONTENT : (YAML_COMPLAINTS[code] ?? message.split('\n')[0]);
       throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line}: ${why}`);
     }
-    const key = text.slice(...pos).replaceAll(/^["']|["']$/g, '');
+    const key = /^["']?([^"':,}\]]*)/.exec(text.slice(pos[0]))?.[1] ?? '';
     problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
   }
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   return { value: JSON.parse(JSON.stringify(value ?? null)) as Json, problems }; // whatever YAML had, JSON it is now
 }
 
+const NO_CONTENT = 'did not find expected node content';
+
 /** The commonest mistakes, in the words of Go's YAML. */
 const YAML_COMPLAINTS: { readonly [code: string]: string } = {
-  MISSING_CHAR: 'did not find expected node content',
   BAD_INDENT: 'did not find expected key',
   TAB_AS_INDENT: 'found character that cannot start any token',
   BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',

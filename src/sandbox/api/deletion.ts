@@ -5,6 +5,7 @@
 import type { KubeObject } from '../object.ts';
 import { conflict, notFound } from '../status.ts';
 import type { Kind } from './kind.ts';
+import { inOrder } from './metadata.ts';
 import { admitNamespaceDeletion, isHeldBySpec, terminating } from './namespaces.ts';
 import type { DeleteParameters } from './options.ts';
 import { type Commit, erase, objectsOf, type StoreParts, store } from './store.ts';
@@ -144,11 +145,13 @@ function mark(
   const generation = metadata.generation === undefined || !isFirst ? metadata.generation : metadata.generation + 1;
   return {
     ...live,
-    metadata: {
+    metadata: inOrder({
       ...metadata,
-      ...(isMarked ? { generation, deletionTimestamp: timestamp(from + seconds * 1000), deletionGracePeriodSeconds: seconds } : {}),
-      finalizers: finalizers.length === 0 ? undefined : [...finalizers],
-    },
+      ...(isMarked
+        ? { generation, deletionTimestamp: timestamp(from + seconds * 1000), deletionGracePeriodSeconds: seconds }
+        : {}),
+      finalizers: [...finalizers],
+    }),
   };
 }
 

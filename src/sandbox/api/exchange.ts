@@ -37,7 +37,7 @@ export class Exchange {
 
   /** Who owns the fields of a write: as the query says, or else the client's program. */
   managerOf(fieldManager: string): string {
-    return fieldManager === '' ? (this.request.headers['user-agent'] ?? '').split('/')[0] ?? '' : fieldManager;
+    return fieldManager === '' ? ((this.request.headers['user-agent'] ?? '').split('/')[0] ?? '') : fieldManager;
   }
 
   /** Adds a Warning header. */

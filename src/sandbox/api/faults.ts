@@ -2,7 +2,7 @@
  * Ways in which the API goes wrong on demand, for tests alone: a fault is handed to the constructor, and nothing outside the
  * process can ask for one.
  */
-import { type Resource, type KubeObject } from '../object.ts';
+import type { KubeObject, Resource } from '../object.ts';
 import { forbidden, outdated, StatusError } from '../status.ts';
 
 /** A write that is about to be stored. */

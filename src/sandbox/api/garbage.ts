@@ -116,7 +116,12 @@ class Collector {
       const isOvertaken = error instanceof StatusError && (error.code === 404 || error.code === 409);
       if (isOvertaken) return;
       const { name, namespace } = node;
-      this.#parts.log.warn('an object could not be collected', { kind: object.kind, namespace, name, error: String(error) });
+      this.#parts.log.warn('an object could not be collected', {
+        kind: object.kind,
+        namespace,
+        name,
+        error: String(error),
+      });
     }
   }
 

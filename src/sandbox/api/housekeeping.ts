@@ -88,7 +88,11 @@ export function keepHouse(parts: HousekeepingParts): () => void {
 function furnish({ client, authority }: HousekeepingParts, namespace: string): void {
   const owner = client.get(NAMESPACES, '', namespace);
   if (owner === undefined || owner.metadata.deletionTimestamp !== undefined) return;
-  create(client, SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } });
+  create(client, SERVICE_ACCOUNTS, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default', namespace },
+  });
   create(client, CONFIG_MAPS, {
     apiVersion: 'v1',
     kind: 'ConfigMap',

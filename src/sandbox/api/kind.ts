@@ -39,6 +39,8 @@ export interface ServedVersion {
   readonly columns: readonly Column[];
   /** Sent as a Warning header with every answer. */
   readonly deprecationWarning?: string;
+  /** What a row of a table says of its object beside the cells: that a pod has ended. */
+  rowConditions?(object: KubeObject): readonly JsonObject[];
 }
 
 /** What happens to an object besides its schema. Hooks that are absent do nothing; each may change `object` in place. */

@@ -37,7 +37,12 @@ export function readPage(request: ListRequest): Page {
   const rest = from < 0 ? [] : all.slice(from);
   const resourceVersion = String(start.version);
   if (start.limit === 0) {
-    return { objects: select === everything ? rest : rest.filter(select), resourceVersion, continue: '', remaining: undefined };
+    return {
+      objects: select === everything ? rest : rest.filter(select),
+      resourceVersion,
+      continue: '',
+      remaining: undefined,
+    };
   }
   const objects: KubeObject[] = [];
   for (const [place, object] of rest.entries()) {
@@ -155,12 +160,15 @@ function readToken(token: string): Token {
   }
   const { v, rv, start } = (typeof read === 'object' && read !== null ? read : {}) as { [field: string]: unknown }; // checked below
   if (v !== 'meta.k8s.io/v1') throw refuse('server does not recognize this encoded version');
-  if (typeof rv !== 'number' || rv === 0) throw refuse('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+  if (typeof rv !== 'number' || rv === 0)
+    throw refuse('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
   if (typeof start !== 'string' || start === '') throw refuse('encoded start key empty (version meta.k8s.io/v1)');
   return { version: rv, after: start };
 }
 
 /** The key of an object below what is listed, as tokens have it. */
 function placeOf({ metadata }: KubeObject, namespace: string): string {
-  return namespace === '' && metadata.namespace !== undefined ? `${metadata.namespace}/${metadata.name}` : `/${metadata.name}`;
+  return namespace === '' && metadata.namespace !== undefined
+    ? `${metadata.namespace}/${metadata.name}`
+    : `/${metadata.name}`;
 }

@@ -30,19 +30,15 @@ export interface Snapshot {
 /** How many changes each collection remembers unless told otherwise. */
 export const DEFAULT_HISTORY = 10_000;
 
-/** All collections. `restored` is what an earlier process has left. */
+/** All collections. */
 export class Memory {
   readonly #history: number;
   readonly #collections = new Map<string, Collection>();
-  readonly #version: Version;
+  readonly #version: Version = { now: 1 };
   readonly #listeners = new Set<ChangeListener>();
 
-  constructor({ history = DEFAULT_HISTORY, restored }: { history?: number; restored?: Snapshot | undefined } = {}) {
+  constructor({ history = DEFAULT_HISTORY }: { history?: number } = {}) {
     this.#history = history;
-    this.#version = { now: restored?.resourceVersion ?? 1 };
-    for (const { group, plural, objects } of restored?.collections ?? []) {
-      this.collection(group, plural).restore(objects);
-    }
   }
 
   /** The resourceVersion of the latest change anywhere. */
@@ -70,6 +66,12 @@ export class Memory {
   listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Puts back what an earlier process has left, into a memory of which nobody has asked anything yet. Nobody is told. */
+  restore({ resourceVersion, collections }: Snapshot): void {
+    this.#version.now = Math.max(this.#version.now, resourceVersion);
+    for (const { group, plural, objects } of collections) this.collection(group, plural).restore(objects);
   }
 
   /** What a later process needs to go on from here. */
@@ -167,7 +169,8 @@ export class Collection {
     }
     const kept = this.objects(namespace).filter((object) => !before.has(objectKey(object)));
     for (const object of before.values()) {
-      if (object !== undefined && (namespace ?? object.metadata.namespace) === object.metadata.namespace) kept.push(object);
+      if (object !== undefined && (namespace ?? object.metadata.namespace) === object.metadata.namespace)
+        kept.push(object);
     }
     return kept.sort((a, b) => (objectKey(a) < objectKey(b) ? -1 : 1));
   }

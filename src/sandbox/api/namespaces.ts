@@ -2,6 +2,7 @@
 import type { KubeObject } from '../object.ts';
 import { forbidden, notFound, StatusError } from '../status.ts';
 import type { Memory } from './memory.ts';
+import { inOrder } from './metadata.ts';
 
 /** The namespaces that every cluster has; they are made at start. */
 export const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const;
@@ -45,7 +46,7 @@ export function terminating(namespace: KubeObject, now: string): KubeObject {
   const rest = typeof status === 'object' && !Array.isArray(status) ? status : {};
   return {
     ...namespace,
-    metadata: { ...namespace.metadata, deletionTimestamp: now },
+    metadata: inOrder({ ...namespace.metadata, deletionTimestamp: now }),
     status: { ...rest, phase: 'Terminating' },
   };
 }

@@ -45,7 +45,13 @@ export function clausesOf(accept: string | undefined): Clause[] {
         const equals = parameter.indexOf('=');
         return equals < 0
           ? ([parameter, ''] as const)
-          : ([parameter.slice(0, equals).trim(), parameter.slice(equals + 1).trim().replace(/^"|"$/g, '')] as const);
+          : ([
+              parameter.slice(0, equals).trim(),
+              parameter
+                .slice(equals + 1)
+                .trim()
+                .replace(/^"|"$/g, ''),
+            ] as const);
       });
       return { type: type.toLowerCase(), parameters: new Map(pairs) };
     })

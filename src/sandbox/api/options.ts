@@ -194,7 +194,11 @@ function checkedDelete(given: {
   const causes: Cause[] = [];
   if (propagation !== undefined && orphanDependents !== undefined) {
     const why = 'orphanDependents and deletionPropagation cannot be both set';
-    causes.push({ reason: 'FieldValueInvalid', field: at, message: `Invalid value: ${JSON.stringify(propagation)}: ${why}` });
+    causes.push({
+      reason: 'FieldValueInvalid',
+      field: at,
+      message: `Invalid value: ${JSON.stringify(propagation)}: ${why}`,
+    });
   } else if (propagation !== undefined && !PROPAGATIONS.includes(propagation)) {
     causes.push(notSupported(at, propagation, [...PROPAGATIONS, 'nil']));
   }
@@ -212,7 +216,10 @@ function checkManager(manager: string): Cause[] {
   const place = [...manager].findIndex((letter) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(letter));
   if (place < 0) return [];
   const code = ([...manager][place]?.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-  const shown = manager.replaceAll(/[\x00-\x1f]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const shown = manager.replaceAll(
+    /[\x00-\x1f]/g,
+    (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
   const message = `Invalid value: "${shown}": invalid character U+${code} (at position ${place})`;
   return [{ reason: 'FieldValueInvalid', field: 'fieldManager', message }];
 }

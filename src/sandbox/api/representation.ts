@@ -3,6 +3,7 @@ import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../ob
 import { StatusError } from '../status.ts';
 import type { Kind, ServedVersion } from './kind.ts';
 import type { Representation } from './negotiate.ts';
+import { partialObject, tableOf } from './table.ts';
 import { shownAs } from './versions.ts';
 
 /** What is shown. */
@@ -12,19 +13,29 @@ export interface Showing {
   readonly as: Representation;
   /** Milliseconds since the epoch, for ages. */
   readonly now: number;
+  /** Whether a table names its columns; true unless told otherwise. */
+  readonly withColumns?: boolean;
 }
 
 /** One object. Throws 406 for the metadata of a list. */
-export function showObject(object: KubeObject, { kind, served, as, now }: Showing): JsonObject {
+export function showObject(object: KubeObject, { kind, served, as, now, withColumns = true }: Showing): JsonObject {
   const shown = shownAs(object, kind, served.version);
   switch (as.kind) {
     case 'object':
       return shown as JsonObject;
     case 'table':
-      return tableOf({ kind, served, objects: [shown], include: as.include, now, metadata: { resourceVersion: shown.metadata.resourceVersion } });
+      return tableOf({
+        kind,
+        served,
+        objects: [shown],
+        include: as.include,
+        now,
+        withColumns,
+        metadata: { resourceVersion: shown.metadata.resourceVersion },
+      });
     case 'metadata':
       if (as.isList) throw mismatch('PartialObjectMetadataList', `is not a list (*${typeOf(kind, kind.kind)})`);
-      return partialMetadata(shown);
+      return partialObject(shown);
   }
 }
 
@@ -41,7 +52,7 @@ export function showList(objects: readonly KubeObject[], metadata: JsonObject, s
       return tableOf({ kind, served, objects: shown, include: as.include, now, metadata });
     case 'metadata': {
       if (!as.isList) throw mismatch('PartialObjectMetadata', `is a list (*${typeOf(kind, kind.listKind)})`);
-      const items = shown.map(partialMetadata);
+      const items = shown.map(partialObject);
       return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items };
     }
   }
@@ -54,10 +65,6 @@ function itemOf(object: KubeObject, { custom }: Kind): Json {
   return item;
 }
 
-function partialMetadata({ metadata }: KubeObject): JsonObject {
-  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
-}
-
 /** What the server calls the type of what it holds. */
 function typeOf({ custom, group }: Kind, name: string): string {
   if (custom) return name.endsWith('List') ? 'unstructured.UnstructuredList' : 'unstructured.Unstructured';
@@ -66,11 +73,4 @@ function typeOf({ custom, group }: Kind, name: string): string {
 
 function mismatch(wanted: string, found: string): StatusError {
   return new StatusError(406, 'NotAcceptable', `you requested ${wanted}, but the requested object ${found}`);
-}
-
-/** STAND-IN until table.ts is there. */
-function tableOf({ objects, metadata }: { objects: readonly KubeObject[]; metadata: JsonObject; [more: string]: unknown }): JsonObject {
-  const rows = objects.map((object) => ({ cells: [object.metadata.name], object: partialMetadata(object) }));
-  const columnDefinitions = [{ name: 'Name', type: 'string', format: 'name', description: '', priority: 0 }];
-  return { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions, rows };
 }

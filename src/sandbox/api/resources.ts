@@ -3,16 +3,23 @@ import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../clock.ts';
 import type { Json, JsonObject, KubeObject, Resource } from '../object.ts';
 import { methodNotAllowed, noSuchPath, notFound, StatusError } from '../status.ts';
-import { decodeApply, decodeDeleteOptions, decodeObject, decodePatch, mediaTypeOf, unsupportedMediaType } from './decode.ts';
+import {
+  decodeApply,
+  decodeDeleteOptions,
+  decodeObject,
+  decodePatch,
+  mediaTypeOf,
+  unsupportedMediaType,
+} from './decode.ts';
 import { deleteObject } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
 import type { Kind, Subresource, SubresourceAnswer, Verb } from './kind.ts';
 import { listMeta, readPage, requireReached } from './lists.ts';
 import { type Form, formFor, formForWatch, requireKnownType } from './negotiate.ts';
 import { deleteParameters, isForced, type ListOptions, listOptions, parseVersion, writeParameters } from './options.ts';
-import { NOT_FOUND, plain } from './roots.ts';
 import { showList, showObject } from './representation.ts';
 import type { Asked } from './request.ts';
+import { NOT_FOUND, plain } from './roots.ts';
 import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
 import { objectsOf } from './store.ts';
 import { type Patch, requireVerb, type Target, type VerbParts, type Verbs, type Writer } from './verbs.ts';
@@ -75,7 +82,9 @@ export function resourceServer(parts: ResourceParts): ServeResource {
 
   /** A group that is made of definitions alone knows none but their resources; elsewhere a resource may be missing. */
   function isServed({ group, version, plural }: Resource): boolean {
-    const kinds = registry.kinds().filter((kind) => kind.group === group && kind.versions.some((one) => one.version === version));
+    const kinds = registry
+      .kinds()
+      .filter((kind) => kind.group === group && kind.versions.some((one) => one.version === version));
     return kinds.some((kind) => !kind.custom || kind.plural === plural);
   }
 
@@ -214,7 +223,14 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     const page = readPage({ collection, kind, namespace, options: list, select: selectorOf(list, kind) });
     for (const { metadata } of page.objects) {
       const { lose } = exchange;
-      const request = { kind, namespace: metadata.namespace ?? '', name: metadata.name, options, now: parts.now(), lose };
+      const request = {
+        kind,
+        namespace: metadata.namespace ?? '',
+        name: metadata.name,
+        options,
+        now: parts.now(),
+        lose,
+      };
       deleteObject(parts, request);
     }
     tellDeprecation(exchange, target);
@@ -294,7 +310,9 @@ const OPERATION_FIELDS = ['op', 'path', 'from', 'value'];
 function jsonPatchProblems(patch: Json, problems: readonly string[]): string[] {
   const unknown = (Array.isArray(patch) ? patch : []).flatMap((operation, place) => {
     const fields = typeof operation === 'object' && operation !== null ? Object.keys(operation) : [];
-    return fields.filter((field) => !OPERATION_FIELDS.includes(field)).map((field) => `unknown field "[${place}].${field}"`);
+    return fields
+      .filter((field) => !OPERATION_FIELDS.includes(field))
+      .map((field) => `unknown field "[${place}].${field}"`);
   });
   return [...problems, ...unknown].map((problem) => `json patch ${problem}`);
 }
@@ -309,7 +327,12 @@ function noSuchSubresource({ name }: ResourceAsked, { kind }: Target): StatusErr
   return kind.custom ? notFound(kind, name) : noSuchPath();
 }
 
-const SUBRESOURCE_VERBS: { readonly [method: string]: Verb } = { GET: 'get', POST: 'create', PUT: 'update', PATCH: 'patch' };
+const SUBRESOURCE_VERBS: { readonly [method: string]: Verb } = {
+  GET: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+};
 
 function requireSubresourceVerb({ verbs }: Subresource, method: string): void {
   const verb = SUBRESOURCE_VERBS[method];

@@ -9,7 +9,7 @@ import type { Column, Kind, ServedVersion } from './kind.ts';
 /** What a table is made from. */
 export interface TableParts {
   readonly kind: Pick<Kind, 'custom'>;
-  readonly served: Pick<ServedVersion, 'columns'>;
+  readonly served: Pick<ServedVersion, 'columns' | 'rowConditions'>;
   readonly objects: readonly KubeObject[];
   /** How much of each object comes with its row. */
   readonly include: 'None' | 'Metadata' | 'Object';
@@ -29,10 +29,14 @@ export function tableOf({ kind, served, objects, include, now, metadata, withCol
     apiVersion: 'meta.k8s.io/v1',
     metadata,
     columnDefinitions: withColumns ? columns.map(definitionOf) : null,
-    rows: objects.map((object) => ({
-      cells: columns.map((column) => column.cell(object, now)),
-      object: shownObject(object, include),
-    })),
+    rows: objects.map((object) => {
+      const conditions = served.rowConditions?.(object) ?? [];
+      return {
+        cells: columns.map((column) => column.cell(object, now)),
+        ...(conditions.length === 0 ? {} : { conditions: [...conditions] }),
+        object: shownObject(object, include),
+      };
+    }),
   };
 }
 
@@ -73,6 +77,8 @@ const createdAtColumn: TableColumn = {
 };
 
 function columnsOf({ custom }: TableParts['kind'], { columns }: TableParts['served']): readonly TableColumn[] {
+  // Events have the name elsewhere.
+  if (columns.some(({ format }) => format === 'name')) return columns;
   if (columns.length > 0) return [nameColumn, ...columns];
   return [nameColumn, custom ? ageColumn : createdAtColumn];
 }

@@ -155,7 +155,10 @@ export function createVerbs(parts: VerbParts): Verbs {
     }
     const collection = objectsOf(parts, kind);
     if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
-      metadata.name = generatedName(metadata.generateName ?? '', (name) => collection.get(namespace, name) !== undefined);
+      metadata.name = generatedName(
+        metadata.generateName ?? '',
+        (name) => collection.get(namespace, name) !== undefined,
+      );
     }
     if (kind.namespaced) admitToNamespace(memory, namespace, { ...kind, name: metadata.name ?? '' });
     setSystemFields(object, kind);
@@ -205,9 +208,12 @@ export function createVerbs(parts: VerbParts): Verbs {
     if (kind.strategy.generationMoves?.(object, old) === true) {
       object.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
-    const changed = ordered({ ...object, metadata: { ...object.metadata, resourceVersion: old.metadata.resourceVersion } });
+    const changed = ordered({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: old.metadata.resourceVersion },
+    });
     validate(target, changed, old, subresource, [
-      ...repeated(checkMetadataUpdate(changed.metadata, old.metadata, kind)),
+      ...checkMetadataUpdate(changed.metadata, old.metadata, kind),
       ...served.schema.validate(changed, old),
     ]);
     tellWarnings(target, changed, old, writer);
@@ -247,7 +253,12 @@ export function createVerbs(parts: VerbParts): Verbs {
   function apply(
     target: Target,
     name: string,
-    patch: { readonly patch: JsonObject; readonly force: boolean; readonly problems: readonly string[]; readonly bytes: number },
+    patch: {
+      readonly patch: JsonObject;
+      readonly force: boolean;
+      readonly problems: readonly string[];
+      readonly bytes: number;
+    },
     writer: Writer,
     subresource: string,
   ): Written {
@@ -408,11 +419,6 @@ function tellWarnings({ kind, served }: Target, object: KubeObject, old: KubeObj
     const why = 'prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers';
     writer.warn(`metadata.finalizers: ${JSON.stringify(finalizer)}: ${why}`);
   }
-}
-
-/** The server checks metadata once in general and once for the kind, and says everything it finds as often. */
-function repeated(causes: readonly Cause[]): Cause[] {
-  return [...causes, ...causes];
 }
 
 /** The fields in the order in which the server writes them. */

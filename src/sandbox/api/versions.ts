@@ -8,10 +8,10 @@ const converted = new WeakMap<KubeObject, Map<string, KubeObject>>();
 /** A stored object as `version` shows it. Must not be changed in place. */
 export function shownAs(object: KubeObject, kind: Kind, version: string): KubeObject {
   if (object.apiVersion === apiVersionOf({ group: kind.group, version })) return object;
-  let versions = converted.get(object);
-  if (versions === undefined) converted.set(object, (versions = new Map()));
-  let shown = versions.get(version);
-  if (shown === undefined) versions.set(version, (shown = convert(object, kind, version)));
+  const versions = converted.get(object) ?? new Map<string, KubeObject>();
+  const shown = versions.get(version) ?? convert(object, kind, version);
+  versions.set(version, shown);
+  converted.set(object, versions);
   return shown;
 }
 

@@ -61,7 +61,8 @@ export async function serveWatch(request: WatchRequest): Promise<void> {
   const end = () => ended.abort();
   response.on('close', end);
   signal.addEventListener('abort', end, { once: true });
-  const lifeMs = options.timeoutSeconds === undefined ? USUAL_MS * (1 + request.random()) : options.timeoutSeconds * 1000;
+  const lifeMs =
+    options.timeoutSeconds === undefined ? USUAL_MS * (1 + request.random()) : options.timeoutSeconds * 1000;
   void clock.sleep(lifeMs, ended.signal).then(end);
 
   response.writeHead(200, { 'Content-Type': 'application/json' });
@@ -96,17 +97,22 @@ class WatchStream {
   /** What the client knows already by the list it started from. */
   #startedAt = 0;
   #isHeldBack = false;
+  /** A table names its columns once. */
+  #frames: Frames;
+  #isFirst = true;
 
   constructor(request: WatchRequest, end: () => void) {
     this.#request = request;
     this.#end = end;
+    this.#frames = request.frames.of(this.#form('first'));
   }
 
   begin(version: number): void {
     const { collection, options, response, faults, kind, served } = this.#request;
     const sendsList = options.sendInitialEvents || (version === 0 && options.match === '');
     try {
-      for (const fault of faults) fault.beforeWatch?.({ group: kind.group, version: served.version, plural: kind.plural });
+      for (const fault of faults)
+        fault.beforeWatch?.({ group: kind.group, version: served.version, plural: kind.plural });
       this.#startedAt = version === 0 || sendsList ? collection.resourceVersion : version;
       this.#follower = collection.follow(this.#startedAt, () => this.#woken());
     } catch (error) {
@@ -119,11 +125,19 @@ class WatchStream {
   }
 
   /** Tells the client how far it has come; not while there is more to tell. */
-  bookmark(annotations?: JsonObject): void {
-    const { response, kind, served, collection, as } = this.#request;
+  bookmark(): void {
+    const { response } = this.#request;
     if (this.#isHeldBack || response.writableNeedDrain) return;
     this.#deliver();
-    if (response.writableNeedDrain) return;
+    if (!response.writableNeedDrain) this.#writeBookmark();
+  }
+
+  close(): void {
+    this.#follower?.close();
+  }
+
+  #writeBookmark(annotations?: JsonObject): void {
+    const { response, kind, served, collection, as } = this.#request;
     const metadata = { resourceVersion: String(collection.resourceVersion), ...(annotations ? { annotations } : {}) };
     const apiVersion = apiVersionOf({ group: kind.group, version: served.version });
     const object: JsonObject =
@@ -135,15 +149,12 @@ class WatchStream {
     response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
 
-  close(): void {
-    this.#follower?.close();
-  }
-
   #sendList(): void {
     const { collection, namespace, select, options, response } = this.#request;
     const objects = collection.objects(namespace === '' ? undefined : namespace).filter(select);
-    if (objects.length > 0) response.write(Buffer.concat(objects.map((object) => this.#frame({ type: 'ADDED', object }))));
-    if (options.sendInitialEvents && options.bookmarks) this.bookmark({ 'k8s.io/initial-events-end': 'true' });
+    if (objects.length > 0)
+      response.write(Buffer.concat(objects.map((object) => this.#frame({ type: 'ADDED', object }))));
+    if (options.sendInitialEvents && options.bookmarks) this.#writeBookmark({ 'k8s.io/initial-events-end': 'true' });
   }
 
   #woken(): void {
@@ -155,7 +166,10 @@ class WatchStream {
     }
     const resource = { group: kind.group, version: served.version, plural: kind.plural };
     const delayMs = faults.reduce((sum, fault) => sum + (fault.watchDelayMs?.(resource) ?? 0), 0);
-    if (delayMs === 0) return this.#deliver();
+    if (delayMs === 0) {
+      this.#deliver();
+      return;
+    }
     if (this.#isHeldBack) return;
     this.#isHeldBack = true;
     void clock.sleep(delayMs, this.#request.signal).then(() => {
@@ -188,10 +202,23 @@ class WatchStream {
   }
 
   #frame(event: WatchEvent): Buffer {
-    const { frames, kind, served, as, clock } = this.#request;
-    return frames.frame(event, `${kind.plural}.${kind.group}/${served.version}/${JSON.stringify(as)}`, () => {
-      return showObject(event.object, { kind, served, as, now: clock.now() });
+    const { kind, served, as, clock } = this.#request;
+    const withColumns = this.#isFirst;
+    const frame = this.#frames.frame(event, () => {
+      return showObject(event.object, { kind, served, as, now: clock.now(), withColumns });
     });
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      if (as.kind === 'table') this.#frames = this.#request.frames.of(this.#form('other'));
+    }
+    return frame;
+  }
+
+  /** What tells the lines of this watch from those of others that show the same objects. */
+  #form(place: 'first' | 'other'): string {
+    const { kind, served, as } = this.#request;
+    const columns = as.kind === 'table' ? place : '';
+    return `${kind.plural}.${kind.group}/${served.version} ${JSON.stringify(as)} ${columns}`;
   }
 
   #fail(error: unknown): void {
@@ -202,25 +229,41 @@ class WatchStream {
   }
 }
 
-/**
- * Events as bytes, made once for all watches that show them in the same way. They are kept for one turn of the event loop,
- * in which every watch that keeps up is served.
- */
+/** Lines of watches, shared among all that show objects in the same way. */
 export class FrameCache {
-  readonly #frames = new Map<KubeObject, Map<string, Buffer>>();
+  readonly #forms = new Map<string, Frames>();
 
-  /** The line of `event`; `form` tells apart the ways of showing an object, and `show` makes it. */
-  frame({ type, object }: WatchEvent, form: string, show: () => JsonObject): Buffer {
-    if (this.#frames.size === 0) setImmediate(() => this.#frames.clear());
-    let forms = this.#frames.get(object);
-    if (forms === undefined) this.#frames.set(object, (forms = new Map()));
-    const key = `${type} ${form}`;
-    let frame = forms.get(key);
-    if (frame === undefined) {
-      frame = Buffer.from(`{"type":"${type}","object":${JSON.stringify(show())}}\n`);
-      forms.set(key, frame);
+  /** The lines of one form: a kind in one version, as objects, rows or metadata. */
+  of(form: string): Frames {
+    let frames = this.#forms.get(form);
+    if (frames === undefined) {
+      frames = new Frames();
+      this.#forms.set(form, frames);
     }
-    return frame;
+    return frames;
+  }
+}
+
+/**
+ * Events as bytes, made once. They are kept for one turn of the event loop, in which every watch that keeps up is served.
+ */
+class Frames {
+  readonly #lines = new Map<KubeObject, { [type in WatchEvent['type']]?: Buffer }>();
+
+  /** The line of an event, of which `show` makes the object. */
+  frame({ type, object }: WatchEvent, show: () => JsonObject): Buffer {
+    let lines = this.#lines.get(object);
+    if (lines === undefined) {
+      if (this.#lines.size === 0) setImmediate(() => this.#lines.clear());
+      lines = {};
+      this.#lines.set(object, lines);
+    }
+    let line = lines[type];
+    if (line === undefined) {
+      line = Buffer.from(`{"type":"${type}","object":${JSON.stringify(show())}}\n`);
+      lines[type] = line;
+    }
+    return line;
   }
 }
 

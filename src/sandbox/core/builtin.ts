@@ -1,5 +1,5 @@
 /** A kind that the server itself knows: one version, its schema in the words of `typed.ts`, its rules in code. */
-import type { Column, Kind, ObjectSchema, Strategy, Subresource, Verb } from '../api/kind.ts';
+import type { Column, Kind, ObjectSchema, ServedVersion, Strategy, Subresource, Verb } from '../api/kind.ts';
 import type { KubeObject } from '../object.ts';
 import { compileSchema } from '../schema/compile.ts';
 import { metadataNode } from '../schema/metadata.ts';
@@ -25,6 +25,7 @@ export interface Builtin {
   /** Defaults that depend on more than the field itself. Twice must be as once. */
   readonly defaults?: (object: KubeObject) => void;
   readonly columns?: readonly Column[];
+  readonly rowConditions?: NonNullable<ServedVersion['rowConditions']>;
   readonly statusSubresource?: boolean;
   readonly subresources?: { readonly [name: string]: Subresource };
   readonly strategy?: Strategy;
@@ -58,7 +59,14 @@ export function builtin(about: Builtin): Kind {
     categories: about.categories ?? [],
     namespaced: about.namespaced,
     verbs: about.verbs ?? allVerbs,
-    versions: [{ version: about.version, schema: builtinSchema(about), columns: about.columns ?? [] }],
+    versions: [
+      {
+        version: about.version,
+        schema: builtinSchema(about),
+        columns: about.columns ?? [],
+        ...(about.rowConditions === undefined ? {} : { rowConditions: about.rowConditions }),
+      },
+    ],
     storageVersion: about.version,
     statusSubresource: about.statusSubresource ?? false,
     subresources: about.subresources ?? {},

@@ -9,6 +9,7 @@ import { immutable, invalidValue, notAllowed, notSupported, required } from './c
 import { ageColumn, column } from './columns.ts';
 import { difference } from './difference.ts';
 import { dnsSubdomain, formatted } from './formats.ts';
+import { protect } from './protection.ts';
 import { parseQuantity } from './quantity.ts';
 import { isObject, objectIn, textIn, textsIn } from './reading.ts';
 import { persistentVolumeClaimSpec } from './shapes/volumes.ts';
@@ -66,7 +67,6 @@ export function claimKind(): Kind {
     defaults(claim) {
       const spec = objectIn(claim.spec);
       spec.volumeMode ??= 'Filesystem';
-      mirrorSources(spec);
       const status = objectIn(claim.status);
       status.phase ??= 'Pending';
     },
@@ -95,9 +95,14 @@ export function claimKind(): Kind {
     ],
     strategy: {
       prepareForCreate(claim) {
+        dropUnknownSource(objectIn(claim.spec));
         claim.status = { phase: 'Pending' };
       },
+      mutate(claim, old) {
+        if (old === undefined) protect(claim);
+      },
       prepareForUpdate(claim, old) {
+        dropUnknownSource(objectIn(claim.spec));
         if (old.status !== undefined) claim.status = structuredClone(old.status);
       },
       validate(claim, old, subresource) {
@@ -121,7 +126,15 @@ function shortModes(accessModes: JsonObject[string]): string {
     .join(',');
 }
 
-/** The two ways to name what a volume is filled from say the same. */
+/** What a volume is filled from is named in two ways, which say the same; the older one knows two kinds only. */
+function dropUnknownSource(spec: JsonObject): void {
+  const { kind, apiGroup } = objectIn(spec.dataSource);
+  const isClaim = kind === 'PersistentVolumeClaim' && textIn(apiGroup) === '';
+  const isSnapshot = kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io';
+  if (spec.dataSourceRef === undefined && !isClaim && !isSnapshot) delete spec.dataSource;
+  mirrorSources(spec);
+}
+
 function mirrorSources(spec: JsonObject): void {
   const { dataSource, dataSourceRef } = spec;
   if (isObject(dataSource) && dataSourceRef === undefined) spec.dataSourceRef = structuredClone(dataSource);

@@ -118,7 +118,7 @@ function limited(max: number, expression: string, sentence: string, samples: rea
 }
 
 function regexSentence(sentence: string, expression: string, samples: readonly string[]): string {
-const examples = samples.map((sample, place) => `${place === 0 ? '' : ' or'} '${sample}', `).join('');
+  const examples = samples.map((sample, place) => `${place === 0 ? '' : ' or'} '${sample}', `).join('');
   return `${sentence} (e.g.${examples}regex used for validation is '${expression}')`;
 }
 

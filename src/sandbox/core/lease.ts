@@ -4,9 +4,8 @@ import type { KubeObject } from '../object.ts';
 import { int32, text } from '../schema/node.ts';
 import type { Cause } from '../status.ts';
 import { builtin } from './builtin.ts';
-import { invalidValue, notAllowed, notSupported } from './causes.ts';
+import { invalidValue } from './causes.ts';
 import { ageColumn, column } from './columns.ts';
-import { formatted, qualifiedName } from './formats.ts';
 import { objectIn, textIn } from './reading.ts';
 import { always, microTime, optional, struct } from './typed.ts';
 
@@ -32,28 +31,29 @@ export function leaseKind(): Kind {
     updatesNeedVersion: true,
     fields: { spec: always(leaseSpec) },
     columns: [column('Holder', 'Who holds it', ({ spec }) => textIn(objectIn(spec).holderIdentity)), ageColumn],
-    strategy: { validate: (lease) => leaseCauses(lease) },
+    strategy: {
+      prepareForCreate: dropCoordination,
+      prepareForUpdate: dropCoordination,
+      validate: (lease) => leaseCauses(lease),
+    },
   });
 }
 
+/** Coordinated leader election is switched off, and so are its fields. */
+function dropCoordination(lease: KubeObject): void {
+  const spec = objectIn(lease.spec);
+  delete spec.strategy;
+  delete spec.preferredHolder;
+}
+
 function leaseCauses(lease: KubeObject): Cause[] {
-  const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = objectIn(lease.spec);
+  const { leaseDurationSeconds, leaseTransitions } = objectIn(lease.spec);
   const causes: Cause[] = [];
   if (typeof leaseDurationSeconds === 'number' && leaseDurationSeconds <= 0) {
     causes.push(invalidValue('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0'));
   }
   if (typeof leaseTransitions === 'number' && leaseTransitions < 0) {
     causes.push(invalidValue('spec.leaseTransitions', leaseTransitions, 'must be greater than or equal to 0'));
-  }
-  if (typeof strategy === 'string') {
-    const known = ['OldestEmulationVersion'];
-    // The server repeats the last part of this path.
-    const field = 'spec.strategy.strategy';
-    if (strategy.includes('/')) causes.push(...formatted(field, strategy, qualifiedName));
-    else if (!known.includes(strategy)) causes.push(notSupported(field, strategy, known));
-  }
-  if (textIn(preferredHolder) !== '' && textIn(strategy) === '') {
-    causes.push(notAllowed('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
   }
   return causes;
 }

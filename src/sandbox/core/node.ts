@@ -127,6 +127,10 @@ export function nodeKind(): Kind {
     shortNames: ['no'],
     namespaced: false,
     fields: { spec: always(nodeSpec), status: always(nodeStatus) },
+    defaults({ status }) {
+      const { capacity, allocatable } = objectIn(status);
+      if (allocatable === undefined && capacity !== undefined) objectIn(status).allocatable = structuredClone(capacity);
+    },
     statusSubresource: true,
     columns: [
       column('Status', 'Whether it is ready for pods', statusOf),

@@ -1,4 +1,5 @@
 /** Secrets. https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/ */
+import { JsonProblem, parseJson, typeNameOf } from '../api/json.ts';
 import type { Kind } from '../api/kind.ts';
 import type { JsonObject, KubeObject } from '../object.ts';
 import { flag, map, text } from '../schema/node.ts';
@@ -8,7 +9,7 @@ import { immutable, invalidValue, required, tooLong } from './causes.ts';
 import { ageColumn, column } from './columns.ts';
 import { decodedBytes, frozenCauses, maxDataBytes } from './configmap.ts';
 import { configKey, formatted } from './formats.ts';
-import { objectIn, textIn } from './reading.ts';
+import { isObject, objectIn, textIn } from './reading.ts';
 import { bytes, optional } from './typed.ts';
 
 /** `secrets`. */
@@ -102,16 +103,14 @@ function registryCauses(data: JsonObject, key: string): Cause[] {
   return why === undefined ? [] : [invalidValue(`data[${key}]`, '<secret contents redacted>', why)];
 }
 
-/** Why Go cannot read `written` as a JSON object; undefined when it can. */
+/** Why the server cannot read `written` as a JSON object; undefined when it can. */
 function unreadable(written: string): string | undefined {
-  if (written.trim() === '') return 'unexpected end of JSON input';
   try {
-    const value: unknown = JSON.parse(written);
-    if (typeof value === 'object' && !Array.isArray(value)) return undefined;
-    const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
-    return `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`;
-  } catch {
-    // Go tells the offending character; where ours is elsewhere, the first one is what people get wrong.
-    return `invalid character '${written.trimStart().charAt(0)}' looking for beginning of value`;
+    const value = parseJson(written);
+    if (value === null || isObject(value)) return undefined;
+    return `json: cannot unmarshal ${typeNameOf(value)} into Go value of type map[string]interface {}`;
+  } catch (error) {
+    if (error instanceof JsonProblem) return error.message;
+    throw error;
   }
 }

@@ -2,13 +2,14 @@
 import type { BoundObject, Tokens } from '../access/tokens.ts';
 import type { ApiClient } from '../api/client.ts';
 import type { Subresource } from '../api/kind.ts';
-import type { JsonObject, KubeObject } from '../object.ts';
+import { groupVersionOf, type JsonObject, type KubeObject } from '../object.ts';
 import { int64, list, text } from '../schema/node.ts';
 import { badRequest, type Cause, conflict, invalid, notFound } from '../status.ts';
 import { builtinSchema } from './builtin.ts';
 import { invalidValue } from './causes.ts';
 import { isObject, numberIn, objectIn, textIn, textsIn } from './reading.ts';
-import { always, optional, struct, time } from './typed.ts';
+import { secondsOf } from './times.ts';
+import { always, orNull, struct, time } from './typed.ts';
 
 const group = 'authentication.k8s.io';
 const kind = 'TokenRequest';
@@ -22,7 +23,7 @@ const boundObjectReference = struct('io.k8s.api.authentication.v1.BoundObjectRef
 
 const tokenRequestSpec = struct(
   'io.k8s.api.authentication.v1.TokenRequestSpec',
-  { audiences: always(list(text())), expirationSeconds: optional(int64()), boundObjectRef: boundObjectReference },
+  { audiences: always(list(text())), expirationSeconds: orNull(int64()), boundObjectRef: orNull(boundObjectReference) },
   { required: ['audiences'] },
 );
 
@@ -63,51 +64,45 @@ export function tokenSubresource(parts: {
             name: account.metadata.name,
             namespace: account.metadata.namespace,
             uid: account.metadata.uid,
-            creationTimestamp: toSecond(now),
+            creationTimestamp: secondsOf(now),
           },
           spec: { audiences: [...audiences], expirationSeconds: seconds, boundObjectRef: spec.boundObjectRef ?? null },
-          status: { token, expirationTimestamp: toSecond(new Date(now.getTime() + seconds * 1000)) },
+          status: { token, expirationTimestamp: secondsOf(new Date(now.getTime() + seconds * 1000)) },
         },
       };
     },
   };
 }
 
+/** The request in the body, which need not say what kind it is. */
 function readRequest(body: JsonObject | undefined, account: KubeObject): KubeObject {
-  const { apiVersion = `${group}/v1`, kind: named = kind, ...rest } = body ?? {};
+  const { apiVersion = `${group}/v1`, kind: named = kind, metadata, ...rest } = body ?? {};
+  const version = textIn(apiVersion).split('/').at(-1) ?? '';
   if (apiVersion !== `${group}/v1` || named !== kind) {
-    const version = textIn(apiVersion).split('/').at(-1);
-    throw badRequest(
-      `${named} in version "${version}" cannot be handled as a ${kind}: no kind "${named}" is registered for version "${apiVersion}"`,
-    );
+    const why = `converting (${version}.${named}) to (authentication.${kind}): unknown conversion`;
+    throw badRequest(`${named} in version "${version}" cannot be handled as a ${kind}: ${why}`);
   }
-  const metadata: KubeObject['metadata'] & JsonObject = {
-    uid: '',
-    resourceVersion: '',
-    creationTimestamp: '',
-    name: '',
-    ...objectIn(rest.metadata),
-  };
-  const asked: KubeObject = { ...structuredClone(rest), apiVersion: textIn(apiVersion), kind, metadata };
+  const asked = structuredClone({ ...rest, apiVersion, kind, metadata: objectIn(metadata) }) as KubeObject; // nothing of its metadata is required
   schema.prune(asked);
   schema.applyDefaults(asked);
-  const spec = objectIn(asked.spec);
-  spec.expirationSeconds ??= 3600;
-  for (const [field, own, what] of [
-    ['name', account.metadata.name, 'name'],
-    ['namespace', account.metadata.namespace ?? '', 'namespace'],
-  ] as const) {
-    const given = textIn(metadata[field]);
-    if (given !== '' && given !== own) {
-      const cause = invalidValue(`metadata.${field}`, given, `must match the service account ${what} if specified`);
-      throw invalid({ group, kind }, account.metadata.name, [cause]);
-    }
-  }
-  if (metadata.uid !== '' && metadata.uid !== account.metadata.uid) {
-    const why = `the UID in the token request (${metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`;
-    throw conflict({ group, plural: kind }, account.metadata.name, why);
-  }
+  checkAccount(asked.metadata, account.metadata);
+  objectIn(asked.spec).expirationSeconds ??= 3600;
   return asked;
+}
+
+/** Throws for a request that names another account than its path does. */
+function checkAccount(asked: Partial<KubeObject['metadata']>, { name, namespace, uid }: KubeObject['metadata']): void {
+  for (const [field, given, own] of [
+    ['name', asked.name, name],
+    ['namespace', asked.namespace, namespace],
+  ] as const) {
+    if ((given ?? '') === '' || given === own) continue;
+    const cause = invalidValue(`metadata.${field}`, given, `must match the service account ${field} if specified`);
+    throw invalid({ group, kind }, name, [cause]);
+  }
+  if ((asked.uid ?? '') === '' || asked.uid === uid) return;
+  const why = `the UID in the token request (${asked.uid}) does not match the UID of the service account (${uid})`;
+  throw conflict({ group, plural: kind }, name, why);
 }
 
 function expirationCauses(seconds: number): Cause[] {
@@ -134,8 +129,8 @@ function boundObject(
   if (!isObject(reference)) return undefined;
   const bindable = reference.apiVersion === 'v1' ? boundKinds.get(textIn(reference.kind)) : undefined;
   if (bindable === undefined) {
-    const type = `${textIn(reference.apiVersion)}, Kind=${textIn(reference.kind)}`;
-    throw badRequest(`cannot bind token to object of type ${type}`);
+    const { group: of, version } = groupVersionOf(textIn(reference.apiVersion));
+    throw badRequest(`cannot bind token to object of type ${of}/${version}, Kind=${textIn(reference.kind)}`);
   }
   const name = textIn(reference.name);
   const subject = { group: '', plural: bindable.plural };
@@ -154,8 +149,4 @@ function boundObject(
     throw conflict(subject, name, why);
   }
   return { kind: bindable.kind, name, uid: object.metadata.uid };
-}
-
-function toSecond(time: Date): string {
-  return `${time.toISOString().slice(0, 19)}Z`;
 }

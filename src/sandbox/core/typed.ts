@@ -7,15 +7,20 @@ import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../ob
 import { type Facets, object, type SchemaNode } from '../schema/node.ts';
 import { badRequest } from '../status.ts';
 import { parseQuantity, quantitySentence, writeQuantity } from './quantity.ts';
+import { type Precision, timeProblem, writeTime } from './times.ts';
 
 /** How a value of a struct is written when it is empty. Symbols, so that no published schema shows them. */
 const emptiness = Symbol('how an empty value is written');
 const spelling = Symbol('the one spelling of a value');
 
+const metaPackage = 'io.k8s.apimachinery.pkg.apis.meta.v1';
+/** The type of times to the millionth of a second, whose schema says no more than that of other times. */
+const microTimeName = `${metaPackage}.MicroTime`;
+
 type Spelling = 'quantity' | 'time' | 'micro-time' | 'bytes';
 
 type TypedNode = SchemaNode & {
-  readonly [emptiness]?: 'always' | 'told-apart';
+  readonly [emptiness]?: 'always' | 'null' | 'told-apart';
   readonly [spelling]?: Spelling;
 };
 
@@ -31,6 +36,12 @@ export function always(node: SchemaNode): SchemaNode {
   return isNullWhenEmpty ? { ...written, nullable: true } : written;
 }
 
+/** A field that is written as `null` when it is absent. */
+export function orNull(node: SchemaNode): SchemaNode {
+  const written: TypedNode = { ...node, nullable: true, [emptiness]: 'null' };
+  return written;
+}
+
 /** A field whose empty value (`false`, `0`, `""`) says something else than its absence. */
 export function optional(node: SchemaNode): SchemaNode {
   const kept: TypedNode = { ...node, [emptiness]: 'told-apart' };
@@ -39,19 +50,29 @@ export function optional(node: SchemaNode): SchemaNode {
 
 /** An amount, written as a string or a number. */
 export function quantity(): SchemaNode {
-  const node: TypedNode = { 'x-kubernetes-int-or-string': true, format: 'quantity', [spelling]: 'quantity' };
+  const node: TypedNode = {
+    typeName: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
+    'x-kubernetes-int-or-string': true,
+    format: 'quantity',
+    [spelling]: 'quantity',
+  };
   return node;
 }
 
 /** A time, to the second. */
 export function time(): SchemaNode {
-  const node: TypedNode = { type: 'string', format: 'date-time', [spelling]: 'time' };
+  const node: TypedNode = { typeName: `${metaPackage}.Time`, type: 'string', format: 'date-time', [spelling]: 'time' };
   return node;
 }
 
 /** A time, to the millionth of a second. */
 export function microTime(): SchemaNode {
-  const node: TypedNode = { type: 'string', format: 'date-time', [spelling]: 'micro-time' };
+  const node: TypedNode = {
+    typeName: microTimeName,
+    type: 'string',
+    format: 'date-time',
+    [spelling]: 'micro-time',
+  };
   return node;
 }
 
@@ -101,10 +122,13 @@ function passage(node: TypedNode): Passage {
 
 function structPassage(properties: { readonly [name: string]: TypedNode }): Passage {
   const fields = new Map(Object.entries(properties).map(([name, node]) => [name, fieldPassage(node)]));
-  const written = Object.entries(properties).filter(([, node]) => node[emptiness] === 'always');
+  const written = Object.entries(properties).flatMap(([name, node]): [string, () => Json][] => {
+    if (node[emptiness] === 'null') return [[name, () => null]];
+    return node[emptiness] === 'always' ? [[name, () => emptyValue(node)]] : [];
+  });
   return (value) => {
     if (!isObject(value)) return value;
-    for (const [name, node] of written) if ((value[name] ?? null) === null) value[name] = emptyValue(node);
+    for (const [name, empty] of written) value[name] ??= empty();
     for (const name of Object.keys(value)) {
       const pass = fields.get(name);
       const field = value[name];
@@ -121,6 +145,7 @@ function fieldPassage(node: TypedNode): Passage {
   const pass = passage(node);
   switch (node[emptiness]) {
     case 'always':
+    case 'null':
       return (value) => (value === null ? null : (pass(value) ?? null));
     case 'told-apart':
       return (value) => (value === null ? undefined : pass(value));
@@ -143,7 +168,7 @@ function mapPassage(values: SchemaNode): Passage {
     for (const key of Object.keys(value)) {
       const entry = value[key];
       if (entry === undefined) continue;
-      value[key] = entry === null ? emptyValue(values) : (pass(entry) ?? emptyValue(values));
+      value[key] = pass(entry ?? emptyValue(values)) ?? emptyValue(values);
     }
     return value;
   };
@@ -153,8 +178,7 @@ function listPassage(items: SchemaNode): Passage {
   const pass = passage(items);
   return (value) => {
     if (!Array.isArray(value)) return value;
-    for (const [place, item] of value.entries())
-      value[place] = item === null ? emptyValue(items) : (pass(item) ?? item);
+    for (const [place, item] of value.entries()) value[place] = pass(item ?? emptyValue(items)) ?? item;
     return value;
   };
 }
@@ -166,23 +190,8 @@ const spellings: Record<Spelling, Passage> = {
     if (amount === undefined) throw new Unreadable(quantitySentence);
     return writeQuantity(amount);
   },
-  time(value) {
-    if (typeof value !== 'string') return value;
-    const parsed = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value)
-      ? Date.parse(value)
-      : Number.NaN;
-    if (Number.isNaN(parsed)) throw new Unreadable(timeSentence(value, '2006-01-02T15:04:05Z07:00'));
-    return `${new Date(parsed).toISOString().slice(0, 19)}Z`;
-  },
-  'micro-time'(value) {
-    if (typeof value !== 'string') return value;
-    const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})\d*(Z|[+-]\d\d:\d\d)$/.exec(value);
-    const parsed = parts === null ? Number.NaN : Date.parse(`${parts[1]}${parts[3]}`);
-    if (parts === null || Number.isNaN(parsed)) {
-      throw new Unreadable(timeSentence(value, '2006-01-02T15:04:05.000000Z07:00'));
-    }
-    return `${new Date(parsed).toISOString().slice(0, 19)}.${parts[2]}Z`;
-  },
+  time: (value) => timePassage(value, 'seconds'),
+  'micro-time': (value) => timePassage(value, 'micros'),
   bytes(value) {
     if (typeof value !== 'string') return value;
     const packed = value.replaceAll(/[\r\n]/g, '');
@@ -191,33 +200,11 @@ const spellings: Record<Spelling, Passage> = {
   },
 };
 
-/** Go names the part of the layout that failed and the rest of the value from there; we tell the commonest places apart. */
-function timeSentence(value: string, layout: string): string {
-  const steps: readonly [RegExp, string][] = [
-    [/^\d{4}/, '2006'],
-    [/^-/, '-'],
-    [/^\d\d/, '01'],
-    [/^-/, '-'],
-    [/^\d\d/, '02'],
-    [/^T/, 'T'],
-    [/^\d\d/, '15'],
-    [/^:/, ':'],
-    [/^\d\d/, '04'],
-    [/^:/, ':'],
-    [/^\d\d/, '05'],
-    layout.includes('.000000') ? [/^\.\d{6}/, '.000000'] : [/^(\.\d+)?/, ''],
-    [/^(Z|[+-]\d\d:\d\d)/, 'Z07:00'],
-  ];
-  let rest = value;
-  for (const [expression, part] of steps) {
-    const found = expression.exec(rest);
-    if (found === null) {
-      return `parsing time ${JSON.stringify(value)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(part)}`;
-    }
-    rest = rest.slice(found[0].length);
-  }
-  const why = rest === '' ? ': day out of range' : `: extra text: ${JSON.stringify(rest)}`;
-  return `parsing time ${JSON.stringify(value)}${why}`;
+function timePassage(value: Json, precision: Precision): Json {
+  if (typeof value !== 'string') return value;
+  const problem = timeProblem(value, precision);
+  if (problem !== undefined) throw new Unreadable(problem);
+  return writeTime(value, precision);
 }
 
 function illegalByte(value: string): number {

@@ -8,20 +8,24 @@ export interface PrinterColumn {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'boolean' | 'date';
   readonly jsonPath: string;
+  /** 1 is shown with `-o wide` only. */
+  readonly priority?: number;
 }
 
-/** One served version. The one named first is the stored one, as everywhere in Tekton and Flux. */
+/** One served version. */
 export interface CustomVersion {
   readonly name: string;
   readonly spec: SchemaNode;
-  /** Absent: the schema knows no `status`, so one that is sent is pruned. */
+  /** Absent: the schema knows no `status`, so what is sent of it is pruned. */
   readonly status?: SchemaNode;
+  /** There is not even a status subresource. */
+  readonly hasNoStatus?: boolean;
   readonly columns?: readonly PrinterColumn[];
   /** What the answer's Warning header says of this version. */
   readonly deprecationWarning?: string;
 }
 
-/** A namespaced kind with a status subresource. */
+/** A namespaced kind. */
 export interface CustomKind {
   readonly group: string;
   readonly kind: string;
@@ -29,7 +33,7 @@ export interface CustomKind {
   readonly shortNames?: readonly string[];
   readonly categories?: readonly string[];
   readonly labels?: { readonly [key: string]: string };
-  /** Newest first in what is kept, oldest first in the list: `versions[0]` is the stored version. */
+  /** The first one is stored. */
   readonly versions: readonly [CustomVersion, ...CustomVersion[]];
 }
 
@@ -59,7 +63,8 @@ export function customResource(custom: CustomKind): NewObject {
   };
 }
 
-function versionOf({ name, spec, status, columns = [], deprecationWarning }: CustomVersion, storage: boolean): Json {
+function versionOf(version: CustomVersion, storage: boolean): Json {
+  const { name, spec, status, hasNoStatus = false, columns = [], deprecationWarning } = version;
   const schema = object({
     apiVersion: text(),
     kind: text(),
@@ -72,7 +77,7 @@ function versionOf({ name, spec, status, columns = [], deprecationWarning }: Cus
     served: true,
     storage,
     ...(deprecationWarning === undefined ? {} : { deprecated: true, deprecationWarning }),
-    subresources: { status: {} },
+    ...(hasNoStatus ? {} : { subresources: { status: {} } }),
     ...(columns.length === 0 ? {} : { additionalPrinterColumns: columns.map((column) => ({ ...column })) }),
     schema: { openAPIV3Schema: jsonOf(schema) },
   };

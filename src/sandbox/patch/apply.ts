@@ -167,11 +167,10 @@ interface Conflict {
   readonly fields: Fields;
 }
 
-/** Ordered by who owns. */
+/** In the order of `managedFields`. */
 function conflictsIn(owners: Owners, change: Change, applier: string): Conflict[] {
   return [...owners]
     .filter(([id]) => id !== applier)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([, owner]) => {
       const changed = change(owner.apiVersion);
       const fields = changed === undefined ? {} : intersection(owner.fields, changedFields(changed));
@@ -229,6 +228,7 @@ function conflictError(conflicts: readonly Conflict[]): StatusError {
     causes.length === 1 && only !== undefined
       ? `1 conflict: ${only.message}: ${only.field}`
       : `${causes.length} conflicts: ${told
+          .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
           .map(({ owner, paths }) => [`conflicts with ${owner}:`, ...paths.map((path) => `- ${path}`)].join('\n'))
           .join('\n')}`;
   return new StatusError(409, 'Conflict', `Apply failed with ${text}`, { causes });
@@ -249,13 +249,9 @@ function refuseMistakes(shape: Shape, applied: KubeObject): void {
   throw new StatusError(500, '', `${about}: ${text}`);
 }
 
-/** `/v1, Kind=ConfigMap`. */
-function typeText({ apiVersion, kind }: KubeObject): string {
-  return `${apiVersionText(apiVersion)}, Kind=${kind}`;
-}
-
-function apiVersionText(apiVersion: string): string {
-  return apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
+/** `/v1, Kind=ConfigMap`. A client may have left out both. */
+function typeText({ apiVersion = '', kind = '' }: Partial<KubeObject>): string {
+  return `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
 }
 
 /** A cast: nothing takes `apiVersion`, `kind` or `metadata` from an object, for nobody owns them. */

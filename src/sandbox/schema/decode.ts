@@ -2,6 +2,7 @@
  * Decoding as the API server decodes what it has a Go type for: core kinds, and the metadata of every kind. A value of the
  * wrong type is refused there (400) before anything is validated, in the words of Go's JSON package.
  */
+import { type Precision, timeProblem } from '../core/times.ts';
 import type { Json, JsonObject } from '../object.ts';
 import type { SchemaNode } from './node.ts';
 import { fieldBelow } from './wording.ts';
@@ -124,8 +125,10 @@ function compileList(node: SchemaNode, type: string): Decode {
 
 function compileText(node: SchemaNode): Decode {
   switch (node.format) {
-    case 'date-time':
-      return decodeTime;
+    case 'date-time': {
+      const precision = node.typeName?.endsWith('.MicroTime') ? 'micros' : 'seconds';
+      return (value) => decodeTime(value, precision);
+    }
     case 'quantity':
       return decodeQuantity;
     case 'byte':
@@ -151,16 +154,14 @@ function decodeIntOrString(value: Json, place: Place): Json {
   return Number.isInteger(value) ? value : refuse(value, place, 'int32', numeral(value));
 }
 
-function decodeTime(value: Json): Json {
+function decodeTime(value: Json, precision: Precision): Json {
   if (value === null) return value;
   if (typeof value !== 'string') {
     throw new Undecodable(`json: cannot unmarshal ${jsonType(value)} into Go value of type string`);
   }
-  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/.test(value) && !Number.isNaN(Date.parse(value))) {
-    return value;
-  }
-  const text = JSON.stringify(value);
-  throw new Undecodable(`parsing time ${text} as "2006-01-02T15:04:05Z07:00": cannot parse ${text} as "2006"`);
+  const problem = timeProblem(value, precision);
+  if (problem !== undefined) throw new Undecodable(problem);
+  return value;
 }
 
 function decodeQuantity(value: Json): Json {

@@ -99,8 +99,8 @@ function givePriority(pod: KubeObject, spec: JsonObject): void {
   spec.preemptionPolicy ??= 'PreemptLowerPriority';
 }
 
-/** A node that is not ready, or cannot be reached, keeps its pods for five minutes. */
-function tolerateSilentNodes(spec: JsonObject): void {
+/** A node that is not ready, or cannot be reached, keeps its pods for five minutes, unless they say otherwise. In place. */
+export function tolerateSilentNodes(spec: JsonObject): void {
   const tolerations = objectsIn(spec.tolerations);
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     const tolerated = tolerations.some(

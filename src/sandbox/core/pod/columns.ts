@@ -25,6 +25,14 @@ export const podColumns: readonly Column[] = [
   wide('Readiness Gates', 'Conditions of others that are true, of those it waits for', readinessGates),
 ];
 
+/** What a row says of a pod that has ended. */
+export function endOf({ status }: KubeObject): readonly JsonObject[] {
+  const { phase } = objectIn(status);
+  const ended = { type: 'Completed', status: 'True', reason: textIn(phase) };
+  if (phase === 'Succeeded') return [{ ...ended, message: 'The pod has completed successfully.' }];
+  return phase === 'Failed' ? [{ ...ended, message: 'The pod failed.' }] : [];
+}
+
 interface Summary {
   readonly ready: number;
   readonly total: number;

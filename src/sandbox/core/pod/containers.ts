@@ -1,7 +1,7 @@
 /** What can be wrong with the containers of a pod. */
 import type { Json, JsonObject } from '../../object.ts';
 import type { Cause } from '../../status.ts';
-import { duplicate, invalidValue, notAllowed, notSupported, notThere, required, tooLong } from '../causes.ts';
+import { duplicate, invalidValue, notAllowed, notSupported, notThere, required } from '../causes.ts';
 import {
   configKey,
   dnsLabel,
@@ -60,7 +60,6 @@ function regularCauses(containers: readonly JsonObject[], surroundings: Surround
       ...commonCauses(container, at, surroundings),
       ...nameTaken(container, names, at),
       ...watchCauses(container, at, surroundings),
-      ...restartCauses(container, at),
     ];
   });
   return [...causes, ...hostPortCauses(containers, 'spec.containers')];
@@ -76,7 +75,6 @@ function initCauses(
     const at = `spec.initContainers[${place}]`;
     return [
       ...commonCauses(container, at, surroundings),
-      ...(container.restartPolicy === undefined ? [] : restartCauses(container, at)),
       ...nameTaken(container, names, at),
       ...hostPortCauses([container], 'spec.initContainers'),
       ...(isSidecar(container) ? watchCauses(container, at, surroundings) : unwatchedCauses(container, at)),
@@ -124,11 +122,16 @@ function commonCauses(container: JsonObject, at: string, { volumes }: Surroundin
     ...resourceCauses(objectIn(container.resources), `${at}.resources`),
     ...confinementCauses(objectIn(container.securityContext), `${at}.securityContext`),
   );
-  // Only a pod minds this, not the template of one.
-  if (image.trim() !== image) {
-    causes.push(invalidValue(`${at}.image`, image, 'must not have leading or trailing whitespace'));
-  }
   return causes;
+}
+
+/** An image has no blanks around its name. The template of a pod is not asked for that. */
+export function blankImageCauses(containers: readonly JsonObject[], at: string): Cause[] {
+  return containers.flatMap(({ image }, place) => {
+    const name = textIn(image);
+    if (name.trim() === name) return [];
+    return [invalidValue(`${at}[${place}].image`, name, 'must not have leading or trailing whitespace')];
+  });
 }
 
 function portCauses(ports: readonly JsonObject[], at: string): Cause[] {
@@ -292,16 +295,34 @@ function nanosOf(amount: Json | undefined): bigint {
   return typeof amount === 'string' ? (parseQuantity(amount)?.nanos ?? 0n) : 0n;
 }
 
-function confinementCauses(
-  { runAsUser, runAsGroup, privileged, allowPrivilegeEscalation }: JsonObject,
-  at: string,
-): Cause[] {
+function confinementCauses(context: JsonObject, at: string): Cause[] {
+  const { runAsUser, runAsGroup, privileged, allowPrivilegeEscalation } = context;
   const causes = [...identityCauses(runAsUser, `${at}.runAsUser`), ...identityCauses(runAsGroup, `${at}.runAsGroup`)];
   if (allowPrivilegeEscalation === false && privileged === true) {
     const why = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true';
-    causes.push(invalidValue(at, { privileged, allowPrivilegeEscalation }, why));
+    causes.push(invalidValue(at, inGo(context), why));
   }
   return causes;
+}
+
+/** The server shows a security context as its own struct has it. */
+function inGo(context: JsonObject): JsonObject {
+  const { capabilities } = context;
+  const { add = null, drop = null } = objectIn(capabilities);
+  return {
+    Capabilities: isObject(capabilities) ? { Add: add, Drop: drop } : null,
+    Privileged: context.privileged ?? null,
+    SELinuxOptions: context.seLinuxOptions ?? null,
+    WindowsOptions: context.windowsOptions ?? null,
+    RunAsUser: context.runAsUser ?? null,
+    RunAsGroup: context.runAsGroup ?? null,
+    RunAsNonRoot: context.runAsNonRoot ?? null,
+    ReadOnlyRootFilesystem: context.readOnlyRootFilesystem ?? null,
+    AllowPrivilegeEscalation: context.allowPrivilegeEscalation ?? null,
+    ProcMount: context.procMount ?? null,
+    SeccompProfile: context.seccompProfile ?? null,
+    AppArmorProfile: context.appArmorProfile ?? null,
+  };
 }
 
 /** A number of a user or a group. */
@@ -389,21 +410,6 @@ function actionCauses(type: string, action: JsonObject, at: string, graceSeconds
 
 function namedPortCauses(port: Json | undefined, at: string): Cause[] {
   return typeof port === 'string' ? formatted(at, port, portName) : portNumber(at, port);
-}
-
-function restartCauses({ restartPolicy, restartPolicyRules }: JsonObject, at: string): Cause[] {
-  const rules = objectsIn(restartPolicyRules);
-  const causes: Cause[] = [];
-  if (restartPolicy !== undefined) {
-    const supported = ['Always', 'Never', 'OnFailure'];
-    if (!supported.includes(textIn(restartPolicy))) {
-      causes.push(notSupported(`${at}.restartPolicy`, restartPolicy, supported));
-    }
-  } else if (rules.length > 0) {
-    causes.push(required(`${at}.restartPolicy`, 'must specify restartPolicy when restart rules are used'));
-  }
-  if (rules.length > 20) causes.push(tooLong(`${at}.restartPolicyRules`, 20));
-  return causes;
 }
 
 function oneOf(value: Json | undefined, supported: readonly string[], at: string): Cause[] {

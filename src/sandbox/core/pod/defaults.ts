@@ -18,7 +18,7 @@ export function fillInPod(pod: KubeObject): void {
   for (const volume of objectsIn(spec.volumes)) fillInVolume(volume);
   for (const container of containersOf(spec)) fillInContainer(container, spec.hostNetwork === true);
   fillInRequests(spec);
-  mirrorAddresses(objectIn(pod.status));
+  mirrorAddress(objectIn(pod.status));
 }
 
 /** All containers of a pod: those that run first, those that run, and those that were added to look around. */
@@ -104,14 +104,9 @@ function fillInVolume(volume: JsonObject): void {
 const readableMode = 0o644;
 
 /** The single address is the first of the list, whichever of the two was written. */
-function mirrorAddresses(status: JsonObject): void {
-  for (const [one, all] of [
-    ['podIP', 'podIPs'],
-    ['hostIP', 'hostIPs'],
-  ] as const) {
-    const listed = objectsIn(status[all]);
-    const single = textIn(status[one]);
-    if (single !== '' && textIn(listed[0]?.ip) !== single) status[all] = [{ ip: single }];
-    else if (single === '' && listed[0] !== undefined) status[one] = textIn(listed[0].ip);
-  }
+function mirrorAddress(status: JsonObject): void {
+  const listed = objectsIn(status.podIPs);
+  const single = textIn(status.podIP);
+  if (single !== '' && textIn(listed[0]?.ip) !== single) status.podIPs = [{ ip: single }];
+  else if (single === '' && listed[0] !== undefined) status.podIP = textIn(listed[0].ip);
 }

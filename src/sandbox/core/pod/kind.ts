@@ -8,9 +8,10 @@ import { numberIn, objectIn, objectsIn, textIn } from '../reading.ts';
 import { podSpec } from '../shapes/podspec.ts';
 import { podStatus } from '../shapes/podstatus.ts';
 import { always } from '../typed.ts';
-import { admitPod } from './admission.ts';
-import { podColumns } from './columns.ts';
+import { admitPod, tolerateSilentNodes } from './admission.ts';
+import { endOf, podColumns } from './columns.ts';
 import { fillInPod } from './defaults.ts';
+import { dropSwitchedOff } from './features.ts';
 import { qosClassOf } from './qos.ts';
 import { podUpdateCauses, statusUpdateCauses } from './update.ts';
 import { newPodCauses } from './validate.ts';
@@ -34,8 +35,10 @@ export function podKind(parts: {
     statusSubresource: true,
     subresources: parts.log === undefined ? {} : { log: parts.log },
     columns: podColumns,
+    rowConditions: endOf,
     strategy: {
       prepareForCreate(pod) {
+        dropSwitchedOff(pod);
         const spec = objectIn(pod.spec);
         const gated = objectsIn(spec.schedulingGates).length > 0;
         pod.status = {
@@ -45,6 +48,7 @@ export function podKind(parts: {
         };
       },
       prepareForUpdate(pod, old) {
+        dropSwitchedOff(pod);
         if (old.status !== undefined) pod.status = structuredClone(old.status);
       },
       prepareForStatusUpdate(pod, old) {
@@ -56,11 +60,8 @@ export function podKind(parts: {
       },
       generationMoves: (pod, old) => !isDeepStrictEqual(pod.spec, old.spec),
       mutate(pod, old) {
-        if (old !== undefined) return;
-        admitPod(pod, parts.reader);
-        const status = objectIn(pod.status);
-        status.qosClass = qosClassOf(objectIn(pod.spec));
-        pod.status = status;
+        if (old === undefined) admitPod(pod, parts.reader);
+        else tolerateSilentNodes(objectIn(pod.spec));
       },
       validate(pod, old, subresource) {
         if (old === undefined) return newPodCauses(pod);

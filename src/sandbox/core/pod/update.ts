@@ -2,11 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json, JsonObject, KubeObject } from '../../object.ts';
 import type { Cause } from '../../status.ts';
-import { immutable, invalidValue, notAllowed } from '../causes.ts';
+import { immutable, invalidValue, notAllowed, required } from '../causes.ts';
 import { difference } from '../difference.ts';
 import { formatted, qualifiedName } from '../formats.ts';
 import { isObject, numberIn, objectIn, objectsIn, textIn } from '../reading.ts';
 import { isSidecar } from './admission.ts';
+import { blankImageCauses } from './containers.ts';
 import { podCauses, tolerationCauses } from './validate.ts';
 
 const changeable = [
@@ -25,6 +26,7 @@ export function podUpdateCauses(pod: KubeObject, old: KubeObject): Cause[] {
     if (objectsIn(spec[field]).length !== objectsIn(oldSpec[field]).length) {
       return [...causes, notAllowed(`spec.${field}`, 'pod updates may not add or remove containers')];
     }
+    causes.push(...imageUpdateCauses(objectsIn(spec[field]), `spec.${field}`));
   }
   const { causes: deadline, ends } = deadlineCauses(spec.activeDeadlineSeconds, oldSpec.activeDeadlineSeconds);
   causes.push(...deadline);
@@ -37,6 +39,12 @@ export function podUpdateCauses(pod: KubeObject, old: KubeObject): Cause[] {
     causes.push(notAllowed('spec', why));
   }
   return causes;
+}
+
+/** An update is asked once more for what every pod is asked for; the server does not mind saying it twice. */
+function imageUpdateCauses(containers: readonly JsonObject[], at: string): Cause[] {
+  const missing = [...containers.entries()].filter(([, { image }]) => textIn(image) === '');
+  return [...missing.map(([place]) => required(`${at}[${place}].image`)), ...blankImageCauses(containers, at)];
 }
 
 /** Everything wrong with a status that replaces that of `old`. */

@@ -5,7 +5,7 @@ import type { Cause } from '../../status.ts';
 import { duplicate, invalidValue, notAllowed, notSupported, required } from '../causes.ts';
 import { dnsLabel, dnsSubdomain, formatted, labelValue, qualifiedName } from '../formats.ts';
 import { isObject, numberIn, objectIn, objectsIn, textIn, textsIn } from '../reading.ts';
-import { containerCauses, identityCauses, resourceCauses } from './containers.ts';
+import { blankImageCauses, containerCauses, identityCauses, resourceCauses } from './containers.ts';
 import { volumeCauses } from './volumes.ts';
 
 /** Everything wrong with a new pod. */
@@ -37,6 +37,8 @@ export function podCauses(pod: KubeObject): Cause[] {
     ...nameCauses(spec),
     ...tolerationCauses(objectsIn(spec.tolerations)),
     ...hostAliasCauses(objectsIn(spec.hostAliases)),
+    ...blankImageCauses(objectsIn(spec.containers), 'spec.containers'),
+    ...blankImageCauses(objectsIn(spec.initContainers), 'spec.initContainers'),
   ];
 }
 

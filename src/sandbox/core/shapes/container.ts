@@ -1,6 +1,6 @@
 /** Containers of a pod, with what runs, watches and confines them. */
 import { flag, int32, int64, intOrString, list, listByKey, map, text } from '../../schema/node.ts';
-import { always, optional, quantity, struct } from '../typed.ts';
+import { always, optional, orNull, quantity, struct } from '../typed.ts';
 
 const configMapKeySelector = struct(
   'ConfigMapKeySelector',
@@ -93,7 +93,7 @@ const lifecycle = struct('Lifecycle', {
   stopSignal: optional(text()),
 });
 
-const grpcAction = struct('GRPCAction', { port: always(int32()), service: optional(text()) }, { required: ['port'] });
+const grpcAction = struct('GRPCAction', { port: always(int32()), service: orNull(text()) }, { required: ['port'] });
 
 const probe = struct('Probe', {
   exec: execAction,

@@ -1,6 +1,6 @@
 /** What objects of every kind have, and how they point at one another. */
 import { list, map, text } from '../../schema/node.ts';
-import { always, optional, struct } from '../typed.ts';
+import { always, optional, orNull, struct } from '../typed.ts';
 
 /** One expression of a label selector. */
 export const labelSelectorRequirement = struct(
@@ -26,14 +26,14 @@ export const localObjectReference = struct(
 /** An object of the same namespace. */
 export const typedLocalObjectReference = struct(
   'TypedLocalObjectReference',
-  { apiGroup: optional(text()), kind: always(text()), name: always(text()) },
+  { apiGroup: orNull(text()), kind: always(text()), name: always(text()) },
   { required: ['kind', 'name'], 'x-kubernetes-map-type': 'atomic' },
 );
 
 /** An object, of another namespace perhaps. */
 export const typedObjectReference = struct(
   'TypedObjectReference',
-  { apiGroup: optional(text()), kind: always(text()), name: always(text()), namespace: optional(text()) },
+  { apiGroup: orNull(text()), kind: always(text()), name: always(text()), namespace: optional(text()) },
   { required: ['kind', 'name'] },
 );
 

@@ -1,7 +1,7 @@
 /** Volumes: every source that a pod can name, and the specification of a claim. */
 import { metadataNode } from '../../schema/metadata.ts';
 import { flag, int32, int64, list, map, text } from '../../schema/node.ts';
-import { always, optional, quantity, struct } from '../typed.ts';
+import { always, optional, orNull, quantity, struct } from '../typed.ts';
 import { objectFieldSelector, resourceFieldSelector } from './container.ts';
 import { labelSelector, localObjectReference, typedLocalObjectReference, typedObjectReference } from './meta.ts';
 
@@ -289,7 +289,7 @@ const scaleIOVolumeSource = struct(
     gateway: always(text()),
     protectionDomain: text(),
     readOnly: flag(),
-    secretRef: localObjectReference,
+    secretRef: orNull(localObjectReference),
     sslEnabled: flag(),
     storageMode: text({ default: 'ThinProvisioned' }),
     storagePool: text(),

@@ -95,8 +95,7 @@ function raisedTask(name: string, spec: JsonObject, kept: JsonObject): JsonObjec
   return containersOf(spec, (container, field) => {
     const renamed = withWords(container, containerWords);
     if (field === 'sidecars') return renamed;
-    const { name: _, ...nameless } = renamed;
-    return without(field === 'stepTemplate' ? nameless : renamed, olderFields);
+    return without(renamed, field === 'stepTemplate' ? ['name', ...olderFields] : olderFields);
   });
 }
 
@@ -108,11 +107,9 @@ function lowered(object: KubeObject): KubeObject {
   const result: KubeObject = { ...object, spec: loweredSpec(object, spec, kept) };
   if (isObject(status)) result.status = loweredStatus(object.kind, status);
   if (annotation === undefined) return result;
-  const { annotations: _, ...metadata } = object.metadata;
-  return {
-    ...result,
-    metadata: { ...metadata, ...(Object.keys(annotations).length === 0 ? {} : { annotations }) },
-  };
+  const { annotations: all, ...metadata } = object.metadata;
+  const hasOthers = Object.keys(all ?? {}).length > 1;
+  return { ...result, metadata: { ...metadata, ...(hasOthers ? { annotations } : {}) } };
 }
 
 function loweredSpec(object: KubeObject, spec: JsonObject, kept: JsonObject): JsonObject {
@@ -160,7 +157,7 @@ function loweredTask(name: string, spec: JsonObject, kept: JsonObject): JsonObje
 }
 
 function raisedStatus(kind: string, status: JsonObject): JsonObject {
-  const { taskRuns: _, runs: __, cloudEvents: ___, resourcesResult: ____, ...rest } = status;
+  const rest = without(status, ['taskRuns', 'runs', 'cloudEvents', 'resourcesResult']);
   if (kind === 'PipelineRun') {
     return withSpec(withWords(rest, { pipelineResults: 'results' }), 'pipelineSpec', (spec) =>
       raisedPipeline(spec, {}),
@@ -178,9 +175,9 @@ function loweredStatus(kind: string, status: JsonObject): JsonObject {
     return withSpec(words, 'pipelineSpec', (spec) => loweredPipeline(spec, {}));
   }
   if (kind !== 'TaskRun') return status;
-  const { artifacts: _, ...rest } = withWords(status, { results: 'taskResults' });
+  const rest = without(withWords(status, { results: 'taskResults' }), ['artifacts']);
   const retries = mapped(rest.retriesStatus, (attempt) => loweredStatus(kind, attempt));
-  const steps = mapped(rest.steps, ({ terminationReason: __, ...step }) => step);
+  const steps = mapped(rest.steps, (step) => without(step, ['terminationReason']));
   return withSpec({ ...rest, ...given({ retriesStatus: retries, steps }) }, 'taskSpec', (spec) =>
     loweredTask('', spec, {}),
   );
@@ -211,8 +208,8 @@ function olderFieldsOf(container: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(container).filter(([name]) => olderFields.includes(name)));
 }
 
-function without(container: JsonObject, names: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(container).filter(([name]) => !names.includes(name)));
+function without(object: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 }
 
 function raisedOverrides(spec: JsonObject, words: Words): JsonObject {

@@ -144,31 +144,32 @@ const pipelineRunStatuses: readonly string[] = [
 /** Once created, a run's spec stands: only its status may be asked to change, and nothing when it is over. */
 function checkPipelineRunChange(spec: PipelineRunSpec, old: Before<PipelineRunSpec>, say: Complaints): void {
   checkManagedBy(spec, old.spec, say);
-  const { status: _, ...fixed } = spec;
-  const { status: __, ...oldFixed } = old.spec;
   if (old.isDone) {
     if (!isDeepStrictEqual(spec, old.spec)) {
       say.invalid('Once the PipelineRun is complete, no updates are allowed', 'spec');
     }
-  } else if (!isDeepStrictEqual(fixed, oldFixed)) {
+  } else if (!isSameBut(['status', 'managedBy'], spec, old.spec)) {
     say.invalid('Once the PipelineRun has started, only status updates are allowed', 'spec');
   }
 }
 
 function checkTaskRunChange(spec: TaskRunSpec, old: Before<TaskRunSpec>, say: Complaints): void {
   checkManagedBy(spec, old.spec, say);
-  const { status: _, statusMessage: __, ...fixed } = spec;
-  const { status: ___, statusMessage: ____, ...oldFixed } = old.spec;
   if (old.isDone) {
     if (!isDeepStrictEqual(spec, old.spec)) {
       say.invalid('Once the TaskRun is complete, no updates are allowed', 'spec');
     }
-  } else if (!isDeepStrictEqual(fixed, oldFixed)) {
+  } else if (!isSameBut(['status', 'statusMessage', 'managedBy'], spec, old.spec)) {
     say.invalid('Once the TaskRun has started, only status and statusMessage updates are allowed', 'spec');
   }
 }
 
-/** Says so alone, as Tekton does: who manages a run is checked beside everything else that changed. */
+function isSameBut(fields: readonly string[], spec: object, old: object): boolean {
+  const fixed = (one: object) => Object.entries(one).filter(([field]) => !fields.includes(field));
+  return isDeepStrictEqual(Object.fromEntries(fixed(spec)), Object.fromEntries(fixed(old)));
+}
+
+/** Said by itself, so that what has changed besides is not said of it too, unless the run is over. */
 function checkManagedBy(
   { managedBy }: { readonly managedBy?: string },
   old: { readonly managedBy?: string },

@@ -37,7 +37,8 @@ export function containerPaths(container: Container, folders: ContainerFolders):
   const mounts = (container.volumeMounts ?? [])
     .map(({ name, mountPath, subPath, subPathExpr }) => {
       const below = subPathExpr === undefined ? (subPath ?? '') : folders.expand(subPathExpr);
-      const folder = join(folders.volume(name), posix.join('/', below)); // no way out of the volume
+      const inside = posix.join('/', below).slice(1); // no way out of the volume
+      const folder = join(folders.volume(name), inside);
       if (below !== '') mkdirSync(dirname(folder), { recursive: true });
       return { path: posix.normalize(mountPath).replace(/(?<=.)\/$/, ''), folder };
     })

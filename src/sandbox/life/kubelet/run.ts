@@ -96,6 +96,7 @@ function makeRun(
   ]);
 
   async function body(stopping: Stopping): Promise<RunEnd> {
+    rmSync(join(own, 'root'), { recursive: true, force: true }); // a container starts from its image each time
     for (const name of ['HOME', 'TMPDIR']) mkdirSync(base.get(name) ?? own, { recursive: true });
     const messageFile = paths.resolve(container.terminationMessagePath ?? '/dev/termination-log');
     mkdirSync(join(messageFile, '..'), { recursive: true });
@@ -141,10 +142,11 @@ function makeRun(
   return { id, body };
 }
 
-function boundsOf({ resources }: Container, limits: RunLimits): RunLimits {
+/** The container's own limit of memory where it names one. */
+function boundsOf({ resources }: Container, { memoryBytes, outputBytes, activeMs }: RunLimits): RunLimits {
   const limit = resources?.limits?.memory;
-  const bytes = limit === undefined ? undefined : Number((parseQuantity(limit)?.nanos ?? 0n) / 1_000_000_000n);
-  return bytes ? { ...limits, memoryBytes: bytes } : limits;
+  const own = limit === undefined ? 0 : Number((parseQuantity(limit)?.nanos ?? 0n) / 1_000_000_000n);
+  return { memoryBytes: own || memoryBytes, outputBytes, activeMs };
 }
 
 /** Tekton's home where it is mounted, as it was for every step once; else a home of the container's own. */

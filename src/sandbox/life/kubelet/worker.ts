@@ -13,18 +13,9 @@ import { ConfigError } from './environment.ts';
 import type { EventRecorder, Told } from './events.ts';
 import { judgeImage } from './image.ts';
 import type { Stopping } from './launch.ts';
-import {
-  type Container,
-  fieldPathOf,
-  isSidecar,
-  isTerminal,
-  type Pod,
-  podOf,
-  podsResource,
-  type RestartPolicy,
-} from './pod.ts';
+import { type Container, fieldPathOf, isSidecar, type Pod, podOf, podsResource, type RestartPolicy } from './pod.ts';
 import type { Run, RunContainer } from './run.ts';
-import { type ContainerRecord, type ContainerState, podStatus, type Terminated, untouched } from './status.ts';
+import { type ContainerRecord, type ContainerState, podStatus, untouched } from './status.ts';
 import { MountError } from './volumes.ts';
 
 /** What a pod is run with. */
@@ -230,7 +221,9 @@ export class PodWorker {
     const startedAtMs = this.#parts.clock.now();
     this.#tell({ type: 'Normal', reason: 'Created', message: `Created container: ${container.name}` }, container);
     this.#tell({ type: 'Normal', reason: 'Started', message: `Started container ${container.name}` }, container);
-    this.#set(container, { at: 'running', startedAtMs, containerId });
+    // Where nothing is restarted, what has ended is not seen to run again: the nop in a sidecar's place.
+    const isOver = this.#record(container).state.at === 'terminated' && this.#pod.spec.restartPolicy === 'Never';
+    if (!isOver) this.#set(container, { at: 'running', startedAtMs, containerId });
     onStart?.();
     const end = await run.body(stopping);
     const { exitCode, startError, outOfMemory } = end;
@@ -340,7 +333,7 @@ export class PodWorker {
     }
     if (killAtMs >= this.#killAtMs) return;
     this.#killAtMs = killAtMs;
-    void clock.sleep(killAtMs - clock.now(), this.#kill.signal).then(() => {
+    void clock.sleep(Math.max(0, killAtMs - clock.now()), this.#kill.signal).then(() => {
       if (this.#killAtMs === killAtMs && !this.#finished) this.#kill.abort();
     });
   }
@@ -387,12 +380,10 @@ export class PodWorker {
 
   #set(container: Container, state: ContainerState): void {
     const record = this.#record(container);
-    const ended: Terminated | undefined = record.state.at === 'terminated' ? record.state : record.last;
-    const last = state.at === 'terminated' && state.containerId === '' ? record.last : ended;
     this.#records.set(container.name, {
       ...record,
       state,
-      last: state.at === 'terminated' ? record.last : last,
+      last: record.state.at === 'terminated' && record.state.containerId !== '' ? record.state : record.last,
       created: record.created || (state.at !== 'waiting' && state.containerId !== ''),
     });
     this.#publish();
@@ -454,11 +445,6 @@ export class PodWorker {
       log.warn("a pod's status was not taken", { pod: name, error: String(error) });
     }
   }
-}
-
-/** Has the pod ended already? Then there is nothing to run. */
-export function hasEnded(pod: Pod): boolean {
-  return isTerminal(pod);
 }
 
 function annotated({ metadata }: Pod): object {

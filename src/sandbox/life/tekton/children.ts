@@ -265,7 +265,7 @@ function byName<Named extends { readonly name: string }>(
 ): readonly Named[] | undefined {
   if (common === undefined || own === undefined) return own ?? common;
   const names = new Set(own.map(({ name }) => name));
-  return [...common.filter(({ name }) => !names.has(name)), ...own];
+  return [...own, ...common.filter(({ name }) => !names.has(name))];
 }
 
 /** The run's timeout for the task's part of the pipeline, when it is longer than the default or none at all. */

@@ -3,7 +3,17 @@ import type { ApiClient } from '../../api/client.ts';
 import type { Resource } from '../../object.ts';
 import { qualified } from '../../status.ts';
 import type { CustomRun, Param, Pipeline, PipelineRun, Pod, Reference, StepAction, Task, TaskRun } from './types.ts';
-import { as, customRuns, pipelineRuns, pipelines, pods, stepActions, taskRuns, tasks } from './types.ts';
+import {
+  as,
+  customRuns,
+  pipelineRuns,
+  pipelines,
+  pods,
+  serviceAccounts,
+  stepActions,
+  taskRuns,
+  tasks,
+} from './types.ts';
 
 /** Objects of one namespace by name. Undefined: there is none. */
 export interface Lookup {
@@ -14,6 +24,7 @@ export interface Lookup {
   customRun(name: string): CustomRun | undefined;
   pipelineRun(name: string): PipelineRun | undefined;
   pod(name: string): Pod | undefined;
+  hasServiceAccount(name: string): boolean;
   /** Runs of each kind that carry the labels of this PipelineRun. */
   runsOf(pipelineRun: PipelineRun): readonly (TaskRun | CustomRun | PipelineRun)[];
   /** Pods that carry the label of this TaskRun. */
@@ -36,6 +47,7 @@ export function lookUp(client: ApiClient, namespace: string): Lookup {
     customRun: (name) => get<CustomRun>(customRuns, name),
     pipelineRun: (name) => get<PipelineRun>(pipelineRuns, name),
     pod: (name) => get<Pod>(pods, name),
+    hasServiceAccount: (name) => client.get(serviceAccounts, namespace, name) !== undefined,
     runsOf: ({ metadata }) => {
       const labels = `tekton.dev/pipelineRun=${metadata.name},tekton.dev/pipelineRunUID=${metadata.uid}`;
       return [

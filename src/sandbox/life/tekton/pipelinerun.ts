@@ -254,7 +254,7 @@ function startNext(draft: RunDraft, progress: Progress, parent: Parent): void {
   for (const state of [...(invalid.length > 0 ? [] : next), ...ready]) {
     if (state.isFinal) draft.startFinally(progress);
     if (progress.skipOf(state) !== undefined || progress.finallySkipOf(state) !== undefined) continue;
-    propagateResults(state, progress.states);
+    propagateResults(state, progress.states, parent.spec);
     if (isMatrixed(state.task)) checkMatrixTypes(progress.states);
     startTask(draft, parent, state);
   }

@@ -76,13 +76,24 @@ export function indexOutOfBounds(target: TaskState, states: readonly TaskState[]
   return undefined;
 }
 
+/**
+ * A task's results as all others may see them. Those of a matrix exist only when some task of the pipeline names one of
+ * them: Tekton gathers them for that task, and not for the pipeline's own results.
+ */
+function sharedResultsOf(state: TaskState, { tasks = [], finally: last = [] }: PipelineSpec): readonly Param[] {
+  const { name } = state.task;
+  const isNamed = () =>
+    [...tasks, ...last].some((task) => referencesOf(task).some((reference) => reference.task === name));
+  return isMatrixed(state.task) && !isNamed() ? [] : resultsOf(state);
+}
+
 /** Results of all tasks that are done, put into an embedded or referenced Task's spec that names them without a parameter. */
-export function propagateResults(state: TaskState, states: readonly TaskState[]): void {
+export function propagateResults(state: TaskState, states: readonly TaskState[], pipeline: PipelineSpec): void {
   if (state.spec === undefined) return;
   const found = states
     .filter((one) => one.kind === 'TaskRun' && (hasSucceeded(one) || hasFailed(one)))
     .flatMap((one) =>
-      resultsOf(one).map(({ name, value }): [ResultReference, ParamValue] => [
+      sharedResultsOf(one, pipeline).map(({ name, value }): [ResultReference, ParamValue] => [
         { task: one.task.name, result: name },
         value,
       ]),
@@ -105,20 +116,20 @@ export function resultsForWorkspaces(states: readonly TaskState[]): Replacements
 
 /** The results of the pipeline itself, and the names of those that refer to something that is not there. */
 export function pipelineResults(
-  { results = [] }: PipelineSpec,
+  pipeline: PipelineSpec,
   states: readonly TaskState[],
   statusOf: (task: string) => string | undefined,
 ): { readonly results: readonly Param[]; readonly invalid: readonly string[] } {
   const made: Param[] = [];
   const invalid: string[] = [];
-  for (const { name, value } of results) {
+  for (const { name, value } of pipeline.results ?? []) {
     const variables = variablesInValue(value);
     const found: [ResultReference, ParamValue][] = [];
     let isValid = variables.length > 0;
     for (const variable of variables) {
       const reference = parseReference(variable);
       const state = states.find(({ task }) => task.name === reference?.task);
-      const whole = reference && state && finishedResultOf(state, reference.result);
+      const whole = reference && state && finishedResultOf(state, reference.result, pipeline);
       const part = reference && whole !== undefined ? partOf(whole, reference) : undefined;
       if (reference !== undefined && whole !== undefined && part !== undefined) {
         found.push([reference, whole]);
@@ -166,8 +177,9 @@ function resultOf(state: TaskState, result: string): ParamValue | undefined {
   return resultsOf(state).find(({ name }) => name === result)?.value;
 }
 
-function finishedResultOf(state: TaskState, result: string): ParamValue | undefined {
-  return hasSucceeded(state) || hasFailed(state) ? resultOf(state, result) : undefined;
+function finishedResultOf(state: TaskState, result: string, pipeline: PipelineSpec): ParamValue | undefined {
+  if (!hasSucceeded(state) && !hasFailed(state)) return undefined;
+  return sharedResultsOf(state, pipeline).find(({ name }) => name === result)?.value;
 }
 
 /** A task's results. Those of a matrix are lists, with a value of each run that has one, by the name of the run. */

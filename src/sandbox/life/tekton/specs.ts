@@ -107,12 +107,13 @@ export function replaceInPipeline(spec: PipelineSpec, replacements: Replacements
 
 function replaceInPipelineTask(task: PipelineTask, replacements: Replacements): PipelineTask {
   const text = (value: string | undefined) => (value === undefined ? undefined : replaceText(value, replacements));
+  const replaced = replaceInReferences(task, replacements);
   return {
-    ...replaceInReferences(task, replacements),
+    ...replaced,
     // A matrix' display name is made for each of its runs, from that run's own parameters.
     ...only('displayName', isMatrixed(task) ? task.displayName : text(task.displayName)),
     ...only('onError', text(task.onError)),
-    ...only('taskSpec', task.taskSpec && replaceInTask(task.taskSpec, scoped(task, replacements))),
+    ...only('taskSpec', task.taskSpec && replaceInTask(task.taskSpec, scoped(replaced, replacements))),
   };
 }
 

@@ -154,6 +154,8 @@ function withPod({ run, lookup, now, suffix }: TaskRunFacts, task: ResolvedTask)
   const current: TaskRun = { ...run, status: { ...run.status, taskSpec: plainPaths(spec) } };
   if (pod !== undefined) return followPod(current, pod, task.spec, now);
   try {
+    const { serviceAccountName: account = 'default' } = run.spec;
+    if (!lookup.hasServiceAccount(account)) throw new Unbuildable(`serviceaccounts "${account}" not found`);
     const made = buildPod({ run: current, spec: mountWorkspaces(spec, bindings, volumes), suffix });
     const claims = (run.spec.workspaces ?? []).flatMap((binding) => claimFor(run, binding) ?? []);
     const status = statusFromPod(current, unborn(made), task.spec, now);

@@ -13,6 +13,7 @@ export const tasks: Resource = { group: 'tekton.dev', version: 'v1', plural: 'ta
 export const stepActions: Resource = { group: 'tekton.dev', version: 'v1beta1', plural: 'stepactions' };
 export const pods: Resource = { group: '', version: 'v1', plural: 'pods' };
 export const claims: Resource = { group: '', version: 'v1', plural: 'persistentvolumeclaims' };
+export const serviceAccounts: Resource = { group: '', version: 'v1', plural: 'serviceaccounts' };
 export const events: Resource = { group: '', version: 'v1', plural: 'events' };
 
 /** Names to texts: labels, annotations, the value of an object parameter. */

@@ -1,0 +1,28 @@
+/** The sandbox as rows of the benchmark meet it: a process of its own, reached as its kubeconfig says. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { administratorOf, type Target } from './target.ts';
+
+/** A sandbox that runs. */
+export interface RunningSandbox extends AsyncDisposable {
+  readonly target: Target;
+}
+
+/** Starts one; `life` lets its pods run. */
+export async function startSandbox({ life = false } = {}): Promise<RunningSandbox> {
+  const child = fork(join(import.meta.dirname, 'sandbox-process.ts'), life ? ['--life'] : []);
+  const gone = once(child, 'exit').then(([code]) => {
+    throw new Error(`the sandbox ended with ${code} before it could be measured`);
+  });
+  const [kubeconfig] = (await Promise.race([once(child, 'message'), gone])) as [string];
+  gone.catch(() => {}); // from here on its end is ours
+  return {
+    target: await administratorOf(kubeconfig),
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit');
+      child.disconnect();
+      await ended;
+    },
+  };
+}
