@@ -91,9 +91,12 @@ function conditionOf(status: JsonObject): Json | undefined {
   );
 }
 
-/** Pods and images carry random parts in some messages. */
+/** Digests, durations and the machine's name server differ each time. */
 function plain(message: string | undefined): string | undefined {
-  return message?.replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:DIGEST').replaceAll(/\d+m?\d*(\.\d+)?s\b/g, 'SECONDS');
+  return message
+    ?.replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:DIGEST')
+    .replaceAll(/(lookup \S+) on \S+:53/g, '$1')
+    .replaceAll(/\d+m?\d*(\.\d+)?s\b/g, 'SECONDS');
 }
 
 function named(objects: readonly JsonObject[]): JsonObject[] {

@@ -137,7 +137,7 @@ export function checkAddress(
     }
   }
   const given = metadata.namespace ?? '';
-  if (given !== '' && given !== namespace) {
+  if (given !== '' && given !== namespace && namespace !== '') {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   if (kind.namespaced) metadata.namespace = namespace;
@@ -146,5 +146,6 @@ export function checkAddress(
 
 /** What a client may send at all: an object. */
 export function asObject(value: JsonObject): KubeObject {
-  return { ...value, metadata: value.metadata ?? {} } as KubeObject; // `metadata` may be anything until it is taken in
+  const { apiVersion = '', kind = '', metadata } = value;
+  return { ...value, apiVersion, kind, metadata: metadata ?? {} } as KubeObject; // of any type until it is taken in
 }

@@ -83,13 +83,14 @@ function checkMatch(options: Match): Cause[] {
 function checkWatchMatch({ sendInitialEvents, match, continue: from }: Match): Cause[] {
   const at = 'resourceVersionMatch';
   const causes: Cause[] = [];
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
+    causes.push(notAllowed(at, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+  }
   if (match !== '') {
     if (sendInitialEvents === undefined) {
       causes.push(notAllowed(at, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
     }
     if (match !== 'NotOlderThan') causes.push(notSupported(at, match, ['NotOlderThan']));
-  } else if (sendInitialEvents !== undefined) {
-    causes.push(notAllowed(at, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
   }
   if (from !== '') causes.push(notAllowed(at, 'resourceVersionMatch is forbidden when continue is provided'));
   return causes;
@@ -216,11 +217,7 @@ function checkManager(manager: string): Cause[] {
   const place = [...manager].findIndex((letter) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(letter));
   if (place < 0) return [];
   const code = ([...manager][place]?.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-  const shown = manager.replaceAll(
-    /[\x00-\x1f]/g,
-    (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
-  const message = `Invalid value: "${shown}": invalid character U+${code} (at position ${place})`;
+  const message = `Invalid value: ${goQuoted(manager)}: invalid character U+${code} (at position ${place})`;
   return [{ reason: 'FieldValueInvalid', field: 'fieldManager', message }];
 }
 

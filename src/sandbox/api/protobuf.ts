@@ -36,7 +36,7 @@ const messages: Readonly<Record<string, Message>> = {
     3: ['namespace', 'string'],
     5: ['uid', 'string'],
     6: ['resourceVersion', 'string'],
-    7: ['generation', 'integer'],
+    7: ['generation', 'count'],
     8: ['creationTimestamp', 'time'],
     9: ['deletionTimestamp', 'time'],
     10: ['deletionGracePeriodSeconds', 'integer'],
@@ -183,7 +183,7 @@ const messages: Readonly<Record<string, Message>> = {
     5: ['source', 'EventSource'],
     6: ['firstTimestamp', 'time'],
     7: ['lastTimestamp', 'time'],
-    8: ['count', 'integer'],
+    8: ['count', 'count'],
     9: ['type', 'string'],
     10: ['eventTime', 'microtime'],
     12: ['action', 'string'],
@@ -244,7 +244,7 @@ function readMessage(bytes: Uint8Array, name: string, depth: number): JsonObject
       found[key] = { ...((found[key] ?? {}) as JsonObject), ...entry };
     } else {
       const value = readValue(reader, type, depth);
-      // Go writes empty texts and the zero time where JSON leaves them out.
+      // Go writes empty texts, zero counts and the zero time where JSON leaves them out.
       if (value !== '' && value !== null) found[key] = value;
     }
   }
@@ -272,6 +272,8 @@ function readValue(reader: BinaryReader, type: FieldType, depth: number): Json {
       return reader.bool();
     case 'integer':
       return Number(reader.int64());
+    case 'count':
+      return Number(reader.int64()) || null;
     case 'bytes':
     case 'base64':
       return Buffer.from(reader.bytes()).toString('base64');

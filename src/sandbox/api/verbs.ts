@@ -171,9 +171,8 @@ export function createVerbs(parts: VerbParts): Verbs {
       ...checkMetadata(object.metadata, kind),
       ...served.schema.validate(object),
     ]);
-    if (collection.get(namespace, object.metadata.name) !== undefined) {
-      throw alreadyExists(kind, object.metadata.name);
-    }
+    const taken = collection.get(namespace, object.metadata.name);
+    if (taken !== undefined) throw nameTaken(kind, taken);
     tellWarnings(target, object, undefined, writer);
     const stored = store(parts, ordered(object), commit(kind, 'create', '', writer), bytes);
     return shownAs(stored, kind, served.version);
@@ -200,7 +199,8 @@ export function createVerbs(parts: VerbParts): Verbs {
     const { kind, served } = target;
     const { writer, subresource } = how;
     const old = shownAs(live, kind, served.version);
-    checkPreconditions(kind, object, old);
+    if (how.verb === 'update') checkUid(kind, object, old);
+    checkVersion(kind, object, old);
     keepSystemFields(object.metadata, old.metadata);
     served.schema.applyDefaults(object);
     if (how.isApply !== true) setOwners(object, { before: old, target, writer, subresource });
@@ -218,7 +218,8 @@ export function createVerbs(parts: VerbParts): Verbs {
     ]);
     tellWarnings(target, changed, old, writer);
     if (isReleased(changed)) {
-      erase(parts, storedAs(changed, kind), commit(kind, how.verb, subresource, writer));
+      // What the deletion shows is what was stored: the update that ends the object is stored no more.
+      erase(parts, live, commit(kind, how.verb, subresource, writer));
       return changed;
     }
     if (isSame(changed, old)) return old;
@@ -319,6 +320,13 @@ export function createVerbs(parts: VerbParts): Verbs {
   }
 }
 
+/** One that is on its way out still has its name. */
+function nameTaken(kind: Kind, { metadata }: KubeObject): StatusError {
+  const refusal = alreadyExists(kind, metadata.name);
+  if (metadata.deletionTimestamp === undefined) return refusal;
+  return new StatusError(refusal.code, refusal.reason, `object is being deleted: ${refusal.message}`, refusal.details);
+}
+
 /** The patched object; shares parts with `old`. */
 function patched(
   old: KubeObject,
@@ -346,9 +354,19 @@ function pathsTouched(patch: Json): JsonObject {
   return touched;
 }
 
-/** Throws what an update gets that was meant for another state of the object, or for another object of that name. */
-function checkPreconditions(kind: Kind, { metadata }: KubeObject, old: KubeObject): void {
-  const { name, uid, resourceVersion } = old.metadata;
+/** Throws what an update gets that was meant for another object of that name. That of a patch is found by validation. */
+function checkUid(kind: Kind, { metadata }: KubeObject, old: KubeObject): void {
+  const { name, uid, namespace } = old.metadata;
+  if ((metadata.uid ?? '') === '' || metadata.uid === uid) return;
+  const key = `/registry/${kind.plural}/${kind.namespaced ? `${namespace}/` : ''}${name}`;
+  const failed = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`;
+  const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${failed}`;
+  throw conflict(kind, name, why);
+}
+
+/** Throws what an update gets that was meant for another state of the object. */
+function checkVersion(kind: Kind, { metadata }: KubeObject, old: KubeObject): void {
+  const { name, resourceVersion } = old.metadata;
   const given = parseVersion(metadata.resourceVersion ?? '', (why) => new StatusError(500, '', why));
   if (given === 0 && (kind.custom || kind.updatesNeedVersion === true)) {
     const message = 'Invalid value: 0: must be specified for an update';
@@ -356,13 +374,6 @@ function checkPreconditions(kind: Kind, { metadata }: KubeObject, old: KubeObjec
     throw invalid({ group: kind.group, kind: kind.plural }, name, [cause]);
   }
   if (given !== 0 && String(given) !== resourceVersion) throw outdated(kind, name);
-  // A patch that changes the uid has the version of the object it was made from: validation finds that one.
-  if (given === 0 && (metadata.uid ?? '') !== '' && metadata.uid !== uid) {
-    const key = `/registry/${kind.plural}/${kind.namespaced ? `${old.metadata.namespace}/` : ''}${name}`;
-    const failed = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`;
-    const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${failed}`;
-    throw conflict(kind, name, why);
-  }
 }
 
 function admitAndPrepare(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import type { SchemaNode } from '../schema/node.ts';
-import { testKinds } from './kinds.testing.ts';
+import { testKinds } from '../../../test/support/core-kinds.ts';
+import { object, type SchemaNode } from '../schema/node.ts';
 
 /**
  * The fields of the real server's own types, from its `/openapi/v3` (`kubectl get --raw /openapi/v3/api/v1` and so on): what
@@ -13,26 +13,20 @@ const recorded: { readonly types: { readonly [type: string]: { readonly [field: 
 
 const types = new Map<string, { readonly [field: string]: string }>();
 for (const kind of testKinds()) {
-  const node = kind.versions[0]?.schema.node;
-  if (node === undefined) continue;
   const group = kind.group === '' ? 'core' : kind.group.split('.')[0];
-  collect({ ...node, typeName: `io.k8s.api.${group}.v1.${kind.kind}` });
+  const { apiVersion, kind: _, metadata, ...fields } = kind.versions[0]?.schema.node.properties ?? {};
+  collect(object(fields, { typeName: `io.k8s.api.${group}.v1.${kind.kind}` }));
 }
 
 function collect(node: SchemaNode): void {
   const { typeName, properties, items, additionalProperties } = node;
   if (items !== undefined) collect(items);
   if (typeof additionalProperties === 'object') collect(additionalProperties);
-  const below = Object.entries(properties ?? {}).filter(
-    ([field]) => !['apiVersion', 'kind', 'metadata'].includes(field),
-  );
-  if (typeName !== undefined && properties !== undefined) {
-    const kinds = ['apiVersion', 'metadata'].some((field) => field in properties) ? below : Object.entries(properties);
-    const fields = kinds.map(([field, child]) => [field, written(child)] as const);
-    if (node['x-kubernetes-map-type'] === 'atomic') fields.push(['(itself)', 'atomic']);
-    types.set(shortName(typeName), Object.fromEntries(fields));
-  }
-  for (const [, child] of below) collect(child);
+  if (properties === undefined) return;
+  const fields = Object.entries(properties).map(([field, child]) => [field, written(child)] as const);
+  if (node['x-kubernetes-map-type'] === 'atomic') fields.push(['(itself)', 'atomic']);
+  if (typeName !== undefined) types.set(shortName(typeName), Object.fromEntries(fields));
+  for (const child of Object.values(properties)) collect(child);
 }
 
 function written(node: SchemaNode): string {

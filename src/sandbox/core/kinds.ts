@@ -11,6 +11,7 @@ import { leaseKind } from './lease.ts';
 import { namespaceKind } from './namespace.ts';
 import { nodeKind } from './node.ts';
 import { podKind } from './pod/kind.ts';
+import { quotaKind } from './quota.ts';
 import { roleKinds } from './roles.ts';
 import { secretKind } from './secret.ts';
 import { serviceAccountKind } from './serviceaccount.ts';
@@ -25,7 +26,7 @@ export interface CoreParts {
   /** Answers `pods/log`; without it there is no such subresource. */
   readonly podLog: Subresource | undefined;
   /** Looks up what an object depends on: the service account of a pod. */
-  readonly reader: Pick<ApiClient, 'get'>;
+  readonly reader: Pick<ApiClient, 'get' | 'list'>;
 }
 
 /** All of them, for the registry. */
@@ -38,6 +39,7 @@ export function coreKinds(parts: CoreParts): Kind[] {
     podKind({ log: parts.podLog, reader: parts.reader }),
     eventKind(),
     claimKind(),
+    quotaKind(parts.reader),
     nodeKind(),
     leaseKind(),
     ...roleKinds(() => parts.authorizer.changed()),

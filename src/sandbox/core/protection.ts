@@ -17,7 +17,7 @@ export function protect({ metadata }: KubeObject): void {
 }
 
 /** Lets claims go that are to go and that no pod uses any more, until the answer is called. */
-export function protectClaims(client: ApiClient): () => void {
+export function protectClaims(client: Pick<ApiClient, 'get' | 'list' | 'patch' | 'watch'>): () => void {
   const release = (claim: KubeObject) => {
     const { namespace = '', name, deletionTimestamp, finalizers = [] } = claim.metadata;
     if (deletionTimestamp === undefined || !finalizers.includes(finalizer)) return;

@@ -97,6 +97,7 @@ function literal(character: string): string {
 
 /** Longest first. */
 const wildcards: readonly (readonly [string, string])[] = [
+  ['/**/', '/(?:.*/)?'],
   ['**/', '(?:.*/)?'],
   ['/**', '/.*'],
   ['*', '[^/]*'],

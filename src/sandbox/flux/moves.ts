@@ -48,7 +48,9 @@ export function moveSource(client: ApiClient, source: SourceName, revision: stri
         : kind === 'Bucket'
           ? 'sha256:<64 hex>'
           : 'latest@sha256:<64 hex>';
-    throw badRequest(`${JSON.stringify(revision)} is no revision of a ${kind}: they look like ${example}`);
+    throw badRequest(
+      `${JSON.stringify(revision)} is no revision of ${kind === 'OCIRepository' ? 'an' : 'a'} ${kind}: they look like ${example}`,
+    );
   }
   const resource: Resource = { group: 'source.toolkit.fluxcd.io', version: 'v1', plural: plurals[kind] };
   const hash = revision.slice(revision.lastIndexOf(':') + 1);

@@ -156,7 +156,7 @@ class Look {
       this.#tools.client.patch(gitRepositories, this.#namespace, metadata.name, { metadata: { finalizers } });
     }
     if (this.#spec.suspend === true) {
-      this.#finish({});
+      if (this.#carryOver()) this.#finish({});
       return 'suspended';
     }
     try {
@@ -288,13 +288,16 @@ class Look {
 
   /** Conditions go before the rest, as source-controller writes them: who is quick sees the one without the other. */
   #finish(status: JsonObject): void {
-    if (this.#spec.suspend === true) {
-      const ready = this.#conditions.find(({ type }) => type === 'Ready');
-      if (ready === undefined) return;
-      this.#say([condition('Ready', ready.status, ready.reason, ready.message)], []);
-    }
     this.#write({ conditions: jsonOf(this.#conditions) });
     this.#write({ ...status, observedGeneration: this.#generation, ...this.#handled() });
+  }
+
+  /** Says of this generation what was said of the one before; false when nothing was. */
+  #carryOver(): boolean {
+    const ready = this.#conditions.find(({ type }) => type === 'Ready');
+    if (ready === undefined) return false;
+    this.#say([condition('Ready', ready.status, ready.reason, ready.message)], []);
+    return true;
   }
 
   #handled(): JsonObject {
@@ -338,6 +341,7 @@ class Look {
     const { client, folder } = this.#tools;
     const { name, finalizers = [] } = this.#object.metadata;
     await removeArtifacts({ folder, namespace: this.#namespace, name });
+    if (this.#carryOver()) this.#write({ conditions: jsonOf(this.#conditions) });
     this.#tell('Normal', 'GarbageCollectionSucceeded', 'garbage collected artifacts for deleted resource');
     const left = finalizers.filter((one) => one !== finalizer);
     if (left.length < finalizers.length) {

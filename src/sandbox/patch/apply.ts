@@ -85,10 +85,9 @@ export function serverSideApply(application: Application): KubeObject {
   const own = result.owners.get(result.id);
   if (own !== undefined && !isSame) result.owners.set(result.id, { ...own, time: now });
 
-  const object = manager === 'kubectl' ? withLastApplied(result.object, applied) : result.object;
-  const managedFields = entriesOf(result.owners);
-  const metadata = { ...object.metadata, managedFields: managedFields.length === 0 ? undefined : managedFields };
-  return { ...object, metadata };
+  const object = unmanaged(manager === 'kubectl' ? withLastApplied(result.object, applied) : result.object);
+  if (result.owners.size === 0) return object;
+  return { ...object, metadata: { ...object.metadata, managedFields: entriesOf(result.owners) } };
 }
 
 type Task = Application & { readonly shape: Shape; readonly apiVersion: string };

@@ -13,6 +13,8 @@ const env = [
   { name: 'B', value: '2' },
 ];
 const pod: JsonObject = {
+  apiVersion: 'v1',
+  kind: 'Pod',
   metadata: { name: 'p', labels: { a: '1', b: '2' }, finalizers: ['a/a', 'b/b'] },
   spec: {
     containers: [
@@ -96,6 +98,24 @@ const changes: readonly { readonly name: string; readonly patch: Json; readonly 
     }),
   },
   {
+    name: 'an item in the place of another',
+    patch: {
+      spec: {
+        '$setElementOrder/containers': [{ name: 'c' }],
+        containers: [
+          { name: 'c', image: 'z' },
+          { name: 'a', $patch: 'delete' },
+        ],
+      },
+    },
+    want: withSpec({
+      containers: [
+        { name: 'b', image: 'y', env },
+        { name: 'c', image: 'z' },
+      ],
+    }),
+  },
+  {
     name: 'a list without a key',
     patch: { spec: { tolerations: [{ key: 'b', operator: 'Exists' }] } },
     want: withSpec({ tolerations: [{ key: 'b', operator: 'Exists' }] }),
@@ -142,10 +162,16 @@ const changes: readonly { readonly name: string; readonly patch: Json; readonly 
     patch: { metadata: { labels: { $retainKeys: ['a', 'c'], c: '3' } } },
     want: withMetadata({ labels: { a: '1', c: '3' } }),
   },
+  { name: 'another kind', patch: { kind: 'Secret', apiVersion: null }, want: pod },
   {
-    name: 'directives where there is nothing to merge',
-    patch: { metadata: { annotations: { $retainKeys: [], x: null, y: 'z' } } },
-    want: withMetadata({ annotations: { $retainKeys: [], y: 'z' } }),
+    name: 'all but the metadata left out',
+    patch: { $retainKeys: ['metadata'] },
+    want: { apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata as JsonObject },
+  },
+  {
+    name: 'nulls and directives where there is nothing to merge',
+    patch: { metadata: { annotations: { x: null, y: 'z' } }, spec: { securityContext: { $patch: 'delete' } } },
+    want: withMetadata({ annotations: { y: 'z' } }),
   },
 ];
 
@@ -240,6 +266,18 @@ const refusals: readonly {
   { name: 'a list among objects', patch: { spec: { containers: [['z']] } }, code: 500, message: live('[[z]]') },
 ];
 
+const misfits: readonly (readonly [JsonObject, string])[] = [
+  [{ metadata: { labels: { a: 1 } } }, 'cannot convert int64 to string'],
+  [{ metadata: { labels: { a: true } } }, 'unrecognized type: string'],
+  [{ metadata: { labels: 'x' } }, 'cannot restore map from string'],
+  [{ metadata: { finalizers: { a: '1' } } }, 'cannot restore slice from map'],
+  [{ spec: [] }, 'cannot restore struct from: slice'],
+  [{ spec: { containers: 'x' } }, 'cannot restore slice from string'],
+  [{ spec: { activeDeadlineSeconds: '5' } }, 'unrecognized type: int64'],
+  [{ spec: { activeDeadlineSeconds: 1.5 } }, 'cannot convert float64 to int64'],
+  [{ spec: { hostNetwork: 1 } }, 'unrecognized type: bool'],
+];
+
 describe('strategic merge patches', () => {
   for (const { name, patch, want } of changes) {
     it(name, () => {
@@ -247,6 +285,21 @@ describe('strategic merge patches', () => {
       const once = applyStrategicPatch(pod, patch, node);
       assert.deepEqual(once, want);
       assert.equal(JSON.stringify([pod, patch]), before);
+    });
+  }
+
+  for (const [patch, why] of misfits) {
+    it(`refuses ${JSON.stringify(patch)}`, () => {
+      assert.throws(
+        () => applyStrategicPatch(pod, patch, node),
+        (error) => {
+          assert.ok(error instanceof StatusError);
+          assert.equal(error.code, 422);
+          assert.match(error.message, /^ "" is invalid: patch: Invalid value: "map\[(metadata|spec):/);
+          assert.ok(error.message.endsWith(`": ${why}`), error.message);
+          return true;
+        },
+      );
     });
   }
 

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Json, JsonObject } from '../object.ts';
 import type { SchemaNode } from '../schema/node.ts';
 import { badRequest, StatusError } from '../status.ts';
+import { misfitIn } from './fit.ts';
 import { goKind, goText, goType } from './go.ts';
 import { refused } from './json.ts';
 import { objectNode } from './shape.ts';
@@ -17,14 +18,23 @@ const ELEMENT_ORDER = '$setElementOrder';
 const DELETE_FROM_LIST = '$deleteFromPrimitiveList';
 
 /**
- * `object` with `patch` merged in; neither is changed. `node` is the schema of whole objects of the kind.
- * Throws 400 for directives of a wrong form, and as the real server 500 for a patch that cannot be merged for other reasons.
+ * `object` with `patch` merged in; neither is changed. It stays an object of its kind and version, whatever the patch says. `node` is
+ * the schema of whole objects of the kind.
+ * Throws 400 for directives of a wrong form, 422 for a value of a wrong type, and as the real server 500 for a patch that
+ * cannot be merged for other reasons.
  */
 export function applyStrategicPatch(object: JsonObject, patch: Json, node: SchemaNode): JsonObject {
   if (patch !== null && !isObject(patch)) {
     throw badRequest(`json: cannot unmarshal ${goType(patch)} into Go value of type map[string]interface {}`);
   }
-  return mergeObjects(structuredClone(object), structuredClone(patch ?? {}), objectNode(node));
+  const root = objectNode(node);
+  const { apiVersion, kind } = object;
+  const merged = { ...mergeObjects(structuredClone(object), structuredClone(patch ?? {}), root), apiVersion, kind };
+  const misfit = misfitIn(root, merged);
+  if (misfit === undefined) return merged;
+  const message = `Invalid value: ${JSON.stringify(goText(patch))}: ${misfit}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  throw new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes });
 }
 
 /** Merges `patch` into `original`; takes both apart. */
@@ -96,9 +106,27 @@ function mergeOrderedLists(original: JsonObject, patch: JsonObject, node: Schema
           ? listOf(withoutDirectives(patched) ?? null)
           : mergeLists(live, patched, field);
     elementKind(live ?? [], patched ?? []);
-    original[name] = inOrder(merged, sequence, live ?? [], key);
+    original[name] = inOrder(merged, sequence, orderAfter(live ?? [], patched ?? [], merged, key), key);
     delete patch[name];
   }
+}
+
+/**
+ * The order that the server takes for that of its own list: new items have come into it where deleted ones have left room at
+ * the end, because it merges in place.
+ */
+function orderAfter(
+  live: readonly Json[],
+  patched: readonly Json[],
+  merged: readonly Json[],
+  key: string | undefined,
+): readonly Json[] {
+  if (key === undefined) return live;
+  const isIn = (list: readonly Json[], item: Json) =>
+    list.some((other) => identity(other, key) === identity(item, key));
+  const left = live.filter((item) => isIn(merged, item));
+  const added = patched.filter((item) => !hasDirective(item) && !isIn(left, item));
+  return [...left, ...added].slice(0, live.length);
 }
 
 /** The items of the patch must stand in the order's order, and all in it. Those to be deleted do not count. */

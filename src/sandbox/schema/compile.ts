@@ -54,7 +54,8 @@ function customSchema(node: SchemaNode): ObjectSchema {
       validate(object, '', old, causes);
       for (const finish of finishers) finish(object, '', causes);
       if (rules === undefined) return causes;
-      if (causes.some(({ reason }) => blocking.has(reason))) return [...causes, rulesNotChecked];
+      const isUnfit = (object.metadata.name ?? '') === '' || causes.some(({ reason }) => blocking.has(reason));
+      if (isUnfit) return [...causes, rulesNotChecked];
       return causes.concat(rules(object, old));
     },
   };
@@ -66,6 +67,7 @@ const blocking: ReadonlySet<string> = new Set([
   'FieldValueTooLong',
   'FieldValueTooMany',
   'FieldValueTypeInvalid',
+  'FieldValueNotSupported',
 ]);
 
 const rulesNotChecked: Cause = {

@@ -147,7 +147,7 @@ function failureOf(
     if (rule.program.run(variables, budget) === true) return undefined;
     return { words: messageOf(rule, variables, budget), isError: false };
   } catch (error) {
-    if (!(error instanceof EvaluationError || error instanceof TypeError || error instanceof RangeError)) throw error;
+    if (!(error instanceof EvaluationError)) throw error;
     return { words: errorWords(rule, error.message, whole.left <= allowed && budget.left < 0), isError: true };
   } finally {
     chargeTo(whole, allowed - Math.max(budget.left, 0));
@@ -208,10 +208,6 @@ function failureCause(
     default:
       return cause('FieldValueInvalid', field, `Invalid value: ${type}: ${words}`);
   }
-}
-
-function _shownType(value: Json): string {
-  return typeOf(value);
 }
 
 function nodeFaults(

@@ -13,8 +13,9 @@ import {
   variableName,
 } from '../formats.ts';
 import { parseQuantity } from '../quantity.ts';
-import { isObject, numberIn, objectIn, objectsIn, textIn, textsIn } from '../reading.ts';
+import { isObject, numberIn, objectIn, objectsIn, textIn } from '../reading.ts';
 import { isSidecar } from './admission.ts';
+import { unwatchedCauses, watchCauses } from './probes.ts';
 import { descendingPathCauses, fieldRefCauses, mountableVolumes, resourceRefCauses } from './volumes.ts';
 
 /** Fields of the pod that a variable can show. */
@@ -59,7 +60,7 @@ function regularCauses(containers: readonly JsonObject[], surroundings: Surround
     return [
       ...commonCauses(container, at, surroundings),
       ...nameTaken(container, names, at),
-      ...watchCauses(container, at, surroundings),
+      ...watchCauses(container, at, surroundings.graceSeconds),
     ];
   });
   return [...causes, ...hostPortCauses(containers, 'spec.containers')];
@@ -77,7 +78,9 @@ function initCauses(
       ...commonCauses(container, at, surroundings),
       ...nameTaken(container, names, at),
       ...hostPortCauses([container], 'spec.initContainers'),
-      ...(isSidecar(container) ? watchCauses(container, at, surroundings) : unwatchedCauses(container, at)),
+      ...(isSidecar(container)
+        ? watchCauses(container, at, surroundings.graceSeconds)
+        : unwatchedCauses(container, at)),
     ];
   });
 }
@@ -329,87 +332,6 @@ function inGo(context: JsonObject): JsonObject {
 export function identityCauses(value: Json | undefined, at: string): Cause[] {
   if (typeof value !== 'number' || (value >= 0 && value <= 2 ** 31 - 1)) return [];
   return [invalidValue(at, value, 'must be between 0 and 2147483647, inclusive')];
-}
-
-function watchCauses(container: JsonObject, at: string, { graceSeconds }: Surroundings): Cause[] {
-  const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
-  const causes: Cause[] = [];
-  for (const hook of ['postStart', 'preStop']) {
-    const handler = objectIn(lifecycle)[hook];
-    if (isObject(handler)) causes.push(...handlerCauses(handler, `${at}.lifecycle.${hook}`, graceSeconds));
-  }
-  for (const [field, probe] of Object.entries({ livenessProbe, readinessProbe, startupProbe })) {
-    if (isObject(probe)) causes.push(...probeCauses(probe, `${at}.${field}`, field === 'readinessProbe', graceSeconds));
-  }
-  return causes;
-}
-
-function unwatchedCauses(container: JsonObject, at: string): Cause[] {
-  const why = 'may not be set for init containers without restartPolicy=Always';
-  const set = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'].filter((field) =>
-    isObject(container[field]),
-  );
-  return set.map((field) => notAllowed(`${at}.${field}`, why));
-}
-
-function probeCauses(probe: JsonObject, at: string, readiness: boolean, graceSeconds: number): Cause[] {
-  const causes = handlerCauses(probe, at, graceSeconds);
-  for (const field of [
-    'initialDelaySeconds',
-    'timeoutSeconds',
-    'periodSeconds',
-    'successThreshold',
-    'failureThreshold',
-  ]) {
-    const value = numberIn(probe[field]);
-    if (value < 0) causes.push(invalidValue(`${at}.${field}`, value, 'must be greater than or equal to 0'));
-  }
-  const own = probe.terminationGracePeriodSeconds;
-  const field = `${at}.terminationGracePeriodSeconds`;
-  if (typeof own === 'number' && own <= 0) causes.push(invalidValue(field, own, 'must be greater than 0'));
-  if (readiness) {
-    if (own !== undefined) causes.push(invalidValue(field, own, 'must not be set for readinessProbes'));
-  } else if (probe.successThreshold !== 1) {
-    causes.push(invalidValue(`${at}.successThreshold`, numberIn(probe.successThreshold), 'must be 1'));
-  }
-  return causes;
-}
-
-function handlerCauses(handler: JsonObject, at: string, graceSeconds: number): Cause[] {
-  const present = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'].filter((type) => isObject(handler[type]));
-  const [first, ...more] = present;
-  if (first === undefined) return [required(at, 'must specify a handler type')];
-  return [
-    ...actionCauses(first, objectIn(handler[first]), `${at}.${first}`, graceSeconds),
-    ...more.map((type) => notAllowed(`${at}.${type}`, 'may not specify more than 1 handler type')),
-  ];
-}
-
-function actionCauses(type: string, action: JsonObject, at: string, graceSeconds: number): Cause[] {
-  switch (type) {
-    case 'exec':
-      return textsIn(action.command).length === 0 ? [required(`${at}.command`)] : [];
-    case 'httpGet':
-      return [
-        ...(textIn(action.path) === '' ? [required(`${at}.path`)] : []),
-        ...namedPortCauses(action.port, `${at}.port`),
-        ...(['HTTP', 'HTTPS'].includes(textIn(action.scheme))
-          ? []
-          : [notSupported(`${at}.scheme`, textIn(action.scheme), ['HTTP', 'HTTPS'])]),
-      ];
-    case 'sleep': {
-      const seconds = numberIn(action.seconds);
-      if (seconds >= 0 && seconds <= graceSeconds) return [];
-      const why = `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`;
-      return [invalidValue(at, seconds, why)];
-    }
-    default:
-      return namedPortCauses(action.port, `${at}.port`);
-  }
-}
-
-function namedPortCauses(port: Json | undefined, at: string): Cause[] {
-  return typeof port === 'string' ? formatted(at, port, portName) : portNumber(at, port);
 }
 
 function oneOf(value: Json | undefined, supported: readonly string[], at: string): Cause[] {

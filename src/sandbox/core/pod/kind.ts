@@ -4,6 +4,7 @@ import type { ApiClient } from '../../api/client.ts';
 import type { Kind, Subresource } from '../../api/kind.ts';
 import type { JsonObject, KubeObject } from '../../object.ts';
 import { builtin } from '../builtin.ts';
+import { holdToQuotas } from '../quota.ts';
 import { numberIn, objectIn, objectsIn, textIn } from '../reading.ts';
 import { podSpec } from '../shapes/podspec.ts';
 import { podStatus } from '../shapes/podstatus.ts';
@@ -16,10 +17,10 @@ import { qosClassOf } from './qos.ts';
 import { podUpdateCauses, statusUpdateCauses } from './update.ts';
 import { newPodCauses } from './validate.ts';
 
-/** `pods`; `log` is what answers `pods/log`. Admission looks service accounts up with `reader`. */
+/** `pods`; `log` is what answers `pods/log`. Admission looks service accounts and quotas up with `reader`. */
 export function podKind(parts: {
   readonly log: Subresource | undefined;
-  readonly reader: Pick<ApiClient, 'get'>;
+  readonly reader: Pick<ApiClient, 'get' | 'list'>;
 }): Kind {
   return builtin({
     group: '',
@@ -66,6 +67,9 @@ export function podKind(parts: {
       validate(pod, old, subresource) {
         if (old === undefined) return newPodCauses(pod);
         return subresource === 'status' ? statusUpdateCauses(pod, old) : podUpdateCauses(pod, old);
+      },
+      admit(pod, old) {
+        if (old === undefined) holdToQuotas(pod, parts.reader);
       },
       gracePeriodSeconds: gracePeriodOf,
       fields: selectableFields,

@@ -47,7 +47,8 @@ export class LogFile implements LiveLog {
   readonly path: string;
   readonly #rotation: Rotation;
   readonly #stamps: Stamps;
-  readonly #rest: Record<Stream, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  readonly #rest: Record<Stream, Buffer> = { stdout: nothing, stderr: nothing };
+  readonly #records = new Records();
   readonly #watchers = new Set<() => void>();
   #file: number;
   #size: number;
@@ -77,17 +78,16 @@ export class LogFile implements LiveLog {
     if (this.#closed) return;
     const rest = this.#rest[stream];
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    const records: Buffer[] = [];
     let start = 0;
     for (let end = bytes.indexOf(LINE_FEED, start); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
-      start = this.#cutLong(records, stream, bytes, start, end);
+      start = this.#cutLong(stream, bytes, start, end);
       const text = end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end; // containerd drops it
-      this.#add(records, stream, 'F', bytes.subarray(start, text));
+      this.#add(stream, 'F', bytes, start, text);
       start = end + 1;
     }
-    start = this.#cutLong(records, stream, bytes, start, bytes.length);
-    this.#rest[stream] = Buffer.from(bytes.subarray(start)); // a copy, so that the chunk can go
-    this.#append(records);
+    start = this.#cutLong(stream, bytes, start, bytes.length);
+    this.#rest[stream] = start === bytes.length ? nothing : Buffer.from(bytes.subarray(start)); // the chunk can go
+    this.#append();
   }
 
   /** A line of the kubelet's own, or of whoever speaks for the container. */
@@ -98,11 +98,11 @@ export class LogFile implements LiveLog {
   /** Writes what was left without a line's end, which makes a partial record of it. Calling it twice changes nothing. */
   close(): void {
     if (this.#closed) return;
-    const records: Buffer[] = [];
     for (const stream of ['stdout', 'stderr'] as const) {
-      if (this.#rest[stream].length > 0) this.#add(records, stream, 'P', this.#rest[stream]);
+      const rest = this.#rest[stream];
+      if (rest.length > 0) this.#add(stream, 'P', rest, 0, rest.length);
     }
-    this.#append(records);
+    this.#append();
     this.#closed = true;
     closeSync(this.#file);
     this.#tell();
@@ -114,21 +114,19 @@ export class LogFile implements LiveLog {
   }
 
   /** Turns what a line has too much into partial records; answers where its last record begins. */
-  #cutLong(records: Buffer[], stream: Stream, bytes: Buffer, from: number, to: number): number {
+  #cutLong(stream: Stream, bytes: Buffer, from: number, to: number): number {
     let start = from;
-    for (; to - start > RECORD_BYTES; start += RECORD_BYTES) {
-      this.#add(records, stream, 'P', bytes.subarray(start, start + RECORD_BYTES));
-    }
+    for (; to - start > RECORD_BYTES; start += RECORD_BYTES) this.#add(stream, 'P', bytes, start, start + RECORD_BYTES);
     return start;
   }
 
-  #add(records: Buffer[], stream: Stream, tag: 'F' | 'P', text: Buffer): void {
-    records.push(Buffer.from(`${this.#stamps.next()} ${stream} ${tag} `, 'latin1'), text, lineFeed);
+  #add(stream: Stream, tag: 'F' | 'P', bytes: Buffer, from: number, to: number): void {
+    this.#records.add(`${this.#stamps.next()} ${stream} ${tag} `, bytes, from, to);
   }
 
-  #append(records: readonly Buffer[]): void {
-    if (records.length === 0) return;
-    const bytes = Buffer.concat(records);
+  #append(): void {
+    const bytes = this.#records.take();
+    if (bytes.length === 0) return;
     for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written);
     this.#size += bytes.length;
     if (this.#size >= this.#rotation.bytes) this.#rotate();
@@ -149,7 +147,32 @@ export class LogFile implements LiveLog {
   }
 }
 
-const lineFeed = Buffer.from('\n');
+const nothing = Buffer.alloc(0);
+
+/** Records on their way to the file, in one buffer that is used again and again. */
+class Records {
+  #buffer = Buffer.allocUnsafe(4 * 1024);
+  #length = 0;
+
+  add(header: string, bytes: Buffer, from: number, to: number): void {
+    const needed = this.#length + header.length + (to - from) + 1;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(2 * needed);
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    this.#length += this.#buffer.write(header, this.#length, 'latin1');
+    this.#length += bytes.copy(this.#buffer, this.#length, from, to);
+    this.#buffer[this.#length++] = LINE_FEED;
+  }
+
+  /** All of them. They are good until the next is added. */
+  take(): Buffer {
+    const bytes = this.#buffer.subarray(0, this.#length);
+    this.#length = 0;
+    return bytes;
+  }
+}
 
 /** Timestamps of one log, with the nine digits that the runtimes write. */
 class Stamps {
@@ -178,6 +201,6 @@ class Stamps {
       this.#secondText = new Date(second * 1_000).toISOString().slice(0, 20);
     }
     const fraction = (this.#ms % 1_000) * 1_000_000 + this.#nanos;
-    return `${this.#secondText}${String(Math.floor(fraction)).padStart(9, '0')}Z`;
+    return `${this.#secondText}${String(fraction).padStart(9, '0')}Z`;
   }
 }

@@ -2,8 +2,8 @@
  * A container's file system without a root of its own: which folder of this machine stands for which of its paths.
  * Programs meet the paths of this machine, so whoever writes a path for one asks here first.
  */
-import { mkdirSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import { resolvePaths } from '../paths.ts';
 import type { Container } from './pod.ts';
 
@@ -39,7 +39,7 @@ export function containerPaths(container: Container, folders: ContainerFolders):
       const below = subPathExpr === undefined ? (subPath ?? '') : folders.expand(subPathExpr);
       const inside = posix.join('/', below).slice(1); // no way out of the volume
       const folder = join(folders.volume(name), inside);
-      if (below !== '') mkdirSync(dirname(folder), { recursive: true });
+      if (inside !== '' && !existsSync(folder)) mkdirSync(folder, { recursive: true });
       return { path: posix.normalize(mountPath).replace(/(?<=.)\/$/, ''), folder };
     })
     .sort((a, b) => b.path.length - a.path.length);

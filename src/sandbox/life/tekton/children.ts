@@ -30,6 +30,8 @@ import { controllerReference } from './types.ts';
 export interface Parent {
   /** With the labels and annotations it has by now. */
   readonly run: PipelineRun;
+  /** Names of the Pipelines that it belongs to, its own first, then those that it is nested in. */
+  readonly ancestors: readonly string[];
   readonly spec: PipelineSpec;
   readonly states: readonly TaskState[];
   readonly timeouts: Timeouts;

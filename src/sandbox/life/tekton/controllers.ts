@@ -110,7 +110,7 @@ export function createTektonControllers({ client, clock, log }: ControllersOptio
       const bell = new AbortController();
       ring = () => bell.abort();
       const { nextAt } = due;
-      const wait = nextAt === undefined ? FOREVER_MS : Math.min(nextAt - clock.now(), FOREVER_MS);
+      const wait = nextAt === undefined ? FOREVER_MS : Math.min(Math.max(0, nextAt - clock.now()), FOREVER_MS);
       await clock.sleep(wait, AbortSignal.any([bell.signal, stopping.signal]));
     }
   }

@@ -1,30 +1,41 @@
 /** Which keys are to be looked at, and when: each once, the earliest moment wins. */
 
-/** A set of keys with the moments they are due. */
+/** Keys with the moments (in milliseconds) that they are due at. */
 export class DueKeys {
-  readonly #dueAt = new Map<string, number>();
+  /** Those that are due, in the order in which they became so. */
+  readonly #ready = new Set<string>();
+  readonly #later = new Map<string, number>();
+  /** The earliest moment in `#later`, or an earlier one: taking a key away does not move it. */
+  #next = Number.POSITIVE_INFINITY;
 
-  /** The key is due at `at` (milliseconds), or earlier when it already is. */
+  /** The key is due at `at`, or earlier when it already is. */
   add(key: string, at: number): void {
-    const before = this.#dueAt.get(key);
-    if (before === undefined || at < before) this.#dueAt.set(key, at);
+    if (this.#ready.has(key) || at >= (this.#later.get(key) ?? Number.POSITIVE_INFINITY)) return;
+    this.#later.set(key, at);
+    this.#next = Math.min(this.#next, at);
   }
 
-  /** Takes a key that is due; those that have waited longest first. */
+  /** Takes a key that is due, the one that has been due longest. */
   take(now: number): string | undefined {
-    let first: string | undefined;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const [key, at] of this.#dueAt) {
-      if (at > now || at >= earliest) continue;
-      first = key;
-      earliest = at;
-    }
-    if (first !== undefined) this.#dueAt.delete(first);
-    return first;
+    this.#ripen(now);
+    const [key] = this.#ready;
+    if (key !== undefined) this.#ready.delete(key);
+    return key;
   }
 
-  /** When the next key is due; undefined when there is none. */
+  /** When the next key is due: in the past when one is already, undefined when there is none. */
   get nextAt(): number | undefined {
-    return this.#dueAt.size === 0 ? undefined : Math.min(...this.#dueAt.values());
+    if (this.#ready.size > 0) return Number.NEGATIVE_INFINITY;
+    return this.#later.size === 0 ? undefined : this.#next;
+  }
+
+  #ripen(now: number): void {
+    if (this.#next > now) return;
+    const ripe = [...this.#later].filter(([, at]) => at <= now).sort(([, a], [, b]) => a - b);
+    for (const [key] of ripe) {
+      this.#later.delete(key);
+      this.#ready.add(key);
+    }
+    this.#next = Math.min(...this.#later.values());
   }
 }

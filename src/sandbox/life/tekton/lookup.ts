@@ -25,10 +25,6 @@ export interface Lookup {
   pipelineRun(name: string): PipelineRun | undefined;
   pod(name: string): Pod | undefined;
   hasServiceAccount(name: string): boolean;
-  /** Runs of each kind that carry the labels of this PipelineRun. */
-  runsOf(pipelineRun: PipelineRun): readonly (TaskRun | CustomRun | PipelineRun)[];
-  /** Pods that carry the label of this TaskRun. */
-  podsOf(taskRun: TaskRun): readonly Pod[];
   /** In another namespace, for the cluster resolver. */
   elsewhere(namespace: string): Lookup;
 }
@@ -48,16 +44,6 @@ export function lookUp(client: ApiClient, namespace: string): Lookup {
     pipelineRun: (name) => get<PipelineRun>(pipelineRuns, name),
     pod: (name) => get<Pod>(pods, name),
     hasServiceAccount: (name) => client.get(serviceAccounts, namespace, name) !== undefined,
-    runsOf: ({ metadata }) => {
-      const labels = `tekton.dev/pipelineRun=${metadata.name},tekton.dev/pipelineRunUID=${metadata.uid}`;
-      return [
-        ...client.list(pipelineRuns, { namespace, labels }).map((object) => as<PipelineRun>(object)),
-        ...client.list(taskRuns, { namespace, labels }).map((object) => as<TaskRun>(object)),
-        ...client.list(customRuns, { namespace, labels }).map((object) => as<CustomRun>(object)),
-      ];
-    },
-    podsOf: ({ metadata }) =>
-      client.list(pods, { namespace, labels: `tekton.dev/taskRun=${metadata.name}` }).map((object) => as<Pod>(object)),
     elsewhere: (other) => lookUp(client, other),
   };
 }

@@ -16,7 +16,7 @@ import {
 } from './children.ts';
 import type { Verdict } from './condition.ts';
 import { isDone } from './condition.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, Node } from './graph.ts';
 import { buildGraph } from './graph.ts';
 import type { Lookup } from './lookup.ts';
 import { combinations } from './matrix.ts';
@@ -24,7 +24,7 @@ import { pipelineParams, replacementsOf } from './params.ts';
 import { checkMatrixTypes, checkReferences, checkRun, checkTasks, list, Refused, userError } from './pipelinechecks.ts';
 import { Progress } from './progress.ts';
 import { dependenciesOf } from './reference.ts';
-import { knownChildren, resolvePipeline, resolveTasks } from './resolve.ts';
+import { ancestorsOf, knownChildren, resolvePipeline, resolveTasks } from './resolve.ts';
 import {
   executionStatus,
   missingAtStart,
@@ -123,7 +123,7 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
     draft.judge({ status: 'False', reason: 'Cancelled', message: `PipelineRun ${quoted(run)} was cancelled` });
     return;
   }
-  draft.setChildren(knownChildren(run, lookup));
+  draft.setChildren(knownChildren(run));
   if (asked === 'PipelineRunPending') {
     draft.judge({ status: 'Unknown', reason: 'PipelineRunPending', message: `PipelineRun ${quoted(run)} is pending` });
     return;
@@ -143,8 +143,14 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
     for (const workspace of workspaces) draft.create(claimFor(run, workspace));
   }
   stopLate(draft, progress);
-  const parent: Parent = { run: draft.current(), spec: replaced, states, timeouts: progress.timeouts, workspaces };
-  startNext(draft, progress, { ...parent, workspaces: replaceInBindings(workspaces, resultsForWorkspaces(states)) });
+  startNext(draft, progress, {
+    run: draft.current(),
+    ancestors: ancestorsOf(draft.current(), lookup),
+    spec: replaced,
+    states,
+    timeouts: progress.timeouts,
+    workspaces: replaceInBindings(workspaces, resultsForWorkspaces(states)),
+  });
   progress.reconsider();
   if (progress.hasTimedOut) draft.stopAll('timedOut');
   conclude(draft, progress, replaced);
@@ -152,21 +158,23 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
 
 function graphOf({ run }: RunDraft, spec: PipelineSpec): Graph {
   const { namespace = '', name } = run.metadata;
-  const invalidGraph = (where: string, error: unknown) =>
-    userError(
-      'PipelineInvalidGraph',
-      `PipelineRun ${namespace}/${name}'s Pipeline DAG is invalid${where}: ${messageOf(error)}`,
-    );
-  try {
-    buildGraph((spec.finally ?? []).map((task) => ({ name: task.name, after: [] })));
-  } catch (error) {
-    throw invalidGraph(' for finally clause', error);
-  }
-  try {
-    return buildGraph((spec.tasks ?? []).map((task) => ({ name: task.name, after: dependenciesOf(task) })));
-  } catch (error) {
-    throw invalidGraph('', error);
-  }
+  const build = (nodes: readonly Node[], where: string) => {
+    try {
+      return buildGraph(nodes);
+    } catch (error) {
+      const message = `PipelineRun ${namespace}/${name}'s Pipeline DAG is invalid${where}: ${messageOf(error)}`;
+      throw userError('PipelineInvalidGraph', message);
+    }
+  };
+  const graph = build(
+    (spec.tasks ?? []).map((task) => ({ name: task.name, after: dependenciesOf(task) })),
+    '',
+  );
+  build(
+    (spec.finally ?? []).map((task) => ({ name: task.name, after: [] })),
+    ' for finally clause',
+  );
+  return graph;
 }
 
 /** The pipeline with parameters, context and workspaces put in, and the run's bindings with parameters put in. */
@@ -287,14 +295,12 @@ function startTask(draft: RunDraft, parent: Parent, state: TaskState): void {
   }
 }
 
-/** A Pipeline that refers to itself, by whatever way, would never end. */
-function refuseCircle({ run }: Parent, { pipeline }: TaskState): void {
-  const own = run.metadata.labels?.['tekton.dev/pipeline'];
-  if (pipeline?.name === undefined || own !== pipeline.name) return;
-  throw new Refused(
-    'CreateRunFailed',
-    `detected cycle in pipeline-in-pipeline: pipeline "${pipeline.name}" is already running in ancestor chain []`,
-  );
+/** A Pipeline that is nested in itself, by whatever way, would never end. */
+function refuseCircle({ ancestors }: Parent, { pipeline }: TaskState): void {
+  if (pipeline?.name === undefined || !ancestors.includes(pipeline.name)) return;
+  const place = ancestors.indexOf(pipeline.name);
+  const message = `detected cycle in pipeline-in-pipeline: pipeline "${pipeline.name}" is already running in ancestor chain ${list(ancestors.slice(0, place))}`;
+  throw new Refused('CreateRunFailed', message);
 }
 
 /** How the run stands after all that, and what it tells of its tasks. */
@@ -332,14 +338,14 @@ function conclude(draft: RunDraft, progress: Progress, spec: PipelineSpec): void
 
 /** Cancelled or out of time, with children that do not know how to stop. It is tried again when one of them moves. */
 function couldNotStop(run: PipelineRun, { why, message }: Unstoppable): Verdict {
-  const [reason, did, tried] =
-    why === 'cancelled'
-      ? ['PipelineRunCouldntCancel', 'was cancelled', 'cancel']
-      : ['PipelineRunCouldntTimeOut', 'was timed out', 'time out'];
+  const told = {
+    cancelled: { reason: 'PipelineRunCouldntCancel', did: 'was cancelled', tried: 'cancel' },
+    timedOut: { reason: 'PipelineRunCouldntTimeOut', did: 'was timed out', tried: 'time out' },
+  }[why];
   return {
     status: 'Unknown',
-    reason: reason ?? '',
-    message: `PipelineRun ${quoted(run)} ${did} but had errors trying to ${tried} TaskRuns and/or Runs: ${message}`,
+    reason: told.reason,
+    message: `PipelineRun ${quoted(run)} ${told.did} but had errors trying to ${told.tried} TaskRuns and/or Runs: ${message}`,
   };
 }
 

@@ -155,25 +155,20 @@ function kindOf({ taskRef, taskSpec, pipelineRef, pipelineSpec }: PipelineTask):
   return isCustom ? 'CustomRun' : 'TaskRun';
 }
 
-/** The children that the status tells of and those that carry the run's labels and are its own, in a steady order. */
-export function knownChildren(run: PipelineRun, lookup: Lookup): readonly ChildReference[] {
-  const told = run.status?.childReferences ?? [];
-  const names = new Set(told.map(({ name }) => name));
-  const found = lookup
-    .runsOf(run)
-    .filter(({ metadata }) => metadata.ownerReferences?.[0]?.uid === run.metadata.uid && !names.has(metadata.name));
-  if (told.length === 0 && found.length === 0) return told;
-  const all: ChildReference[] = [
-    ...told,
-    ...found.map(({ apiVersion, kind, metadata }) => ({
-      apiVersion,
-      kind,
-      name: metadata.name,
-      pipelineTaskName: metadata.labels?.['tekton.dev/pipelineTask'] ?? '',
-    })),
-  ];
+/** The children that the status tells of, in the order in which Tekton goes through them. */
+export function knownChildren({ status }: PipelineRun): readonly ChildReference[] {
   const key = ({ pipelineTaskName, name, kind }: ChildReference) => `${pipelineTaskName}\0${name}\0${kind}`;
-  return all.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return [...(status?.childReferences ?? [])].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+/** Names of the Pipelines that a run belongs to, its own first, then those that it is nested in. */
+export function ancestorsOf(run: PipelineRun, lookup: Lookup): string[] {
+  const own = run.metadata.labels?.['tekton.dev/pipeline'];
+  const owner = run.metadata.ownerReferences?.find(
+    ({ kind, controller }) => kind === 'PipelineRun' && controller === true,
+  );
+  const parent = owner === undefined ? undefined : lookup.pipelineRun(owner.name);
+  return [...(own === undefined ? [] : [own]), ...(parent === undefined ? [] : ancestorsOf(parent, lookup))];
 }
 
 /** The pipeline's own record of how it was applied is not the run's. */

@@ -3,11 +3,18 @@ import { claimFor, replaceInBindings, withClaim } from './children.ts';
 import type { Verdict } from './condition.ts';
 import { isDone, succeeded, timestamp, withVerdict } from './condition.ts';
 import { formatDuration, parseDuration } from './duration.ts';
-import { didFail } from './failure.ts';
 import type { Lookup } from './lookup.ts';
 import { replacementsOf, taskParams } from './params.ts';
 import { Refused } from './pipelinechecks.ts';
-import { buildPod, readyAnnotation, readyValue, release, releaseAnnotation, Unbuildable } from './pod.ts';
+import {
+  buildPod,
+  podName as podNameOf,
+  readyAnnotation,
+  readyValue,
+  release,
+  releaseAnnotation,
+  Unbuildable,
+} from './pod.ts';
 import { areSidecarsReady, statusFromPod, stoppedSidecars } from './podstatus.ts';
 import { provenance } from './provenance.ts';
 import { only } from './specs.ts';
@@ -181,18 +188,13 @@ function followPod(run: TaskRun, pod: Pod, spec: TaskSpec, now: number): TaskRun
   return { ...decided(failed(checked, new Refused('TaskRunValidationFailed', `[User error] ${wrong}`), now)), action };
 }
 
-/** The pod of the current attempt: the one the status names, else one that carries the run's label and is its own. */
+/** The pod of the current attempt. One that was made before its name could be written down is known by its owner. */
 function podOf(run: TaskRun, lookup: Lookup): Pod | undefined {
-  const { podName = '', retriesStatus = [] } = run.status ?? {};
+  const { podName = '' } = run.status ?? {};
   if (podName !== '') return lookup.pod(podName);
-  return lookup
-    .podsOf(run)
-    .findLast(
-      (pod) =>
-        pod.metadata.ownerReferences?.some(({ uid, controller }) => uid === run.metadata.uid && controller === true) &&
-        !didFail(pod) &&
-        !retriesStatus.some((attempt) => attempt.podName === pod.metadata.name),
-    );
+  const pod = lookup.pod(podNameOf(run));
+  const isOurs = pod?.metadata.ownerReferences?.some(({ uid }) => uid === run.metadata.uid);
+  return isOurs === true ? pod : undefined;
 }
 
 /** The run with its Task's labels, annotations and steps, the first time that the Task is known. */

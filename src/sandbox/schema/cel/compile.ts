@@ -74,7 +74,15 @@ export function compileExpression(source: string, variables: ReadonlyMap<string,
   return {
     type,
     uses: builder.uses,
-    run: (values, budget) => run({ slots: names.map((name) => values.get(name) ?? null), budget }),
+    run(values, budget) {
+      try {
+        return run({ slots: names.map((name) => values.get(name) ?? null), budget });
+      } catch (error) {
+        // What is not known before, such as the items of a list of anything, may still be of a wrong type, or too deep.
+        if (error instanceof TypeError || error instanceof RangeError) throw new EvaluationError('no such overload');
+        throw error;
+      }
+    },
   };
 }
 

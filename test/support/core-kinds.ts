@@ -1,11 +1,11 @@
 /** The core kinds for tests, with as much around them as they need. */
 import assert from 'node:assert/strict';
-import { createAuthorizer } from '../access/rbac.ts';
-import { createTokens } from '../access/tokens.ts';
-import type { ApiClient } from '../api/client.ts';
-import type { Kind } from '../api/kind.ts';
-import type { Json, JsonObject, KubeObject } from '../object.ts';
-import { coreKinds } from './kinds.ts';
+import { createAuthorizer } from '../../src/sandbox/access/rbac.ts';
+import { createTokens } from '../../src/sandbox/access/tokens.ts';
+import type { ApiClient } from '../../src/sandbox/api/client.ts';
+import type { Kind } from '../../src/sandbox/api/kind.ts';
+import { coreKinds } from '../../src/sandbox/core/kinds.ts';
+import type { Json, JsonObject, KubeObject } from '../../src/sandbox/object.ts';
 
 /** The moment at which everything happens. */
 export const testTime = new Date('2025-06-01T12:00:00Z');
@@ -15,16 +15,11 @@ export type TestReader = Pick<ApiClient, 'get' | 'list'>;
 
 /** Looks up among `objects`, by the plural of their kind. */
 export function readerOf(objects: readonly KubeObject[]): TestReader {
-  const isOf = (object: KubeObject, plural: string) => `${object.kind.toLowerCase()}s` === plural;
+  const ofPlural = (plural: string) => objects.filter(({ kind }) => `${kind.toLowerCase()}s` === plural);
   return {
     get: ({ plural }, namespace, name) =>
-      objects.find(
-        ({ metadata, ...rest }) =>
-          isOf({ metadata, ...rest } as KubeObject, plural) && // the same object again
-          (metadata.namespace ?? '') === namespace &&
-          metadata.name === name,
-      ),
-    list: ({ plural }) => objects.filter((object) => isOf(object, plural)),
+      ofPlural(plural).find(({ metadata }) => (metadata.namespace ?? '') === namespace && metadata.name === name),
+    list: ({ plural }) => ofPlural(plural),
   };
 }
 
@@ -48,6 +43,14 @@ export function objectOf(
       ...metadata,
     },
   };
+}
+
+/** The image of the containers in tests. */
+export const podImage = 'busybox:1';
+
+/** A pod as a client sends it: one container `x` with these fields, in a specification with those. */
+export function podOf(spec: JsonObject = {}, container: JsonObject = {}): KubeObject {
+  return objectOf('Pod', 'a', { spec: { containers: [{ name: 'x', image: podImage, ...container }], ...spec } });
 }
 
 /** All kinds, with the default service account of namespace `x` to look up, and whatever else is in `objects`. */
