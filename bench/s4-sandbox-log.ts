@@ -6,8 +6,12 @@ import type { Row } from './row.ts';
 import { startSandbox } from './sandboxed.ts';
 import { administratorOf, open, post, type Target } from './target.ts';
 
-const LINES = 400_000;
+/** As many as fit into one file with their timestamps: a log that was rotated is served from its last file alone. */
+const LINES = 60_000;
 const TEXT_BYTES = LINES * 100;
+/** How often the log is read for one figure. */
+const OUR_READS = 20;
+const PEER_READS = 2;
 const pod = {
   apiVersion: 'v1',
   kind: 'Pod',
@@ -28,21 +32,21 @@ const pod = {
 /** The row. */
 export const sandboxLog: Row = {
   name: 'S4',
-  ours: `the sandbox’s log endpoint, ${TEXT_BYTES / 1e6} MB of 100-byte lines of a finished container`,
+  ours: `the sandbox’s log endpoint: ${TEXT_BYTES / 1e6} MB of 100-byte lines of a finished container`,
   peer: 'the log endpoint of the API server of the cluster, the same bytes',
   unit: 'MB/s',
   goal: { of: 'ours', named: 'rate', atLeast: 100 },
   async measure({ admin, namespace }) {
     await using sandbox = await startSandbox({ life: true });
     const cluster = await administratorOf(admin.kubeconfig);
-    const ours = await finishedLog(sandbox.target, 'default');
-    const peer = await finishedLog(cluster, namespace);
+    const ours = await finishedLog(sandbox.target, 'default', OUR_READS);
+    const peer = await finishedLog(cluster, namespace, PEER_READS);
     return { rounds: await alternate(5, { ours, peer }) };
   },
 };
 
-/** Runs the pod, and answers what reads its log and says the megabytes per second from the request to the last byte. */
-async function finishedLog(target: Target, namespace: string): Promise<() => Promise<number>> {
+/** Runs the pod, and answers what reads its log and says the megabytes per second from the first request to the last byte. */
+async function finishedLog(target: Target, namespace: string, reads: number): Promise<() => Promise<number>> {
   const pods = `/api/v1/namespaces/${namespace}/pods`;
   await post(target, pods, pod);
   await eventually(
@@ -57,10 +61,12 @@ async function finishedLog(target: Target, namespace: string): Promise<() => Pro
   );
   return async () => {
     const beganAt = performance.now();
-    let bytes = 0;
-    for await (const chunk of await open(target, `${pods}/${pod.metadata.name}/log`)) bytes += (chunk as Buffer).length;
-    const seconds = (performance.now() - beganAt) / 1000;
-    if (bytes !== TEXT_BYTES) throw new Error(`a log of ${TEXT_BYTES} bytes came as ${bytes}`);
-    return TEXT_BYTES / 1e6 / seconds;
+    for (let read = 0; read < reads; read++) {
+      let bytes = 0;
+      for await (const chunk of await open(target, `${pods}/${pod.metadata.name}/log`))
+        bytes += (chunk as Buffer).length;
+      if (bytes !== TEXT_BYTES) throw new Error(`a log of ${TEXT_BYTES} bytes came as ${bytes}`);
+    }
+    return (reads * TEXT_BYTES) / 1e6 / ((performance.now() - beganAt) / 1000);
   };
 }

@@ -1,7 +1,10 @@
 /** The demo: a sandbox, a gateway in front of it and a few runs to look at, in one process and from one command. */
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Assembled, assembleGateway } from './assembly.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import { Fault } from './fault.ts';
 import { connect } from './kube/connect.ts';
 import { group, type Part } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -24,6 +27,8 @@ export interface DemoOptions {
   readonly version: string;
   /** Everything it writes is below this folder. */
   readonly folder: string;
+  /** Who we are, and whether a process is there. */
+  readonly process: { readonly pid: number; isAlive(pid: number): boolean };
   /** Keep objects, logs and volumes for the next start. */
   readonly keep: boolean;
   /** Play written scenarios instead of running processes. */
@@ -37,15 +42,19 @@ export interface DemoOptions {
 /** The parts of a demo. The last one prints what to try, once everything above it answers. */
 export function createDemo(options: DemoOptions): readonly Part[] {
   const { config, version, folder, keep, simulate, clock, log, write } = options;
+  const kubeconfigFile = join(folder, 'kubeconfig');
+  // What is kept lies apart: a demo that keeps nothing does not touch it.
+  const state = join(folder, keep ? 'kept' : 'sandbox');
   const startedAt = clock.now();
   const stopped = new AbortController();
   let sandbox: Sandbox;
   let gateway: Assembled;
   return [
+    claimFolder({ ...options, passing: keep ? [kubeconfigFile] : [kubeconfigFile, state] }),
     group('sandbox', async () => {
       // Imported here, so that no other start pays for it.
       const { createSandbox } = await import('./sandbox/sandbox.ts');
-      sandbox = createSandbox({ folder, keep, simulate, life: true, clock, log });
+      sandbox = createSandbox({ folder: state, kubeconfigFile, keep, simulate, life: true, clock, log });
       return [sandbox];
     }),
     group('gateway', async () => {
@@ -83,6 +92,44 @@ export function createDemo(options: DemoOptions): readonly Part[] {
       stop: async () => write('\nStopping.\n'),
     },
   ];
+}
+
+/**
+ * Keeps other demos out of the folder, and takes away what is `passing` at the end: what a demo that was killed left is
+ * taken away at the start.
+ */
+function claimFolder({
+  folder,
+  process,
+  passing,
+}: Pick<DemoOptions, 'folder' | 'process'> & { readonly passing: readonly string[] }): Part {
+  const claim = join(folder, 'demo.pid');
+  const clear = () => Promise.all(passing.map((path) => rm(path, { recursive: true, force: true })));
+  return {
+    name: 'folder',
+    async start() {
+      try {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        const other = Number(await readFile(claim, 'utf8').catch(() => ''));
+        if (other > 0 && process.isAlive(other)) {
+          throw new Fault(
+            'refused',
+            `a demo runs here already (process ${other}); end it, start this one in another folder, or delete ${claim} if that process is another program`,
+          );
+        }
+        await writeFile(claim, `${process.pid}\n`);
+        await clear();
+      } catch (error) {
+        if (error instanceof Fault) throw error;
+        throw new Fault('refused', `${folder} cannot be written: ${(error as Error).message}`, { cause: error });
+      }
+    },
+    async stop() {
+      await clear();
+      await rm(claim, { force: true });
+      await rmdir(folder).catch(() => {}); // others may have put something there
+    },
+  };
 }
 
 /** What is told at the terminal. */

@@ -101,6 +101,7 @@ async function demo(options: { readonly keep: boolean; readonly simulate: boolea
       config: loaded.config,
       version: version(),
       folder: resolve('.rungate'),
+      process: { pid: process.pid, isAlive },
       clock: systemClock,
       log,
       write: (text: string) => void process.stdout.write(text),
@@ -148,6 +149,14 @@ async function live(config: Config, log: Log, make: (stop: AbortSignal) => reado
     // A Fault's sentence is for whoever started us; anything else is a mistake of ours and shows where.
     process.stderr.write(`rungate: ${error instanceof Fault ? error.message : (error as Error).stack}\n`);
     return EXIT.failed;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // somebody else's
   }
 }
 

@@ -12,10 +12,10 @@ import { createTokens, type Tokens } from './access/tokens.ts';
 import { createAccess } from './api/admission.ts';
 import { issueCertificate } from './api/certificate.ts';
 import type { ApiClient, NewObject } from './api/client.ts';
-import { cleanUpDefinitions, createCrdKind, definitionsResource } from './api/crds.ts';
+import { createCrdKind, definitionsResource, keepDefinitions } from './api/crds.ts';
 import type { ApiFault } from './api/faults.ts';
 import { collectGarbage } from './api/garbage.ts';
-import { keepHouse, layOutNamespaces } from './api/housekeeping.ts';
+import { finalizeSubresource, keepHouse, layOutNamespaces } from './api/housekeeping.ts';
 import type { Kind, Registry } from './api/kind.ts';
 import { createLocalClient } from './api/local.ts';
 import { Memory } from './api/memory.ts';
@@ -25,6 +25,7 @@ import { rootServer } from './api/roots.ts';
 import { apiHandler, type Listening, LOOPBACK, listen } from './api/server.ts';
 import { createVerbs } from './api/verbs.ts';
 import { coreKinds } from './core/kinds.ts';
+import { protectClaims } from './core/protection.ts';
 import { createSourceController } from './flux/sources.ts';
 import { fluxCrds } from './kinds/flux.ts';
 import { tektonCrds } from './kinds/tekton.ts';
@@ -40,6 +41,8 @@ import { stateFile } from './state.ts';
 export interface SandboxOptions {
   /** Where its files go: the kubeconfig, logs, volumes, and with `keep` everything it knows. */
   readonly folder: string;
+  /** Where the kubeconfig goes instead; `kubeconfig` in the folder when absent. */
+  readonly kubeconfigFile?: string;
   /** 0 (the default) takes any that is free. */
   readonly port?: number;
   readonly clock: Clock;
@@ -77,7 +80,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const { folder, clock, log, faults = [], history, life = true, simulate = false, keep = false } = options;
   const now = () => clock.now();
   const token = randomBytes(32).toString('base64url');
-  const kubeconfigFile = join(folder, 'kubeconfig');
+  const { kubeconfigFile = join(folder, 'kubeconfig') } = options;
 
   const registry = createRegistry();
   const memory = new Memory(history === undefined ? {} : { history });
@@ -109,7 +112,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     podLog: kubelet.podLog,
     reader: client,
   })) {
-    registry.put(kind);
+    const isNamespace = kind.group === '' && kind.kind === 'Namespace';
+    registry.put(isNamespace ? { ...kind, subresources: { finalize: finalizeSubresource(parts) } } : kind);
   }
 
   const state = keep ? stateFile(join(folder, 'state.json'), memory, clock) : undefined;
@@ -130,7 +134,12 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     const house = { ...parts, client: controller, authority, log };
     layOutNamespaces(house);
     for (const object of [...bootstrapRoles(), ...tektonCrds(), ...fluxCrds()]) put(object);
-    endings.push(collectGarbage({ ...parts, verbs, log }), keepHouse(house), cleanUpDefinitions(controller));
+    endings.push(
+      collectGarbage({ ...parts, verbs, log }),
+      keepHouse(house),
+      keepDefinitions({ client: controller, registry, clock }),
+    );
+    endings.push(protectClaims(controller));
     listening = await open(certificate);
     if (life) for (const part of living) await startPart(part);
     void state?.keepSaving(stopping.signal);

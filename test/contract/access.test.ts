@@ -63,8 +63,10 @@ contract('access', {
   },
   'everybody may read discovery and health': async (api) => {
     const token = await api.tokenOf('nobody');
-    for (const path of ['/version', '/healthz', '/readyz', '/livez']) await api.get(path, { token, show: () => undefined });
-    for (const path of ['/api', '/apis', '/api/v1', '/openapi/v3']) await api.get(path, { token, show: () => undefined });
+    for (const path of ['/version', '/healthz', '/readyz', '/livez'])
+      await api.get(path, { token, show: () => undefined });
+    for (const path of ['/api', '/apis', '/api/v1', '/openapi/v3'])
+      await api.get(path, { token, show: () => undefined });
     await api.get('/metrics', { token });
     await api.get('/nothing/here', { token });
   },
@@ -81,10 +83,17 @@ contract('access', {
     await api.remove(`${configMaps}/readable`, undefined, { token });
   },
   'resourceNames narrow a rule': async (api) => {
-    const rules = [{ apiGroups: [''], resources: ['secrets'], resourceNames: ['mine'], verbs: ['get', 'list', 'create', 'delete'] }];
+    const rules = [
+      { apiGroups: [''], resources: ['secrets'], resourceNames: ['mine'], verbs: ['get', 'list', 'create', 'delete'] },
+    ];
     await api.given.post(secrets, { metadata: { name: 'mine' } });
     await api.given.post(secrets, { metadata: { name: 'yours' } });
-    const token = await withRules(api, 'named', rules, { namespace: 'NS', resource: 'secrets', verb: 'get', name: 'mine' });
+    const token = await withRules(api, 'named', rules, {
+      namespace: 'NS',
+      resource: 'secrets',
+      verb: 'get',
+      name: 'mine',
+    });
     await api.get(`${secrets}/mine`, { token, ...only('metadata.name') });
     await api.get(`${secrets}/yours`, { token });
     await api.get(secrets, { token });
@@ -94,14 +103,24 @@ contract('access', {
   'a subresource is a resource of its own': async (api) => {
     const rules = [{ apiGroups: [''], resources: ['pods/log'], verbs: ['get'] }];
     await api.given.post(pods, unschedulable('logged'));
-    const token = await withRules(api, 'logger', rules, { namespace: 'NS', resource: 'pods', subresource: 'log', verb: 'get' });
+    const token = await withRules(api, 'logger', rules, {
+      namespace: 'NS',
+      resource: 'pods',
+      subresource: 'log',
+      verb: 'get',
+    });
     await api.get(`${pods}/logged/log`, { token });
     await api.get(`${pods}/logged`, { token });
     await api.get(`${pods}/logged/status`, { token });
   },
   'stars stand for everything': async (api) => {
     const rules = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }];
-    const token = await withRules(api, 'star', rules, { namespace: 'NS', resource: 'pods', subresource: 'log', verb: 'get' });
+    const token = await withRules(api, 'star', rules, {
+      namespace: 'NS',
+      resource: 'pods',
+      subresource: 'log',
+      verb: 'get',
+    });
     await api.get(paths.leases, { token, ...names });
     await api.get('/api/v1/namespaces/NS', { token, ...only('metadata.name') });
     await api.get('/api/v1/namespaces', { token });
@@ -120,7 +139,11 @@ contract('access', {
     });
     await inForce(api, token, { namespace: 'NS', resource: 'secrets', verb: 'list' });
     await api.get('/api/v1/namespaces/default/secrets', { token });
-    await api.post(`${reviews}/selfsubjectaccessreviews`, question({ namespace: 'NS', resource: 'secrets', verb: 'list' }), { token, ...verdict });
+    await api.post(
+      `${reviews}/selfsubjectaccessreviews`,
+      question({ namespace: 'NS', resource: 'secrets', verb: 'list' }),
+      { token, ...verdict },
+    );
     await api.given.remove('/apis/rbac.authorization.k8s.io/v1/clusterroles/NS-bound');
     await api.given.remove(`${roleBindings}/NS-bound`);
   },
@@ -144,7 +167,11 @@ contract('access', {
     await api.get('/api/v1/namespaces/default', { token, ...only('metadata.name') });
     for (const path of ['/metrics', '/metrics/cadvisor', '/logs/any']) {
       const nonResourceAttributes = { path, verb: 'get' };
-      await api.post(`${reviews}/selfsubjectaccessreviews`, review('SelfSubjectAccessReview', { nonResourceAttributes }), { token, ...verdict });
+      await api.post(
+        `${reviews}/selfsubjectaccessreviews`,
+        review('SelfSubjectAccessReview', { nonResourceAttributes }),
+        { token, ...verdict },
+      );
     }
     await api.given.remove(`${cluster}/clusterroles/NS-global`);
     await api.given.remove(`${cluster}/clusterrolebindings/NS-global`);
@@ -160,9 +187,17 @@ contract('access', {
   'may I: the answer has a reason': async (api) => {
     await api.post(`${reviews}/selfsubjectaccessreviews`, question({ namespace: 'NS', resource: 'pods', verb: 'get' }));
     const token = await api.tokenOf('nobody');
-    await api.post(`${reviews}/selfsubjectaccessreviews`, question({ namespace: 'NS', resource: 'pods', verb: 'get' }), { token });
+    await api.post(
+      `${reviews}/selfsubjectaccessreviews`,
+      question({ namespace: 'NS', resource: 'pods', verb: 'get' }),
+      { token },
+    );
     const nonResourceAttributes = { path: '/version', verb: 'get' };
-    await api.post(`${reviews}/selfsubjectaccessreviews`, review('SelfSubjectAccessReview', { nonResourceAttributes }), { token });
+    await api.post(
+      `${reviews}/selfsubjectaccessreviews`,
+      review('SelfSubjectAccessReview', { nonResourceAttributes }),
+      { token },
+    );
   },
   'may I: a question needs its attributes': async (api) => {
     await api.post(`${reviews}/selfsubjectaccessreviews`, review('SelfSubjectAccessReview', {}));
@@ -172,17 +207,32 @@ contract('access', {
   'may they: asked for somebody else': async (api) => {
     const resourceAttributes = { namespace: 'NS', resource: 'pods', verb: 'get' };
     const user = 'system:serviceaccount:NS:nobody';
-    await api.post(`${reviews}/subjectaccessreviews`, review('SubjectAccessReview', { resourceAttributes, user }), verdict);
-    await api.post(`${reviews}/subjectaccessreviews`, review('SubjectAccessReview', { resourceAttributes, user: 'admin', groups: ['system:masters'] }), verdict);
+    await api.post(
+      `${reviews}/subjectaccessreviews`,
+      review('SubjectAccessReview', { resourceAttributes, user }),
+      verdict,
+    );
+    await api.post(
+      `${reviews}/subjectaccessreviews`,
+      review('SubjectAccessReview', { resourceAttributes, user: 'admin', groups: ['system:masters'] }),
+      verdict,
+    );
     await api.post(`${reviews}/subjectaccessreviews`, review('SubjectAccessReview', { resourceAttributes }));
-    await api.post(`${reviews}/namespaces/NS/localsubjectaccessreviews`, review('LocalSubjectAccessReview', { resourceAttributes, user }), verdict);
+    await api.post(
+      `${reviews}/namespaces/NS/localsubjectaccessreviews`,
+      review('LocalSubjectAccessReview', { resourceAttributes, user }),
+      verdict,
+    );
   },
   'what may I: the rules of a namespace': async (api) => {
     const rules = [{ apiGroups: [''], resources: ['pods', 'pods/log'], verbs: ['get', 'list'] }];
     const token = await withRules(api, 'ruled', rules, { namespace: 'NS', resource: 'pods', verb: 'list' });
     await api.post(`${reviews}/selfsubjectrulesreviews`, review('SelfSubjectRulesReview', { namespace: 'NS' }), {
       token,
-      show: (body) => (body as { status: { resourceRules: { resources: string[] }[] } }).status.resourceRules.filter(({ resources }) => resources.includes('pods')),
+      show: (body) =>
+        (body as { status: { resourceRules: { resources: string[] }[] } }).status.resourceRules.filter(
+          ({ resources }) => resources.includes('pods'),
+        ),
     });
     await api.post(`${reviews}/selfsubjectrulesreviews`, review('SelfSubjectRulesReview', {}), { token });
   },
@@ -193,14 +243,20 @@ contract('access', {
   },
   'a token is asked for': async (api) => {
     await api.given.post(paths.serviceAccounts, { metadata: { name: 'asked' } });
-    await api.post(`${paths.serviceAccounts}/asked/token`, { spec: { expirationSeconds: 3600 } }, only('kind', 'apiVersion', 'metadata', 'spec', 'status'));
+    await api.post(
+      `${paths.serviceAccounts}/asked/token`,
+      { spec: { expirationSeconds: 3600 } },
+      only('kind', 'apiVersion', 'metadata', 'spec', 'status'),
+    );
     await api.post(`${paths.serviceAccounts}/asked/token`, { spec: { expirationSeconds: 5 } });
     await api.post(`${paths.serviceAccounts}/absent/token`, { spec: {} });
   },
   'a token says whose it is': async (api) => {
     const token = await api.tokenOf('claims');
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as JsonObject;
-    await api.get(`${paths.serviceAccounts}/claims`, { show: () => ({ sub: claims.sub, ...(claims['kubernetes.io'] as JsonObject) }) });
+    await api.get(`${paths.serviceAccounts}/claims`, {
+      show: () => ({ sub: claims.sub, ...(claims['kubernetes.io'] as JsonObject) }),
+    });
   },
   'a token ends with its service account': async (api) => {
     const token = await api.tokenOf('ending');
@@ -220,15 +276,35 @@ contract('access', {
   },
   'bindings are checked': async (api) => {
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'any' };
-    await api.post(roleBindings, { metadata: { name: 'defaults' }, roleRef: { kind: 'Role', name: 'any' }, subjects: [{ kind: 'User', name: 'a' }] });
+    await api.post(roleBindings, {
+      metadata: { name: 'defaults' },
+      roleRef: { kind: 'Role', name: 'any' },
+      subjects: [{ kind: 'User', name: 'a' }],
+    });
     await api.post(roleBindings, { metadata: { name: 'nameless' }, roleRef: { ...roleRef, name: '' }, subjects: [] });
     await api.post(roleBindings, { metadata: { name: 'kind' }, roleRef: { ...roleRef, kind: 'Rule' }, subjects: [] });
-    await api.post(roleBindings, { metadata: { name: 'subject' }, roleRef, subjects: [{ kind: 'ServiceAccount', name: 'a' }, { kind: 'Robot', name: 'b' }] });
+    await api.post(roleBindings, {
+      metadata: { name: 'subject' },
+      roleRef,
+      subjects: [
+        { kind: 'ServiceAccount', name: 'a' },
+        { kind: 'Robot', name: 'b' },
+      ],
+    });
   },
   'nobody gives more than they have': async (api) => {
     const rules = [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['create'] }];
-    const token = await withRules(api, 'climber', rules, { namespace: 'NS', group: 'rbac.authorization.k8s.io', resource: 'roles', verb: 'create' });
-    await api.post(roles, { metadata: { name: 'climbed' }, rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }] }, { token });
+    const token = await withRules(api, 'climber', rules, {
+      namespace: 'NS',
+      group: 'rbac.authorization.k8s.io',
+      resource: 'roles',
+      verb: 'create',
+    });
+    await api.post(
+      roles,
+      { metadata: { name: 'climbed' }, rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }] },
+      { token },
+    );
   },
 });
 

@@ -20,7 +20,11 @@ contract(
   'apply',
   {
     'an apply creates what is not there': about(async (api) => {
-      await api.patch(`${configMaps}/created${by('one')}`, 'apply', configMap('created', { a: '1' }, { labels: { x: 'y' } }));
+      await api.patch(
+        `${configMaps}/created${by('one')}`,
+        'apply',
+        configMap('created', { a: '1' }, { labels: { x: 'y' } }),
+      );
     }),
     'an apply of the same changes nothing': about(async (api) => {
       const shown = only('metadata.resourceVersion', 'metadata.managedFields');
@@ -49,21 +53,37 @@ contract(
     }),
     'force takes the fields over': about(async (api) => {
       await api.given.patch(`${configMaps}/forced${by('one')}`, 'apply', configMap('forced', { a: '1', b: '2' }));
-      await api.patch(`${configMaps}/forced${by('two', '&force=true')}`, 'apply', configMap('forced', { a: '9' }), managed);
+      await api.patch(
+        `${configMaps}/forced${by('two', '&force=true')}`,
+        'apply',
+        configMap('forced', { a: '9' }),
+        managed,
+      );
     }),
     'a fieldManager is required': about(async (api) => {
       await api.patch(`${configMaps}/nobody`, 'apply', configMap('nobody'));
     }),
     'the name may be left out, and must not differ': about(async (api) => {
-      await api.patch(`${configMaps}/nameless${by('one')}`, 'apply', { apiVersion: 'v1', kind: 'ConfigMap', data: { a: '1' } }, only('data'));
+      await api.patch(
+        `${configMaps}/nameless${by('one')}`,
+        'apply',
+        { apiVersion: 'v1', kind: 'ConfigMap', data: { a: '1' } },
+        only('data'),
+      );
       await api.patch(`${configMaps}/path${by('one')}`, 'apply', configMap('body'));
     }),
     'kind and version are needed': about(async (api) => {
       await api.patch(`${configMaps}/kindless${by('one')}`, 'apply', { metadata: { name: 'kindless' } });
-      await api.patch(`${configMaps}/kindless${by('one')}`, 'apply', { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kindless' } });
+      await api.patch(`${configMaps}/kindless${by('one')}`, 'apply', {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'kindless' },
+      });
     }),
     'managedFields must not be applied': about(async (api) => {
-      const managedFields = [{ manager: 'one', operation: 'Apply', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1: {} }];
+      const managedFields = [
+        { manager: 'one', operation: 'Apply', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1: {} },
+      ];
       await api.patch(`${configMaps}/fields${by('one')}`, 'apply', configMap('fields', {}, { managedFields }));
     }),
     'a uid makes an apply an update only': about(async (api) => {
@@ -73,11 +93,18 @@ contract(
     'a resourceVersion makes an apply an update only': about(async (api) => {
       await api.patch(`${configMaps}/version${by('one')}`, 'apply', configMap('version', {}, { resourceVersion: '1' }));
       await api.given.patch(`${configMaps}/version${by('one')}`, 'apply', configMap('version'));
-      await api.patch(`${configMaps}/version${by('one')}`, 'apply', configMap('version', { a: '1' }, { resourceVersion: '1' }));
+      await api.patch(
+        `${configMaps}/version${by('one')}`,
+        'apply',
+        configMap('version', { a: '1' }, { resourceVersion: '1' }),
+      );
     }),
     'unknown fields are refused or warned of': about(async (api) => {
       await api.patch(`${configMaps}/unknown${by('one')}`, 'apply', { ...configMap('unknown'), extra: 1 }, managed);
-      await api.patch(`${configMaps}/unknown${by('one', '&fieldValidation=Strict')}`, 'apply', { ...configMap('unknown'), extra: 1 });
+      await api.patch(`${configMaps}/unknown${by('one', '&fieldValidation=Strict')}`, 'apply', {
+        ...configMap('unknown'),
+        extra: 1,
+      });
     }),
     'an apply that is invalid is refused': about(async (api) => {
       await api.patch(`${configMaps}/invalid${by('one')}`, 'apply', configMap('invalid', { 'a/b': '1' }));
@@ -89,7 +116,12 @@ contract(
       await api.patch(`${configMaps}/yaml${by('one')}`, 'apply', yaml, only('data'));
     }),
     'a dry run of an apply keeps nothing': about(async (api) => {
-      await api.patch(`${configMaps}/dry${by('one', '&dryRun=All')}`, 'apply', configMap('dry', { a: '1' }), only('data'));
+      await api.patch(
+        `${configMaps}/dry${by('one', '&dryRun=All')}`,
+        'apply',
+        configMap('dry', { a: '1' }),
+        only('data'),
+      );
       await api.get(`${configMaps}/dry`);
     }),
     'a create is written down as an update': about(async (api) => {
@@ -128,8 +160,17 @@ contract(
     }),
     'a custom object: items of another manager stay': about(async (api) => {
       const parts = (name: string) => [{ name, note: `of ${name}` }];
-      await api.given.patch(`${paths.widgets}/items${by('one')}`, 'apply', widget('items', { size: 2, tags: ['a'], parts: parts('p') }));
-      const second = { apiVersion: 'GROUP/v1', kind: 'Widget', metadata: { name: 'items' }, spec: { tags: ['b'], parts: parts('q') } };
+      await api.given.patch(
+        `${paths.widgets}/items${by('one')}`,
+        'apply',
+        widget('items', { size: 2, tags: ['a'], parts: parts('p') }),
+      );
+      const second = {
+        apiVersion: 'GROUP/v1',
+        kind: 'Widget',
+        metadata: { name: 'items' },
+        spec: { tags: ['b'], parts: parts('q') },
+      };
       await api.patch(`${paths.widgets}/items${by('two')}`, 'apply', second, managedSpec);
       await api.patch(`${paths.widgets}/items${by('one')}`, 'apply', widget('items', { size: 2 }), managedSpec);
     }),
@@ -148,15 +189,32 @@ contract(
     }),
     'a custom object: the status is applied by itself': about(async (api) => {
       await api.given.patch(`${paths.widgets}/status${by('one')}`, 'apply', widget('status'));
-      const status = { apiVersion: 'GROUP/v1', kind: 'Widget', metadata: { name: 'status' }, status: { phase: 'Ready' } };
+      const status = {
+        apiVersion: 'GROUP/v1',
+        kind: 'Widget',
+        metadata: { name: 'status' },
+        status: { phase: 'Ready' },
+      };
       const shown = only('status', 'metadata.managedFields', 'metadata.generation');
       await api.patch(`${paths.widgets}/status/status${by('two')}`, 'apply', status, shown);
-      await api.patch(`${paths.widgets}/status${by('one')}`, 'apply', { ...widget('status'), status: { phase: 'Lost' } }, shown);
+      await api.patch(
+        `${paths.widgets}/status${by('one')}`,
+        'apply',
+        { ...widget('status'), status: { phase: 'Lost' } },
+        shown,
+      );
     }),
     'a pod: containers are owned by their name': about(async (api) => {
       const pod = unschedulable('owned') as JsonObject & { spec: JsonObject };
-      const containers = [{ name: 'main', image: 'x', env: [{ name: 'A', value: '1' }], ports: [{ containerPort: 80 }] }];
-      await api.patch(`${paths.pods}/owned${by('one')}`, 'apply', { ...pod, spec: { ...pod.spec, containers } }, only("metadata.managedFields"));
+      const containers = [
+        { name: 'main', image: 'x', env: [{ name: 'A', value: '1' }], ports: [{ containerPort: 80 }] },
+      ];
+      await api.patch(
+        `${paths.pods}/owned${by('one')}`,
+        'apply',
+        { ...pod, spec: { ...pod.spec, containers } },
+        only('metadata.managedFields'),
+      );
     }),
     'a secret: stringData is applied as data': about(async (api) => {
       const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'strings' }, stringData: { a: 'one' } };
@@ -173,4 +231,3 @@ contract(
     },
   },
 );
-

@@ -12,7 +12,10 @@ export function assertSame(got: readonly Exchange[], real: readonly Exchange[] |
     if (isDeepStrictEqual(one, other)) return [];
     // Exchanges are JSON by construction.
     const unlike = places((one ?? {}) as unknown as Json, (other ?? {}) as unknown as Json, '');
-    return [`${(one ?? other)?.ask}`, ...unlike.map(({ path, has, wants }) => `  ${path}: ${text(has)}, should be ${text(wants)}`)];
+    return [
+      `${(one ?? other)?.ask}`,
+      ...unlike.map(({ path, has, wants }) => `  ${path}: ${text(has)}, should be ${text(wants)}`),
+    ];
   });
   throw new Error(`answers differ\n${lines.flat().join('\n')}`);
 }

@@ -99,11 +99,14 @@ export function converse(target: Target, known: Known): { api: Conversation; end
   const mask = makeMask(known);
   const exchanges: Exchange[] = [];
   const open: Lines[] = [];
-  const fill = (text: string) => text.replace(/(?:\b|(?<=%3D))NS\b/g, known.namespace).replace(/\bGROUP\b/g, known.group);
+  const fill = (text: string) =>
+    text.replace(/(?:\b|(?<=%3D))NS\b/g, known.namespace).replace(/\bGROUP\b/g, known.group);
 
   async function send(method: string, path: string, { body, ...sent }: Sent): Promise<Told> {
     const filled =
-      body === undefined ? {} : { body: typeof body === 'string' ? fill(body) : (JSON.parse(fill(JSON.stringify(body))) as Json) };
+      body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? fill(body) : (JSON.parse(fill(JSON.stringify(body))) as Json) };
     const prefix = body === undefined ? undefined : valueAt(body, 'metadata.generateName');
     if (typeof prefix === 'string') mask.generates(prefix);
     const answer = await target.request(method, fill(path), { ...sent, ...filled });
@@ -220,7 +223,9 @@ function failureOf(body: Json, code: number): Pick<Exchange, 'failure' | 'body'>
   if (!isObject(body)) return { body };
   const { message, reason, details, ...rest } = body;
   const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code };
-  return isDeepStrictEqual(rest, status) ? { failure: JSON.parse(JSON.stringify({ reason, message, details })) } : { body };
+  return isDeepStrictEqual(rest, status)
+    ? { failure: JSON.parse(JSON.stringify({ reason, message, details })) }
+    : { body };
 }
 
 function shownHeaders(all: Answer['headers'], masked: (value: string) => string): Pick<Exchange, 'headers'> {

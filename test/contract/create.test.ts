@@ -8,7 +8,10 @@ const { configMaps, secrets } = paths;
 
 contract('create', {
   'a new object comes back with what the server decides': async (api) => {
-    await api.post(configMaps, configMap('new', { colour: 'red' }, { labels: { app: 'a' }, annotations: { note: 'b' } }));
+    await api.post(
+      configMaps,
+      configMap('new', { colour: 'red' }, { labels: { app: 'a' }, annotations: { note: 'b' } }),
+    );
   },
   'what only the server decides is ignored': async (api) => {
     const claimed = {
@@ -138,7 +141,11 @@ contract('create', {
   'a secret of a known type must have its keys': async (api) => {
     await api.post(secrets, { metadata: { name: 'basic' }, type: 'kubernetes.io/basic-auth', data: {} });
     await api.post(secrets, { metadata: { name: 'tls' }, type: 'kubernetes.io/tls', stringData: { 'tls.crt': 'x' } });
-    await api.post(secrets, { metadata: { name: 'docker' }, type: 'kubernetes.io/dockerconfigjson', stringData: { '.dockerconfigjson': 'x' } });
+    await api.post(secrets, {
+      metadata: { name: 'docker' },
+      type: 'kubernetes.io/dockerconfigjson',
+      stringData: { '.dockerconfigjson': 'x' },
+    });
   },
   'a service account needs no more than a name': async (api) => {
     await api.post(paths.serviceAccounts, { metadata: { name: 'robot' } });
@@ -167,7 +174,10 @@ contract('create', {
     });
   },
   'a lease is checked': async (api) => {
-    await api.post(paths.leases, { metadata: { name: 'negative' }, spec: { leaseDurationSeconds: -1, leaseTransitions: -1 } });
+    await api.post(paths.leases, {
+      metadata: { name: 'negative' },
+      spec: { leaseDurationSeconds: -1, leaseTransitions: -1 },
+    });
     await api.post(paths.leases, { metadata: { name: 'times' }, spec: { renewTime: 'yesterday' } });
     await api.post(paths.leases, {
       metadata: { name: 'held' },
@@ -175,11 +185,18 @@ contract('create', {
     });
   },
   'a volume claim is defaulted and checked': async (api) => {
-    const spec = { accessModes: ['ReadWriteOnce'], storageClassName: 'none', resources: { requests: { storage: '1Gi' } } };
+    const spec = {
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'none',
+      resources: { requests: { storage: '1Gi' } },
+    };
     await api.post(paths.claims, { metadata: { name: 'claim' }, spec });
     await api.post(paths.claims, { metadata: { name: 'sizeless' }, spec: { accessModes: ['ReadWriteOnce'] } });
     await api.post(paths.claims, { metadata: { name: 'modeless' }, spec: { ...spec, accessModes: [] } });
-    await api.post(paths.claims, { metadata: { name: 'odd' }, spec: { ...spec, accessModes: ['Sometimes'], resources: { requests: { storage: '-1' } } } });
+    await api.post(paths.claims, {
+      metadata: { name: 'odd' },
+      spec: { ...spec, accessModes: ['Sometimes'], resources: { requests: { storage: '-1' } } },
+    });
   },
 });
 

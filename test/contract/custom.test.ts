@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../src/sandbox/object.ts';
 import { contract } from './contract.ts';
 import { paths, widget, widgets } from './objects.ts';
-import { names, only } from './show.ts';
+import { names, only, sayingUpTo } from './show.ts';
 
 const { widgets: path } = paths;
 
@@ -45,7 +45,7 @@ contract(
       await api.post(path, widget('port-3', { size: 1, port: true }));
       await api.post(path, widget('port-4', { size: 1, port: 1.5 }));
     },
-    'types': async (api) => {
+    types: async (api) => {
       for (const [name, spec] of Object.entries({
         text: { size: 'one' },
         fraction: { size: 1.5 },
@@ -62,7 +62,8 @@ contract(
       }
     },
     'an integer may be written as a float': async (api) => {
-      const text = '{"apiVersion":"GROUP/v1","kind":"Widget","metadata":{"name":"float"},"spec":{"size":2.0,"ratio":1}}';
+      const text =
+        '{"apiVersion":"GROUP/v1","kind":"Widget","metadata":{"name":"float"},"spec":{"size":2.0,"ratio":1}}';
       await api.post(path, text, { headers: { 'Content-Type': 'application/json' }, ...only('spec') });
     },
     'a spec that is no object': async (api) => {
@@ -89,7 +90,7 @@ contract(
       await api.post(path, widget('set', { size: 1, tags: ['a', 'a'] }));
       await api.post(path, widget('map-keys', { size: 1, parts: [{ name: 'a' }, { name: 'a' }] }));
     },
-    'formats': async (api) => {
+    formats: async (api) => {
       await api.post(path, widget('format', { size: 1, due: 'tomorrow' }));
       await api.post(path, widget('format-good', { size: 1, due: '2026-01-02T03:04:05Z' }), only('spec.due'));
     },
@@ -110,7 +111,12 @@ contract(
     'names are checked': async (api) => {
       await api.post(path, widget('Not Valid'));
       await api.post(path, { apiVersion: 'GROUP/v1', kind: 'Widget', metadata: {}, spec: { size: 1 } });
-      await api.post(path, { apiVersion: 'GROUP/v1', kind: 'Widget', metadata: { generateName: 'made-' }, spec: { size: 1 } });
+      await api.post(path, {
+        apiVersion: 'GROUP/v1',
+        kind: 'Widget',
+        metadata: { generateName: 'made-' },
+        spec: { size: 1 },
+      });
     },
     'labels are checked': async (api) => {
       await api.post(path, widget('labels', { size: 1 }, { labels: { 'a b': 'c' } }));
@@ -145,7 +151,7 @@ contract(
     'a body may be YAML': async (api) => {
       const yaml = 'apiVersion: GROUP/v1\nkind: Widget\nmetadata:\n  name: yaml\nspec:\n  size: 2\n  tags: [a, b]\n';
       await api.post(path, yaml, { headers: { 'Content-Type': 'application/yaml' }, ...only('spec') });
-      await api.post(path, 'kind: [', { headers: { 'Content-Type': 'application/yaml' } });
+      await api.post(path, 'kind: [', { headers: { 'Content-Type': 'application/yaml' }, ...sayingUpTo('yaml:') });
     },
     'a body that is no JSON': async (api) => {
       const headers = { 'Content-Type': 'application/json' };
@@ -159,7 +165,10 @@ contract(
     },
     'a request for what JSON alone can say': async (api) => {
       await api.get(`${path}/listed-a`, { headers: { Accept: 'application/vnd.kubernetes.protobuf' } });
-      await api.get(`${path}/listed-a`, { headers: { Accept: 'application/vnd.kubernetes.protobuf,application/json' }, ...only('kind') });
+      await api.get(`${path}/listed-a`, {
+        headers: { Accept: 'application/vnd.kubernetes.protobuf,application/json' },
+        ...only('kind'),
+      });
     },
   },
   {

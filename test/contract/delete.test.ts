@@ -8,13 +8,28 @@ import { names, only } from './show.ts';
 const { configMaps, pods } = paths;
 const hold = { finalizers: ['test.rungate.dev/hold'] };
 const owned = (name: string, owner: Told, more: JsonObject = {}) =>
-  configMap(name, {}, {
-    ownerReferences: [
-      { apiVersion: 'v1', kind: 'ConfigMap', name: owner.at('metadata.name'), uid: owner.at('metadata.uid'), ...more },
-    ],
-  });
+  configMap(
+    name,
+    {},
+    {
+      ownerReferences: [
+        {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          name: owner.at('metadata.name'),
+          uid: owner.at('metadata.uid'),
+          ...more,
+        },
+      ],
+    },
+  );
 const gone = ({ status }: Told) => status === 404;
-const leaving = only('metadata.deletionTimestamp', 'metadata.deletionGracePeriodSeconds', 'metadata.finalizers', 'metadata.ownerReferences');
+const leaving = only(
+  'metadata.deletionTimestamp',
+  'metadata.deletionGracePeriodSeconds',
+  'metadata.finalizers',
+  'metadata.ownerReferences',
+);
 
 contract(
   'delete',
@@ -56,7 +71,9 @@ contract(
     'preconditions: the version must be that of the object': async (api) => {
       const made = await api.post(configMaps, configMap('version'), only('metadata.resourceVersion'));
       await api.given.patch(`${configMaps}/version`, 'merge', { data: { a: '1' } });
-      await api.remove(`${configMaps}/version`, { preconditions: { resourceVersion: made.at('metadata.resourceVersion') } });
+      await api.remove(`${configMaps}/version`, {
+        preconditions: { resourceVersion: made.at('metadata.resourceVersion') },
+      });
     },
     'a finalizer holds the object': async (api) => {
       await api.given.post(configMaps, configMap('held', { a: '1' }, hold));
@@ -80,8 +97,17 @@ contract(
     },
     'a held custom object': async (api) => {
       await api.given.post(paths.widgets, widget('held', { size: 1 }, hold));
-      await api.remove(`${paths.widgets}/held`, undefined, only('metadata.generation', 'metadata.deletionGracePeriodSeconds', 'metadata.finalizers'));
-      await api.patch(`${paths.widgets}/held`, 'merge', { metadata: { finalizers: null } }, only('metadata.generation', 'metadata.finalizers'));
+      await api.remove(
+        `${paths.widgets}/held`,
+        undefined,
+        only('metadata.generation', 'metadata.deletionGracePeriodSeconds', 'metadata.finalizers'),
+      );
+      await api.patch(
+        `${paths.widgets}/held`,
+        'merge',
+        { metadata: { finalizers: null } },
+        only('metadata.generation', 'metadata.finalizers'),
+      );
       await api.get(`${paths.widgets}/held`);
     },
     'a dry run of a deletion keeps the object': async (api) => {
@@ -108,7 +134,9 @@ contract(
       const child = owned('foreground-child', owner, { blockOwnerDeletion: true });
       await api.given.post(configMaps, { ...child, metadata: { ...(child.metadata as JsonObject), ...hold } });
       await api.remove(`${configMaps}/foreground-owner`, { propagationPolicy: 'Foreground' }, leaving);
-      await api.until(`${configMaps}/foreground-child`, ({ body }) => JSON.stringify(body).includes('deletionTimestamp'));
+      await api.until(`${configMaps}/foreground-child`, ({ body }) =>
+        JSON.stringify(body).includes('deletionTimestamp'),
+      );
       await api.get(`${configMaps}/foreground-owner`, leaving);
       await api.given.patch(`${configMaps}/foreground-child`, 'merge', { metadata: { finalizers: null } });
       await api.until(`${configMaps}/foreground-owner`, gone);
@@ -123,12 +151,17 @@ contract(
     },
     'without a word what is owned goes, too': async (api) => {
       const owner = await api.given.post(configMaps, configMap('default-owner'));
-      await api.given.post(paths.widgets, { ...widget('default-child'), metadata: { name: 'default-child', ...refersTo(owner) } });
+      await api.given.post(paths.widgets, {
+        ...widget('default-child'),
+        metadata: { name: 'default-child', ...refersTo(owner) },
+      });
       await api.remove(`${configMaps}/default-owner`);
       await api.until(`${paths.widgets}/default-child`, gone);
     },
     'an owner that never was: what it owns goes': async (api) => {
-      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'never', uid: '11111111-2222-3333-4444-555555555555' }];
+      const ownerReferences = [
+        { apiVersion: 'v1', kind: 'ConfigMap', name: 'never', uid: '11111111-2222-3333-4444-555555555555' },
+      ];
       await api.post(configMaps, configMap('fatherless', {}, { ownerReferences }), only('metadata.ownerReferences'));
       await api.until(`${configMaps}/fatherless`, gone);
     },
@@ -189,7 +222,11 @@ contract(
     'a pod that runs is given its time': async (api) => {
       await api.given.post(pods, pod('graceful', 'sleep 1000', { terminationGracePeriodSeconds: 2 }));
       await api.until(`${pods}/graceful`, ({ body }) => JSON.stringify(body).includes('"phase":"Running"'));
-      await api.remove(`${pods}/graceful`, undefined, only('metadata.deletionTimestamp', 'metadata.deletionGracePeriodSeconds'));
+      await api.remove(
+        `${pods}/graceful`,
+        undefined,
+        only('metadata.deletionTimestamp', 'metadata.deletionGracePeriodSeconds'),
+      );
       await api.until(`${pods}/graceful`, gone);
     },
     'a pod can be deleted faster than it asked for': async (api) => {
@@ -208,7 +245,11 @@ contract(
     },
     'a negative grace period': async (api) => {
       await api.given.post(pods, unschedulable('negative'));
-      await api.remove(`${pods}/negative?gracePeriodSeconds=-1`, undefined, only('metadata.deletionGracePeriodSeconds'));
+      await api.remove(
+        `${pods}/negative?gracePeriodSeconds=-1`,
+        undefined,
+        only('metadata.deletionGracePeriodSeconds'),
+      );
     },
   },
   {

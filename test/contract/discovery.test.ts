@@ -90,7 +90,9 @@ const discovered = (group: string, names?: readonly string[]) => (body: Json) =>
 
 contract('discovery', {
   'version says which Kubernetes this is': (api) =>
-    api.get('/version', { show: (body) => ({ major: text(body, 'major'), minor: text(body, 'minor') }) }).then(() => {}),
+    api
+      .get('/version', { show: (body) => ({ major: text(body, 'major'), minor: text(body, 'minor') }) })
+      .then(() => {}),
   'healthz, livez and readyz say ok': async (api) => {
     for (const path of ['/healthz', '/livez', '/readyz']) await api.get(path);
   },

@@ -11,7 +11,7 @@ export interface Known {
 
 /** The mask of one case: the same value gets the same name throughout, so that "unchanged" stays visible. */
 export interface Mask {
-  /** A copy in which uids are `uid-1`, resource versions `rv-1`, times `TIME`, long descriptions `PROSE`, and so on. */
+  /** A copy in which uids are `uid-1`, resource versions `rv-1`, times `TIME`, and so on. */
   json(value: Json): Json;
   text(value: string): string;
   /** Of a request line: versions and continue tokens that an earlier answer gave. */
@@ -42,7 +42,7 @@ export function makeMask({ namespace, group, address }: Known): Mask {
       .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z/g, 'NANOTIME')
       .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, 'MICROTIME')
       .replace(/\b(?!2006-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
-      .replace(/-----BEGIN CERTIFICATE-----[^]*-----END CERTIFICATE-----\n/, 'CERTIFICATES')
+      .replace(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\n/, 'CERTIFICATES')
       .replace(/(.)\1{63,}/g, (run, one) => `${one}{${run.length}}`)
       .replace(/\b(?:kube-api-access|default-token)-[a-z0-9]{5}\b/g, (name) => `${name.slice(0, -5)}?????`);
     for (const prefix of prefixes) {
@@ -54,7 +54,7 @@ export function makeMask({ namespace, group, address }: Known): Mask {
   /** A sentence about resource versions has no other long numbers in it. */
   const sentence = (value: string): string =>
     /resource ?version/i.test(value)
-      ? text(value).replace(/(?<![:\w])\d{2,}\b/g, (number) => resourceVersions.get(number) ?? 'RV')
+      ? text(value).replace(/(?<![:\w])\d{2,}\b|(?<=\()\d+(?=\))/g, (number) => resourceVersions.get(number) ?? 'RV')
       : text(value);
 
   function object(value: JsonObject, parent: string): JsonObject {
@@ -65,8 +65,9 @@ export function makeMask({ namespace, group, address }: Known): Mask {
       if (/(?:^|\.)resourceVersion$/.test(key) && typeof field === 'string' && field !== '') {
         return [[key, numbered(resourceVersions, 'rv', field)]];
       }
-      if (/^(?:kubernetes\.io\/)?description$/.test(key) && typeof field === 'string' && field.length > 40) {
-        return [[key, 'PROSE']];
+      // What a column or an annotation explains is each server's own prose.
+      if ((key === 'description' && parent === 'columnDefinitions') || key === 'kubernetes.io/description') {
+        return [[key, field === '' ? '' : 'PROSE']];
       }
       if (key === 'token' && typeof field === 'string') return [[key, 'TOKEN']];
       return [[key, field === undefined ? undefined : json(field, key === 'object' ? String(value.type) : key)]];
@@ -90,8 +91,12 @@ export function makeMask({ namespace, group, address }: Known): Mask {
   }
 
   const path = (value: string): string =>
-    text(value.replace(/resourceVersion=(\d{2,})/, (_, number) => `resourceVersion=${resourceVersions.get(number) ?? 'RV'}`))
-      .replace(/continue=[\w%-]{30,}/, 'continue=CONTINUE');
+    text(
+      value.replace(
+        /resourceVersion=(\d{2,})/,
+        (_, number) => `resourceVersion=${resourceVersions.get(number) ?? 'RV'}`,
+      ),
+    ).replace(/continue=[\w%-]{30,}/, 'continue=CONTINUE');
 
   const mask: Mask = { json, text, path, generates: (prefix) => prefixes.add(prefix), keepManagedFields: false };
   return mask;

@@ -19,7 +19,12 @@ contract('namespaces', {
     await api.post(namespaces, { metadata: { name: 'NS' } });
   },
   'the label of the name cannot be changed': async (api) => {
-    await api.patch(`${namespaces}/NS`, 'merge', { metadata: { labels: { 'kubernetes.io/metadata.name': 'other' } } }, only('metadata.labels'));
+    await api.patch(
+      `${namespaces}/NS`,
+      'merge',
+      { metadata: { labels: { 'kubernetes.io/metadata.name': 'other' } } },
+      only('metadata.labels'),
+    );
   },
   'a new namespace gets its service account and the root certificates': async (api) => {
     await api.given.post(namespaces, { metadata: { name: 'NS-furnished' } });
@@ -31,7 +36,10 @@ contract('namespaces', {
     const account = await api.given.get(`${namespaces}/NS/serviceaccounts/default`);
     await api.given.remove(`${namespaces}/NS/serviceaccounts/default`);
     await api.given.remove(`${namespaces}/NS/configmaps/kube-root-ca.crt`);
-    await api.until(`${namespaces}/NS/serviceaccounts/default`, (answer) => answer.status === 200 && answer.at('metadata.uid') !== account.at('metadata.uid'));
+    await api.until(
+      `${namespaces}/NS/serviceaccounts/default`,
+      (answer) => answer.status === 200 && answer.at('metadata.uid') !== account.at('metadata.uid'),
+    );
     await api.until(`${namespaces}/NS/configmaps/kube-root-ca.crt`, ({ status }) => status === 200);
   },
   'a deletion answers with the namespace, which is terminating': async (api) => {
@@ -49,13 +57,20 @@ contract('namespaces', {
   },
   'a namespace that ends takes nothing new, and waits for finalizers': async (api) => {
     await api.given.post(namespaces, { metadata: { name: 'NS-ends' } });
-    await api.given.post(`${namespaces}/NS-ends/configmaps`, configMap('held', {}, { finalizers: ['test.rungate.dev/hold'] }));
+    await api.given.post(
+      `${namespaces}/NS-ends/configmaps`,
+      configMap('held', {}, { finalizers: ['test.rungate.dev/hold'] }),
+    );
     await api.given.remove(`${namespaces}/NS-ends`);
     await api.post(`${namespaces}/NS-ends/configmaps`, configMap('late'));
-    await api.until(`${namespaces}/NS-ends`, ({ body }) => /NamespaceFinalizersRemaining","status":"True/.test(JSON.stringify(body)));
+    await api.until(`${namespaces}/NS-ends`, ({ body }) =>
+      /NamespaceFinalizersRemaining","status":"True/.test(JSON.stringify(body)),
+    );
     await api.get(`${namespaces}/NS-ends`, {
       show: (body) => {
-        const { status } = body as { status: { phase: string; conditions: { type: string; status: string; reason: string; message: string }[] } };
+        const { status } = body as {
+          status: { phase: string; conditions: { type: string; status: string; reason: string; message: string }[] };
+        };
         return {
           phase: status.phase,
           conditions: status.conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
@@ -68,11 +83,19 @@ contract('namespaces', {
     await api.until(`${namespaces}/NS-ends`, gone);
   },
   'a namespace can be finalized by request': async (api) => {
-    const made = await api.given.post(namespaces, { metadata: { name: 'NS-final' }, spec: { finalizers: ['test.rungate.dev/mine', 'kubernetes'] } });
+    const made = await api.given.post(namespaces, {
+      metadata: { name: 'NS-final' },
+      spec: { finalizers: ['test.rungate.dev/mine', 'kubernetes'] },
+    });
     await api.given.remove(`${namespaces}/NS-final`);
     await api.put(
       `${namespaces}/NS-final/finalize`,
-      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'NS-final', uid: made.at('metadata.uid') }, spec: { finalizers: [] } },
+      {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: 'NS-final', uid: made.at('metadata.uid') },
+        spec: { finalizers: [] },
+      },
       only('spec', 'status.phase'),
     );
     await api.until(`${namespaces}/NS-final`, gone);

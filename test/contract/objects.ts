@@ -42,7 +42,13 @@ export function unschedulable(name: string, spec: JsonObject = {}): JsonObject {
 }
 
 /** A CustomResourceDefinition of the suite's group with one version, `v1`, of this schema. */
-export function definition(plural: string, kind: string, schema: Json, version: JsonObject = {}, spec: JsonObject = {}): JsonObject {
+export function definition(
+  plural: string,
+  kind: string,
+  schema: Json,
+  version: JsonObject = {},
+  spec: JsonObject = {},
+): JsonObject {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -90,8 +96,16 @@ export const widgetSchema: Json = {
       },
       'x-kubernetes-validations': [
         { rule: "!has(self.title) || self.title != 'forbidden'", message: 'that title is taken' },
-        { rule: 'self.size <= 5 || (has(self.enabled) && self.enabled)', messageExpression: "self.size > 8 ? 'a large size wants enabled' : 'a middle size wants enabled'" },
-        { rule: 'self.size >= oldSelf.size', message: 'size must not shrink', reason: 'FieldValueForbidden', fieldPath: '.size' },
+        {
+          rule: 'self.size <= 5 || (has(self.enabled) && self.enabled)',
+          messageExpression: "self.size > 8 ? 'a large size wants enabled' : 'a middle size wants enabled'",
+        },
+        {
+          rule: 'self.size >= oldSelf.size',
+          message: 'size must not shrink',
+          reason: 'FieldValueForbidden',
+          fieldPath: '.size',
+        },
       ],
     },
     status: { type: 'object', properties: { phase: { type: 'string' }, seen: { type: 'integer' } } },

@@ -11,11 +11,19 @@ contract(
   {
     'merge: sets, replaces and removes': async (api) => {
       await api.given.post(configMaps, configMap('merge', { a: '1', b: '2' }, { labels: { x: '1', y: '2' } }));
-      await api.patch(`${configMaps}/merge`, 'merge', { data: { a: null, b: '3', c: '4' }, metadata: { labels: null } });
+      await api.patch(`${configMaps}/merge`, 'merge', {
+        data: { a: null, b: '3', c: '4' },
+        metadata: { labels: null },
+      });
     },
     'merge: a list is replaced whole': async (api) => {
       await api.given.post(configMaps, configMap('list', {}, { finalizers: ['a.io/1', 'a.io/2'] }));
-      await api.patch(`${configMaps}/list`, 'merge', { metadata: { finalizers: ['a.io/2'] } }, only('metadata.finalizers'));
+      await api.patch(
+        `${configMaps}/list`,
+        'merge',
+        { metadata: { finalizers: ['a.io/2'] } },
+        only('metadata.finalizers'),
+      );
       await api.patch(`${configMaps}/list`, 'merge', { metadata: { finalizers: null } }, only('metadata.finalizers'));
     },
     'merge: nothing to change keeps the version': async (api) => {
@@ -89,7 +97,12 @@ contract(
     'json: slashes and tildes are escaped': async (api) => {
       await api.given.post(configMaps, configMap('escaped', {}, { annotations: { 'a.io/b': '1' } }));
       const path = '/metadata/annotations/a.io~1b';
-      await api.patch(`${configMaps}/escaped`, 'json', [{ op: 'replace', path, value: '2' }], only('metadata.annotations'));
+      await api.patch(
+        `${configMaps}/escaped`,
+        'json',
+        [{ op: 'replace', path, value: '2' }],
+        only('metadata.annotations'),
+      );
     },
     'json: positions in lists': async (api) => {
       await api.given.post(configMaps, configMap('positions', {}, { finalizers: ['a.io/1'] }));
@@ -168,7 +181,12 @@ contract(
     },
     'strategic: a field that is kept apart is retained by name': async (api) => {
       await api.given.post(configMaps, configMap('retain', { a: '1', b: '2' }));
-      await api.patch(`${configMaps}/retain`, 'strategic', { $retainKeys: ['data', 'metadata'], data: { c: '3' } }, only('data'));
+      await api.patch(
+        `${configMaps}/retain`,
+        'strategic',
+        { $retainKeys: ['data', 'metadata'], data: { c: '3' } },
+        only('data'),
+      );
     },
     'strategic: containers are merged by their name': async (api) => {
       await api.given.post(pods, unschedulable('containers'));
@@ -181,23 +199,46 @@ contract(
     },
     'strategic: an item of a list can be deleted': async (api) => {
       const owners = ['a', 'b'].map((name) => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid: `${name}-uid` }));
-      await api.given.post(configMaps, configMap('delete-item', {}, { ownerReferences: owners, finalizers: ['a.io/hold'] }));
+      await api.given.post(
+        configMaps,
+        configMap('delete-item', {}, { ownerReferences: owners, finalizers: ['a.io/hold'] }),
+      );
       const ownerReferences = [{ $patch: 'delete', uid: 'a-uid' }];
-      await api.patch(`${configMaps}/delete-item`, 'strategic', { metadata: { ownerReferences } }, only('metadata.ownerReferences'));
+      await api.patch(
+        `${configMaps}/delete-item`,
+        'strategic',
+        { metadata: { ownerReferences } },
+        only('metadata.ownerReferences'),
+      );
       await api.patch(`${configMaps}/delete-item`, 'merge', { metadata: { finalizers: null } }, only());
     },
     'strategic: a list of words is merged, and can be thinned': async (api) => {
       await api.given.post(configMaps, configMap('words', {}, { finalizers: ['a.io/1', 'a.io/2'] }));
       const shown = only('metadata.finalizers');
       await api.patch(`${configMaps}/words`, 'strategic', { metadata: { finalizers: ['a.io/3'] } }, shown);
-      await api.patch(`${configMaps}/words`, 'strategic', { metadata: { '$deleteFromPrimitiveList/finalizers': ['a.io/1', 'a.io/2'] } }, shown);
-      await api.patch(`${configMaps}/words`, 'strategic', { metadata: { '$deleteFromPrimitiveList/finalizers': ['a.io/3'] } }, shown);
+      await api.patch(
+        `${configMaps}/words`,
+        'strategic',
+        { metadata: { '$deleteFromPrimitiveList/finalizers': ['a.io/1', 'a.io/2'] } },
+        shown,
+      );
+      await api.patch(
+        `${configMaps}/words`,
+        'strategic',
+        { metadata: { '$deleteFromPrimitiveList/finalizers': ['a.io/3'] } },
+        shown,
+      );
     },
     'strategic: the order of a list can be told': async (api) => {
       const env = ['A', 'B', 'C'].map((name) => ({ name, value: name.toLowerCase() }));
       const tolerations = [{ key: 'x', operator: 'Exists' }];
       await api.given.post(pods, unschedulable('order', { tolerations }));
-      await api.patch(`${pods}/order`, 'strategic', { spec: { tolerations: [{ key: 'y', operator: 'Exists' }] } }, only('spec.tolerations'));
+      await api.patch(
+        `${pods}/order`,
+        'strategic',
+        { spec: { tolerations: [{ key: 'y', operator: 'Exists' }] } },
+        only('spec.tolerations'),
+      );
       await api.patch(`${pods}/order`, 'strategic', { spec: { containers: [{ name: 'main', env }] } }, short);
       const conditions = [{ type: 'Mine', status: 'True' }];
       await api.patch(`${pods}/order/status`, 'strategic', { status: { conditions } }, conditionTypes);
@@ -232,7 +273,10 @@ contract(
       await api.patch(`${configMaps}/force?force=true`, 'merge', { data: { a: '1' } });
     },
     'merge: a custom object': async (api) => {
-      await api.given.post(paths.widgets, widget('merge', { size: 1, parts: [{ name: 'a' }], free: { deep: { er: 1 } } }));
+      await api.given.post(
+        paths.widgets,
+        widget('merge', { size: 1, parts: [{ name: 'a' }], free: { deep: { er: 1 } } }),
+      );
       const spec = { parts: [{ name: 'b', count: 2 }], free: { deep: { er: null, and: true } }, colour: null };
       await api.patch(`${paths.widgets}/merge`, 'merge', { spec }, only('spec'));
       await api.patch(`${paths.widgets}/merge`, 'merge', { spec: { size: null } });

@@ -9,7 +9,10 @@ const container = (name: string, script: string): JsonObject => ({
   image: 'docker.io/library/busybox:1',
   command: ['sh', '-c', script],
 });
-const ran = (phase: string) => ({ body }: { body: unknown }) => JSON.stringify(body).includes(`"phase":"${phase}"`);
+const ran =
+  (phase: string) =>
+  ({ body }: { body: unknown }) =>
+    JSON.stringify(body).includes(`"phase":"${phase}"`);
 
 contract(
   'pod logs',
@@ -148,7 +151,8 @@ contract(
       }
     },
     async after(api) {
-      for (const name of ['waits', 'runs', 'ticks', 'restarts']) await api.given.remove(`${pods}/${name}?gracePeriodSeconds=0`);
+      for (const name of ['waits', 'runs', 'ticks', 'restarts'])
+        await api.given.remove(`${pods}/${name}?gracePeriodSeconds=0`);
     },
   },
 );

@@ -69,11 +69,27 @@ contract(
       }
     },
     'label selectors: mistakes': async (api) => {
-      const mistakes = ['tier=web,', 'tier in web', '=web', 'tier~web', 'a b=c', 'tier=web web', 'tier in (web', 'number>many', 'tier=not valid!', '!'];
+      const mistakes = [
+        'tier=web,',
+        'tier in web',
+        '=web',
+        'tier~web',
+        'a b=c',
+        'tier=web web',
+        'tier in (web',
+        'number>many',
+        'tier=not valid!',
+        '!',
+      ];
       for (const selector of mistakes) await api.get(`${configMaps}?labelSelector=${query(selector)}`);
     },
     'field selectors: every kind has its name and namespace': async (api) => {
-      for (const selector of ['metadata.name=many-2', 'metadata.name==many-2', 'metadata.name!=many-2,metadata.namespace=NS', 'metadata.name=many-2,metadata.name=many-3']) {
+      for (const selector of [
+        'metadata.name=many-2',
+        'metadata.name==many-2',
+        'metadata.name!=many-2,metadata.namespace=NS',
+        'metadata.name=many-2,metadata.name=many-3',
+      ]) {
         await api.get(`${configMaps}?${many}&fieldSelector=${query(selector)}`, names);
       }
     },
@@ -87,7 +103,14 @@ contract(
       }
     },
     'field selectors: pods by phase, node and more': async (api) => {
-      for (const selector of ['status.phase=Pending', 'status.phase!=Pending', 'spec.nodeName=', 'spec.restartPolicy=Never', 'spec.serviceAccountName=default', 'spec.schedulerName=other']) {
+      for (const selector of [
+        'status.phase=Pending',
+        'status.phase!=Pending',
+        'spec.nodeName=',
+        'spec.restartPolicy=Never',
+        'spec.serviceAccountName=default',
+        'spec.schedulerName=other',
+      ]) {
         await api.get(`${pods}?labelSelector=&fieldSelector=${query(selector)}`, names);
       }
       await api.get(`${pods}?fieldSelector=${query('spec.hostname=a')}`);
@@ -96,11 +119,18 @@ contract(
       await api.get(`${secrets}?fieldSelector=type%3DOpaque`, names);
     },
     'field selectors: events by what they are about': async (api) => {
-      for (const selector of ['involvedObject.name=thing', 'reason=Tested,type=Normal', 'involvedObject.kind!=Thing']) {
+      for (const selector of [
+        'involvedObject.name=thing',
+        'reason=Tested,type=Normal',
+        'involvedObject.kind=Thing,involvedObject.name!=other',
+      ]) {
         await api.get(`${paths.events}?fieldSelector=${query(selector)}`, names);
       }
       await api.get(`${paths.events}?fieldSelector=${query('message=a')}`);
-      await api.get(`/apis/events.k8s.io/v1/namespaces/NS/events?fieldSelector=${query('regarding.name=thing')}`, names);
+      await api.get(
+        `/apis/events.k8s.io/v1/namespaces/NS/events?fieldSelector=${query('regarding.name=thing')}`,
+        names,
+      );
     },
     'field selectors: namespaces by phase': async (api) => {
       await api.get(`/api/v1/namespaces?fieldSelector=${query('metadata.name=NS,status.phase=Active')}`, names);
@@ -123,7 +153,9 @@ contract(
     },
     'a continue token that is none is refused': async (api) => {
       await api.get(`${configMaps}?limit=2&continue=nonsense`);
-      await api.get(`${configMaps}?limit=2&continue=${Buffer.from('{"v":"meta.k8s.io/v7","rv":1,"start":"a"}').toString('base64url')}`);
+      await api.get(
+        `${configMaps}?limit=2&continue=${Buffer.from('{"v":"meta.k8s.io/v7","rv":1,"start":"a"}').toString('base64url')}`,
+      );
     },
     'a continue token does not go with a resourceVersion': async (api) => {
       const page = await api.given.get(`${configMaps}?${many}&limit=2`);
@@ -149,7 +181,9 @@ contract(
       await api.get(`${configMaps}?${many}&resourceVersion=1&resourceVersionMatch=Exact`);
     },
     'a resourceVersion that is still to come': async (api) => {
-      await api.get(`${configMaps}?${many}&resourceVersion=999999999999&resourceVersionMatch=NotOlderThan&timeoutSeconds=1`);
+      await api.get(
+        `${configMaps}?${many}&resourceVersion=999999999999&resourceVersionMatch=NotOlderThan&timeoutSeconds=1`,
+      );
     },
     'sendInitialEvents is for watches': async (api) => {
       await api.get(`${configMaps}?sendInitialEvents=true`);
@@ -165,8 +199,14 @@ contract(
   {
     async before(api) {
       const odd = { odd: 'yes' };
-      await api.given.post(configMaps, configMap('many-3', {}, { labels: { set: 'many', number: '3', tier: 'db', ...odd } }));
-      await api.given.post(configMaps, configMap('many-1', { colour: 'red' }, { labels: { set: 'many', number: '1', tier: 'web', ...odd } }));
+      await api.given.post(
+        configMaps,
+        configMap('many-3', {}, { labels: { set: 'many', number: '3', tier: 'db', ...odd } }),
+      );
+      await api.given.post(
+        configMaps,
+        configMap('many-1', { colour: 'red' }, { labels: { set: 'many', number: '1', tier: 'web', ...odd } }),
+      );
       await api.given.post(configMaps, configMap('many-2', {}, { labels: { set: 'many', number: '2', tier: 'web' } }));
       await api.given.post(configMaps, configMap('many-10', {}, { labels: { set: 'many', number: '10', tier: '' } }));
       await api.given.post(configMaps, configMap('many-4', {}, { labels: { set: 'many', number: 'four' } }));

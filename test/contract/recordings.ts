@@ -27,7 +27,8 @@ function pathOf(area: string): string {
 /** JSON in which what fits on a line stands on one. */
 function layOut(value: Json, indent: string): string {
   const flat = JSON.stringify(value);
-  if (typeof value !== 'object' || value === null || (indent !== '' && flat.length + indent.length <= width)) return flat;
+  if (typeof value !== 'object' || value === null || (indent !== '' && flat.length + indent.length <= width))
+    return flat;
   const deeper = `${indent}  `;
   const [open, close, parts] = Array.isArray(value)
     ? ['[', ']', value.map((item) => layOut(item, deeper))]

@@ -2,6 +2,7 @@
 import type { Json } from '../../src/sandbox/object.ts';
 import { contract } from './contract.ts';
 import { configMap, paths } from './objects.ts';
+import { sayingUpTo } from './show.ts';
 
 const { configMaps } = paths;
 
@@ -86,11 +87,13 @@ contract('requests', {
     await api.post(configMaps, configMap('charset', { word: 'grün' }), { headers });
   },
   'a body may be YAML': async (api) => {
-    const yaml = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\ndata:\n  colour: red\n  lines: |\n    one\n    two\n';
+    const yaml =
+      'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\ndata:\n  colour: red\n  lines: |\n    one\n    two\n';
     await api.post(configMaps, yaml, { headers: { 'Content-Type': 'application/yaml' } });
   },
   'YAML that is none is refused': async (api) => {
-    await api.post(configMaps, 'apiVersion: v1\nkind: [ConfigMap\n', { headers: { 'Content-Type': 'application/yaml' } });
+    const headers = { 'Content-Type': 'application/yaml' };
+    await api.post(configMaps, 'apiVersion: v1\nkind: [ConfigMap\n', { headers, ...sayingUpTo('yaml:') });
   },
   'JSON that ends early is refused': async (api) => {
     await api.post(configMaps, '{"apiVersion":"v1","kind":"ConfigMap"', json);
@@ -112,7 +115,11 @@ contract('requests', {
     await api.post(configMaps, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'other-kind' } });
   },
   'a body of another group is refused': async (api) => {
-    await api.post(configMaps, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'other-group' } });
+    await api.post(configMaps, {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'other-group' },
+    });
   },
   'a body of a kind that nobody knows is refused': async (api) => {
     await api.post(configMaps, { apiVersion: 'v1', kind: 'Gizmo', metadata: { name: 'unknown-kind' } });
@@ -121,7 +128,12 @@ contract('requests', {
     await api.post(configMaps, { apiVersion: 'v9', kind: 'ConfigMap', metadata: { name: 'other-version' } });
   },
   'a field of the wrong type is refused': async (api) => {
-    await api.post(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'types' }, data: { count: 1 } });
+    await api.post(configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'types' },
+      data: { count: 1 },
+    });
     await api.post(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'types' }, data: 'text' });
     await api.post(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 7 } });
     await api.post(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'types', labels: ['a'] } });

@@ -40,6 +40,18 @@ export function changes(...paths: readonly string[]): { show(event: Json): Json 
   };
 }
 
+/** A refusal whose sentence ends in the words of a parser, which are each parser's own: the sentence up to there. */
+export function sayingUpTo(words: string): { show(body: Json): Json } {
+  return {
+    show: (body) => {
+      const message = String(valueAt(body, 'message'));
+      const end = message.indexOf(words);
+      const [code = null, reason = null] = [valueAt(body, 'code'), valueAt(body, 'reason')];
+      return end < 0 ? body : { code, reason, message: message.slice(0, end) };
+    },
+  };
+}
+
 /** The value at a path, `spec.containers.0.name`; undefined when there is none. */
 export function valueAt(value: Json, path: string): Json | undefined {
   let found: Json | undefined = value;

@@ -4,8 +4,12 @@ import { configMap, paths, pod, unschedulable, widget, widgets } from './objects
 
 const { configMaps } = paths;
 const table = { headers: { Accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' } };
-const partial = { headers: { Accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json' } };
-const partials = { headers: { Accept: 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json' } };
+const partial = {
+  headers: { Accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json' },
+};
+const partials = {
+  headers: { Accept: 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json' },
+};
 
 contract(
   'tables',
@@ -29,7 +33,9 @@ contract(
       await api.get(`${configMaps}?labelSelector=set%3Dtable&limit=1`, table);
     },
     'an old version of tables is served, a view that nobody knows is not': async (api) => {
-      await api.get(`${configMaps}/table-a`, { headers: { Accept: 'application/json;as=Table;v=v1beta1;g=meta.k8s.io' } });
+      await api.get(`${configMaps}/table-a`, {
+        headers: { Accept: 'application/json;as=Table;v=v1beta1;g=meta.k8s.io' },
+      });
       await api.get(`${configMaps}/table-a`, { headers: { Accept: 'application/json;as=Chart;v=v1;g=meta.k8s.io' } });
     },
     'an error is an error, not a table': async (api) => {
@@ -114,7 +120,10 @@ contract(
       });
       await api.given.post(paths.roles, { metadata: { name: 'role' }, rules: [] });
       const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'role' };
-      const subjects = [{ kind: 'User', name: 'a' }, { kind: 'ServiceAccount', name: 'b', namespace: 'NS' }];
+      const subjects = [
+        { kind: 'User', name: 'a' },
+        { kind: 'ServiceAccount', name: 'b', namespace: 'NS' },
+      ];
       await api.given.post(paths.roleBindings, { metadata: { name: 'binding' }, roleRef, subjects });
       await api.given.post(paths.leases, { metadata: { name: 'lease' }, spec: { holderIdentity: 'me' } });
       await api.given.post(paths.widgets, widget('first', { size: 1 }));

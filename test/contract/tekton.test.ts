@@ -185,11 +185,7 @@ async function objectsOf(world: World, run: string) {
 
 function compare(run: string, outcome: JsonObject): void {
   const file = `${checkout}test/fixtures/contract/tekton/${run}.json`;
-  if (process.env.UPDATE === '1' && onCluster)
-    writeFileSync(file, `${JSON.stringify(outcome, undefined, 1)}\n`);
-  assert.ok(
-    existsSync(file),
-    `${file} is not there; UPDATE=1 npm run test:cluster -- test/contract/tekton.test.ts`,
-  );
+  if (process.env.UPDATE === '1' && onCluster) writeFileSync(file, `${JSON.stringify(outcome, undefined, 1)}\n`);
+  assert.ok(existsSync(file), `${file} is not there; UPDATE=1 npm run test:cluster -- test/contract/tekton.test.ts`);
   assert.deepEqual(outcome, JSON.parse(readFileSync(file, 'utf8')));
 }

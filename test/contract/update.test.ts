@@ -66,7 +66,10 @@ contract(
       const made = await api.given.post(configMaps, configMap('decided'));
       const times = { creationTimestamp: '2001-01-01T00:00:00Z', selfLink: '/x', generateName: 'other-' };
       await api.put(`${configMaps}/decided`, withMetadata(made, times));
-      await api.put(`${configMaps}/decided`, configMap('decided', { a: '1' }, { deletionTimestamp: '2001-01-01T00:00:00Z' }));
+      await api.put(
+        `${configMaps}/decided`,
+        configMap('decided', { a: '1' }, { deletionTimestamp: '2001-01-01T00:00:00Z' }),
+      );
     },
     'an invalid update is refused and changes nothing': async (api) => {
       await api.given.post(configMaps, configMap('kept', { a: '1' }));
@@ -92,28 +95,53 @@ contract(
       await api.given.post(configMaps, { ...configMap('immutable', { a: '1' }), immutable: true });
       await api.put(`${configMaps}/immutable`, { ...configMap('immutable', { a: '2' }), immutable: true });
       await api.put(`${configMaps}/immutable`, configMap('immutable', { a: '1' }));
-      await api.put(`${configMaps}/immutable`, { ...configMap('immutable', { a: '1' }, { labels: { x: 'y' } }), immutable: true });
+      await api.put(`${configMaps}/immutable`, {
+        ...configMap('immutable', { a: '1' }, { labels: { x: 'y' } }),
+        immutable: true,
+      });
     },
     'the type of a secret is immutable': async (api) => {
       await api.given.post(paths.secrets, { metadata: { name: 'typed' }, stringData: { a: '1' } });
-      await api.put(`${paths.secrets}/typed`, { metadata: { name: 'typed' }, type: 'example.com/other', stringData: { a: '1' } });
+      await api.put(`${paths.secrets}/typed`, {
+        metadata: { name: 'typed' },
+        type: 'example.com/other',
+        stringData: { a: '1' },
+      });
     },
     'the spec of a volume claim is immutable': async (api) => {
-      const spec = { accessModes: ['ReadWriteOnce'], storageClassName: 'none', resources: { requests: { storage: '1Gi' } } };
+      const spec = {
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'none',
+        resources: { requests: { storage: '1Gi' } },
+      };
       await api.given.post(paths.claims, { metadata: { name: 'claim' }, spec });
-      await api.put(`${paths.claims}/claim`, { metadata: { name: 'claim' }, spec: { ...spec, accessModes: ['ReadWriteMany'] } });
+      await api.put(`${paths.claims}/claim`, {
+        metadata: { name: 'claim' },
+        spec: { ...spec, accessModes: ['ReadWriteMany'] },
+      });
     },
     'the role of a binding is immutable': async (api) => {
       const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'a' };
       await api.given.post(paths.roleBindings, { metadata: { name: 'bound' }, roleRef, subjects: [] });
-      await api.put(`${paths.roleBindings}/bound`, { metadata: { name: 'bound' }, roleRef: { ...roleRef, name: 'b' }, subjects: [] });
+      await api.put(`${paths.roleBindings}/bound`, {
+        metadata: { name: 'bound' },
+        roleRef: { ...roleRef, name: 'b' },
+        subjects: [],
+      });
     },
     'a finalizer cannot be added to what is being deleted': async (api) => {
       const hold = ['test.rungate.dev/hold'];
       await api.given.post(configMaps, configMap('leaving', {}, { finalizers: hold }));
       await api.given.remove(`${configMaps}/leaving`);
-      await api.put(`${configMaps}/leaving`, configMap('leaving', {}, { finalizers: [...hold, 'test.rungate.dev/more'] }));
-      await api.put(`${configMaps}/leaving`, configMap('leaving', { still: 'possible' }, { finalizers: hold }), only('data'));
+      await api.put(
+        `${configMaps}/leaving`,
+        configMap('leaving', {}, { finalizers: [...hold, 'test.rungate.dev/more'] }),
+      );
+      await api.put(
+        `${configMaps}/leaving`,
+        configMap('leaving', { still: 'possible' }, { finalizers: hold }),
+        only('data'),
+      );
       await api.put(`${configMaps}/leaving`, configMap('leaving'));
       await api.get(`${configMaps}/leaving`);
     },
@@ -121,7 +149,11 @@ contract(
       const counted = only('metadata.generation', 'spec', 'status');
       const made = await api.post(paths.widgets, { ...widget('counted'), status: { phase: 'Ignored' } }, counted);
       const resourceVersion = made.at('metadata.resourceVersion');
-      await api.put(`${paths.widgets}/counted`, widget('counted', { size: 2 }, { resourceVersion, labels: { a: 'b' } }), counted);
+      await api.put(
+        `${paths.widgets}/counted`,
+        widget('counted', { size: 2 }, { resourceVersion, labels: { a: 'b' } }),
+        counted,
+      );
       await api.patch(`${paths.widgets}/counted`, 'merge', { metadata: { labels: { a: 'c' } } }, counted);
       await api.patch(`${paths.widgets}/counted`, 'merge', { metadata: { generation: 9 } }, counted);
     },
@@ -133,8 +165,16 @@ contract(
       const made = await api.given.post(paths.widgets, widget('status'));
       const both = { spec: { size: 3 }, status: { phase: 'Ready' } };
       const shown = only('metadata.generation', 'metadata.labels', 'spec', 'status');
-      const put = await api.put(`${paths.widgets}/status/status`, { ...withMetadata(made, { labels: { a: 'b' } }), ...both }, shown);
-      await api.put(`${paths.widgets}/status`, { ...changed(put, {}), spec: { size: 4 }, status: { phase: 'Lost' } }, shown);
+      const put = await api.put(
+        `${paths.widgets}/status/status`,
+        { ...withMetadata(made, { labels: { a: 'b' } }), ...both },
+        shown,
+      );
+      await api.put(
+        `${paths.widgets}/status`,
+        { ...changed(put, {}), spec: { size: 4 }, status: { phase: 'Lost' } },
+        shown,
+      );
       await api.get(`${paths.widgets}/status/status`, shown);
     },
     'the status subresource conflicts as the object does': async (api) => {

@@ -35,7 +35,10 @@ contract('watch', {
     const made = await api.given.post(configMaps, configMap('since', {}, inSet('since')));
     await api.given.patch(`${configMaps}/since`, 'merge', { data: { step: '1' } });
     await api.given.patch(`${configMaps}/since`, 'merge', { data: { step: '2' } });
-    const watch = await api.stream(watching('since', `&resourceVersion=${made.at('metadata.resourceVersion')}`), changes('data'));
+    const watch = await api.stream(
+      watching('since', `&resourceVersion=${made.at('metadata.resourceVersion')}`),
+      changes('data'),
+    );
     await watch.take(2);
   },
   'a deletion carries the last state and a version of its own': async (api) => {
@@ -65,14 +68,20 @@ contract('watch', {
   },
   'an update that changes nothing is not told': async (api) => {
     const made = await api.given.post(configMaps, configMap('quiet', { a: 'b' }, inSet('quiet')));
-    const watch = await api.stream(watching('quiet', `&resourceVersion=${made.at('metadata.resourceVersion')}`), changes('data'));
+    const watch = await api.stream(
+      watching('quiet', `&resourceVersion=${made.at('metadata.resourceVersion')}`),
+      changes('data'),
+    );
     await api.given.patch(`${configMaps}/quiet`, 'merge', { data: { a: 'b' } });
     await api.given.patch(`${configMaps}/quiet`, 'merge', { data: { a: 'c' } });
     await watch.take(1);
   },
   'a dry run is not told': async (api) => {
     const made = await api.given.post(configMaps, configMap('dry', {}, inSet('dry')));
-    const watch = await api.stream(watching('dry', `&resourceVersion=${made.at('metadata.resourceVersion')}`), changes('data'));
+    const watch = await api.stream(
+      watching('dry', `&resourceVersion=${made.at('metadata.resourceVersion')}`),
+      changes('data'),
+    );
     await api.given.patch(`${configMaps}/dry?dryRun=All`, 'merge', { data: { a: 'dry' } });
     await api.given.patch(`${configMaps}/dry`, 'merge', { data: { a: 'wet' } });
     await watch.take(1);
@@ -88,7 +97,10 @@ contract('watch', {
   },
   'a watch across namespaces': async (api) => {
     await api.given.post(configMaps, configMap('everywhere', {}, { labels: { set: 'everywhere-NS' } }));
-    const watch = await api.stream('/api/v1/configmaps?watch=true&labelSelector=set%3Deverywhere-NS', changes('metadata.namespace'));
+    const watch = await api.stream(
+      '/api/v1/configmaps?watch=true&labelSelector=set%3Deverywhere-NS',
+      changes('metadata.namespace'),
+    );
     await watch.take(1);
   },
   'timeoutSeconds ends a watch without an error': async (api) => {
@@ -161,14 +173,19 @@ contract('watch', {
     const metadata = { finalizers: ['test.rungate.dev/hold'], ...inSet('held') };
     const made = await api.given.post(configMaps, configMap('held', {}, metadata));
     const from = `&resourceVersion=${made.at('metadata.resourceVersion')}`;
-    const watch = await api.stream(watching('held', from), changes('metadata.deletionTimestamp', 'metadata.finalizers'));
+    const watch = await api.stream(
+      watching('held', from),
+      changes('metadata.deletionTimestamp', 'metadata.finalizers'),
+    );
     await api.given.remove(`${configMaps}/held`);
     await api.given.patch(`${configMaps}/held`, 'merge', { metadata: { finalizers: null } });
     await watch.take(2);
   },
   'the phases of a pod are told in order': async (api) => {
+    const { at } = await api.given.get(paths.pods);
+    const from = `&resourceVersion=${at('metadata.resourceVersion')}`;
     await api.given.post(paths.pods, pod('phases', 'echo done'));
-    const watch = await api.stream(`${paths.pods}?watch=true&fieldSelector=metadata.name%3Dphases`, nothing);
+    const watch = await api.stream(`${paths.pods}?watch=true&fieldSelector=metadata.name%3Dphases${from}`, nothing);
     const seen: string[] = [];
     await watch.takeUntil((event) => {
       const { phase } = (event as { object: { status: { phase: string } } }).object.status;
@@ -182,7 +199,11 @@ contract('watch', {
   },
   'pods that leave a phase leave a watch of it': async (api) => {
     await api.given.post(paths.pods, unschedulable('leaves'));
-    const watch = await api.stream(`${paths.pods}?watch=true&fieldSelector=metadata.name%3Dleaves,status.phase%3DPending`, changes());
+    await api.until(`${paths.pods}/leaves`, ({ body }) => JSON.stringify(body).includes('Unschedulable'));
+    const watch = await api.stream(
+      `${paths.pods}?watch=true&fieldSelector=metadata.name%3Dleaves,status.phase%3DPending`,
+      changes(),
+    );
     await watch.take(1);
     await api.given.remove(`${paths.pods}/leaves?gracePeriodSeconds=0`);
     await watch.takeUntil((event) => JSON.stringify(event).startsWith('{"type":"DELETED"'));

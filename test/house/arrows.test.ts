@@ -9,7 +9,7 @@ import { dirname, join, normalize } from 'node:path';
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   main: ['assembly', 'demo', 'config', 'kube/connect', 'logger', 'startup', 'lifecycle', 'type:log', 'fault', 'clock'],
-  demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'clock'],
+  demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'fault', 'clock'],
   assembly: ['gateway/', 'kube/', 'prometheus', 'type:config', 'type:lifecycle', 'type:log', 'clock'],
   // Never tekton/status: tests that look at runs of the sandbox would confirm themselves.
   'sandbox/': ['sandbox/', 'type:tekton/types', 'type:lifecycle', 'type:log', 'fault', 'clock'],

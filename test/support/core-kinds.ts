@@ -1,5 +1,6 @@
 /** The core kinds for tests, with as much around them as they need. */
 import assert from 'node:assert/strict';
+import { administrator } from '../../src/sandbox/access/caller.ts';
 import { createAuthorizer } from '../../src/sandbox/access/rbac.ts';
 import { createTokens } from '../../src/sandbox/access/tokens.ts';
 import type { ApiClient } from '../../src/sandbox/api/client.ts';
@@ -79,7 +80,7 @@ export function created(kind: Kind, given: KubeObject): KubeObject {
   const schema = kind.versions[0]?.schema;
   schema?.prune(object);
   schema?.applyDefaults(object);
-  kind.strategy.mutate?.(object, undefined);
+  kind.strategy.mutate?.(object, undefined, administrator);
   kind.strategy.prepareForCreate?.(object);
   return object;
 }
@@ -90,7 +91,7 @@ export function updated(kind: Kind, given: KubeObject, old: KubeObject): KubeObj
   const schema = kind.versions[0]?.schema;
   schema?.prune(object);
   schema?.applyDefaults(object);
-  kind.strategy.mutate?.(object, old);
+  kind.strategy.mutate?.(object, old, administrator);
   kind.strategy.prepareForUpdate?.(object, old);
   return object;
 }

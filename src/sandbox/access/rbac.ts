@@ -29,6 +29,11 @@ export interface Rights {
 export interface RoleAuthorizer extends Authorizer {
   /** Every rule that holds for `caller` in `namespace`; in '' those that hold everywhere. */
   rights(caller: Caller, namespace: string): Rights;
+  /** The rules of a role, for a binding in `namespace`; undefined when it is not there. */
+  rulesOf(
+    roleRef: { readonly kind: string; readonly name: string },
+    namespace: string,
+  ): readonly PolicyRule[] | undefined;
   /** To be called after a role or a binding has changed; the next question reads them again. */
   changed(): void;
 }
@@ -37,7 +42,7 @@ const rbac = 'rbac.authorization.k8s.io';
 const resource = (plural: string): Resource => ({ group: rbac, version: 'v1', plural });
 
 /** Whoever is in this group may do anything, whatever the roles say. */
-const almighty = 'system:masters';
+export const almighty = 'system:masters';
 
 /** Reads roles and bindings from `reader` when a question comes and something has changed since the last one. */
 export function createAuthorizer(reader: Pick<ApiClient, 'list'>): RoleAuthorizer {
@@ -58,6 +63,7 @@ export function createAuthorizer(reader: Pick<ApiClient, 'list'>): RoleAuthorize
       const grants = grantsOf(current(), caller, namespace);
       return { rules: grants.flatMap(({ rules }) => rules), problem: problemOf(grants) };
     },
+    rulesOf: (roleRef, namespace) => current().rulesOf.get(roleKey(roleRef, namespace)),
   };
 }
 
@@ -94,8 +100,12 @@ interface Grant {
   readonly problem: string;
 }
 
-/** Grants by subject: `User x`, `Group x`. Those of a namespace hold there, those of '' everywhere. */
-type Index = ReadonlyMap<string, ReadonlyMap<string, readonly Grant[]>>;
+interface Index {
+  /** Rules by role: `ClusterRole x`, `Role namespace/x`. */
+  readonly rulesOf: ReadonlyMap<string, readonly PolicyRule[]>;
+  /** Grants by subject: `User x`, `Group x`. Those of a namespace hold there, those of '' everywhere. */
+  readonly grants: ReadonlyMap<string, ReadonlyMap<string, readonly Grant[]>>;
+}
 
 function indexRoles(reader: Pick<ApiClient, 'list'>): Index {
   const clusterRoles = reader.list(resource('clusterroles'));
@@ -119,7 +129,11 @@ function indexRoles(reader: Pick<ApiClient, 'list'>): Index {
       grants.set(key, held);
     }
   }
-  return index;
+  return { rulesOf, grants: index };
+}
+
+function roleKey({ kind, name }: { readonly kind: string; readonly name: string }, namespace: string): string {
+  return kind === 'Role' ? `Role ${namespace}/${name}` : `ClusterRole ${name}`;
 }
 
 function grantOf(
@@ -128,19 +142,19 @@ function grantOf(
   rulesOf: ReadonlyMap<string, readonly PolicyRule[]>,
 ): Omit<Grant, 'binding' | 'subject'> {
   const { name, namespace } = binding.metadata;
-  const { kind, name: role } = objectIn(binding.roleRef);
-  const key = kind === 'Role' ? `Role ${namespace}/${textIn(role)}` : `ClusterRole ${textIn(role)}`;
-  const rules = rulesOf.get(key);
+  const ref = objectIn(binding.roleRef);
+  const [kind, role] = [textIn(ref.kind), textIn(ref.name)];
+  const rules = rulesOf.get(roleKey({ kind, name: role }, namespace ?? ''));
   const place = namespace === undefined ? name : `${name}/${namespace}`;
   const who =
     subject.kind === 'ServiceAccount'
       ? `${textIn(subject.name)}/${textIn(subject.namespace) || namespace}`
       : textIn(subject.name);
-  const of = `${textIn(kind)} ${JSON.stringify(role)}`;
+  const of = `${kind} ${JSON.stringify(role)}`;
   return {
     source: `${binding.kind} ${JSON.stringify(place)} of ${of} to ${textIn(subject.kind)} ${JSON.stringify(who)}`,
     rules: rules ?? [],
-    problem: rules === undefined ? `${textIn(kind).toLowerCase()}.${rbac} ${JSON.stringify(role)} not found` : '',
+    problem: rules === undefined ? `${kind.toLowerCase()}.${rbac} ${JSON.stringify(role)} not found` : '',
   };
 }
 
@@ -151,7 +165,7 @@ function keyOf({ kind, name, namespace }: JsonObject, own: string): string | und
 }
 
 /** The grants that `caller` has in `namespace`, those that hold everywhere first; of each binding one. */
-function grantsOf(index: Index, caller: Caller, namespace: string): Grant[] {
+function grantsOf({ grants: index }: Index, caller: Caller, namespace: string): Grant[] {
   const keys = [`User ${caller.name}`, ...caller.groups.map((group) => `Group ${group}`)];
   const places = namespace === '' ? [''] : ['', namespace];
   const grants = places.flatMap((place) => keys.flatMap((key) => index.get(place)?.get(key) ?? []));
@@ -173,7 +187,8 @@ function problemOf(grants: readonly Grant[]): string {
   return problems.length > 1 ? `[${problems.join(', ')}]` : (problems[0] ?? '');
 }
 
-function covers(rule: PolicyRule, attributes: Attributes): boolean {
+/** Whether one rule allows what is asked. */
+export function covers(rule: PolicyRule, attributes: Attributes): boolean {
   if (!isNamed(rule.verbs, attributes.verb)) return false;
   if ('path' in attributes) return rule.nonResourceURLs.some((pattern) => matchesPath(pattern, attributes.path));
   const { group, resource: wanted, name } = attributes;
@@ -232,7 +247,8 @@ function selects(selector: JsonObject, labels: { readonly [key: string]: string 
   );
 }
 
-function policyRules({ rules }: KubeObject): PolicyRule[] {
+/** The rules that are written down in a role. */
+export function policyRules({ rules }: KubeObject): PolicyRule[] {
   return objectsIn(rules).map((rule) => ({
     verbs: textsIn(rule.verbs),
     apiGroups: textsIn(rule.apiGroups),

@@ -49,7 +49,7 @@ export async function issueCertificate(now: number): Promise<ServingCertificate>
   const key = new Uint8Array(await crypto.subtle.exportKey('pkcs8', serverKeys.privateKey));
   return {
     key: x509.PemConverter.encode(key, 'PRIVATE KEY'),
-    certificate: server.toString('pem'),
-    authority: authority.toString('pem'),
+    certificate: `${server.toString('pem').trimEnd()}\n`,
+    authority: `${authority.toString('pem').trimEnd()}\n`,
   };
 }

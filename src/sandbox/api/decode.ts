@@ -131,10 +131,10 @@ export function decodeDeleteOptions(body: Body): JsonObject | undefined {
   return value;
 }
 
-/** The text of a patch as JSON. Throws a 400 StatusError. */
-export function decodePatch(body: Body): Decoded<Json> {
+/** The text of a patch as JSON. Throws a 400 StatusError; that of a strategic merge patch says less. */
+export function decodePatch(body: Body, { isStrategic = false } = {}): Decoded<Json> {
   const source: Source = { type: 'json', text: body.bytes.toString('utf8') };
-  return read(source, (why) => badRequest(`error decoding patch: ${why}`));
+  return read(source, (why) => badRequest(isStrategic ? why : `error decoding patch: ${why}`));
 }
 
 /** The configuration of an apply, which is YAML. Throws a 400 StatusError. */
@@ -182,9 +182,9 @@ function readYaml(text: string): Decoded<Json> {
   for (const { code, linePos, message, pos } of document.errors) {
     const line = linePos?.[0].line ?? 1;
     if (code !== 'DUPLICATE_KEY') {
-      const isWithinBraces = /flow/i.test(message);
-      const why = isWithinBraces ? NO_CONTENT : (YAML_COMPLAINTS[code] ?? message.split('\n')[0]);
-      throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line}: ${why}`);
+      const why = flowComplaint(message, text, pos[0]) ?? YAML_COMPLAINTS[code] ?? message.split('\n')[0];
+      // Lines are counted from 0 there, and the first is not named.
+      throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line - 1}: ${why}`);
     }
     const key = /^["']?([^"':,}\]]*)/.exec(text.slice(pos[0]))?.[1] ?? '';
     problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
@@ -193,7 +193,13 @@ function readYaml(text: string): Decoded<Json> {
   return { value: JSON.parse(JSON.stringify(value ?? null)) as Json, problems }; // whatever YAML had, JSON it is now
 }
 
-const NO_CONTENT = 'did not find expected node content';
+/** What is wrong within brackets or braces. */
+function flowComplaint(message: string, text: string, at: number): string | undefined {
+  const bracket = /flow (sequence|seq)/i.test(message) ? ']' : /flow map/i.test(message) ? '}' : undefined;
+  if (bracket === undefined) return undefined;
+  const isEmpty = /[[{,]\s*$/.test(text.slice(0, at).replace(/[\]}]\s*$/, ''));
+  return isEmpty ? 'did not find expected node content' : `did not find expected ',' or '${bracket}'`;
+}
 
 /** The commonest mistakes, in the words of Go's YAML. */
 const YAML_COMPLAINTS: { readonly [code: string]: string } = {

@@ -4,6 +4,7 @@
  */
 import type { KubeObject } from '../object.ts';
 import { conflict, notFound } from '../status.ts';
+import type { DeleteOptions } from './client.ts';
 import type { Kind } from './kind.ts';
 import { inOrder } from './metadata.ts';
 import { admitNamespaceDeletion, isHeldBySpec, terminating } from './namespaces.ts';
@@ -31,6 +32,11 @@ export interface DeletionRequest {
   readonly options: DeleteParameters;
   readonly now: number;
   lose(): void;
+}
+
+/** How something within the process deletes. */
+export function deletion({ gracePeriodSeconds, propagation, uid, resourceVersion }: DeleteOptions): DeleteParameters {
+  return { dryRun: false, gracePeriodSeconds, propagation, orphanDependents: undefined, uid, resourceVersion };
 }
 
 /** Deletes one object. Throws 404, 409 for a precondition that does not hold, and 403 for a namespace that has to stay. */

@@ -36,9 +36,9 @@ export class Exchange {
   }
 
   /** Who owns the fields of a write: as the query says, or else the client's program. */
-  managerOf(fieldManager: string): string {
+  readonly managerOf = (fieldManager: string): string => {
     return fieldManager === '' ? ((this.request.headers['user-agent'] ?? '').split('/')[0] ?? '') : fieldManager;
-  }
+  };
 
   /** Adds a Warning header. */
   readonly warn = (text: string): void => {

@@ -5,10 +5,10 @@
 import type { Log } from '../../log.ts';
 import { groupVersionOf, type KubeObject, type OwnerReference } from '../object.ts';
 import { StatusError } from '../status.ts';
-import { deleteObject, FOREGROUND, ORPHAN } from './deletion.ts';
+import { deleteObject, deletion, FOREGROUND, ORPHAN } from './deletion.ts';
 import type { Kind } from './kind.ts';
 import type { Change, Collection } from './memory.ts';
-import { insider, type VerbParts, type Verbs } from './verbs.ts';
+import { insideRequest, type VerbParts, type Verbs } from './verbs.ts';
 
 /** What collecting needs. */
 export interface GarbageParts extends VerbParts {
@@ -179,14 +179,7 @@ class Collector {
       kind: this.#kindOf(node),
       namespace,
       name,
-      options: {
-        dryRun: false,
-        gracePeriodSeconds: undefined,
-        propagation,
-        orphanDependents: undefined,
-        uid,
-        resourceVersion: undefined,
-      },
+      options: deletion({ propagation, uid }),
       now: this.#parts.now(),
       lose() {},
     });
@@ -208,8 +201,8 @@ class Collector {
     const version = kind.versions[0]?.version ?? '';
     const target = this.#parts.verbs.target({ group, version, plural }, node.namespace);
     const patch = { metadata: { uid: node.uid, ...change } };
-    const writer = insider('kube-controller-manager');
-    this.#parts.verbs.patch(target, node.name, { type: 'merge', patch, problems: [], bytes: 0 }, writer, '');
+    const request = insideRequest(target, 'kube-controller-manager');
+    this.#parts.verbs.patch(request, node.name, { type: 'merge', patch });
   }
 
   #kindOf({ collection: { group, plural } }: Node): Kind {

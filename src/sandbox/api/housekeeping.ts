@@ -2,14 +2,17 @@
  * What a control plane does for namespaces: the ones that are always there, what each of them begins with, and the end of one
  * that is deleted. https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '../../log.ts';
+import { namespaceFinalizer } from '../core/namespace.ts';
+import { objectIn, objectsIn, textsIn } from '../core/reading.ts';
 import type { KubeObject, Resource } from '../object.ts';
-import { StatusError } from '../status.ts';
+import { outdated, StatusError } from '../status.ts';
 import type { ApiClient, NewObject } from './client.ts';
-import { deleteObject } from './deletion.ts';
-import type { Kind } from './kind.ts';
+import { deleteObject, deletion } from './deletion.ts';
+import type { Kind, Subresource } from './kind.ts';
 import { SYSTEM_NAMESPACES } from './namespaces.ts';
-import { erase, objectsOf } from './store.ts';
+import { type Commit, erase, isReleased, objectsOf, type StoreParts, store } from './store.ts';
 import type { VerbParts } from './verbs.ts';
 
 /** What housekeeping needs. */
@@ -123,8 +126,75 @@ function empty(parts: HousekeepingParts, namespace: string): void {
       if (object.metadata.deletionTimestamp === undefined) remove(parts, kind, object);
     }
   }
-  if (kinds.some((kind) => objectsOf(parts, kind).objects(namespace).length > 0)) return;
-  release(parts, namespace);
+  const left = kinds
+    .map((kind) => ({ kind, objects: objectsOf(parts, kind).objects(namespace) }))
+    .filter(({ objects }) => objects.length > 0);
+  if (left.length === 0) release(parts, namespace);
+  else tellWhatIsLeft(parts, namespace, left);
+}
+
+interface Left {
+  readonly kind: Kind;
+  readonly objects: readonly KubeObject[];
+}
+
+/** Says in the conditions of a namespace what it waits for. */
+function tellWhatIsLeft(parts: HousekeepingParts, name: string, left: readonly Left[]): void {
+  const found = namespaceOf(parts, name);
+  if (found === undefined) return;
+  const { kind, namespace } = found;
+  const status = objectIn(namespace.status);
+  const before = objectsIn(status.conditions);
+  const conditions = conditionsFor(left).map((condition) => {
+    const old = before.find(({ type }) => type === condition.type);
+    const now = `${new Date(parts.now()).toISOString().slice(0, 19)}Z`;
+    const lastTransitionTime = old?.status === condition.status ? (old.lastTransitionTime ?? now) : now;
+    const { type, status: state, reason, message } = condition;
+    return { type, status: state, lastTransitionTime, reason, message };
+  });
+  if (isDeepStrictEqual(before, conditions)) return;
+  const commit: Commit = { kind, verb: 'update', subresource: 'status', dryRun: false, lose() {} };
+  store(parts, { ...namespace, status: { ...status, conditions } }, commit);
+}
+
+/** In the words of the controller that empties namespaces. */
+function conditionsFor(
+  left: readonly Left[],
+): readonly { type: string; status: string; reason: string; message: string }[] {
+  const instances = (count: number) => `${count} resource instances`;
+  const remaining = left.map(
+    ({ kind: { group, plural }, objects }) => `${plural}.${group} has ${instances(objects.length)}`,
+  );
+  const counts = new Map<string, number>();
+  for (const { metadata } of left.flatMap(({ objects }) => objects)) {
+    for (const finalizer of metadata.finalizers ?? []) counts.set(finalizer, (counts.get(finalizer) ?? 0) + 1);
+  }
+  const finalizers = [...counts].map(([finalizer, count]) => `${finalizer} in ${instances(count)}`).sort();
+  const prefix = 'NamespaceDeletion';
+  const done = (type: string, reason: string, message: string) => ({ type, status: 'False', reason, message });
+  return [
+    done(`${prefix}DiscoveryFailure`, 'ResourcesDiscovered', 'All resources successfully discovered'),
+    done(`${prefix}GroupVersionParsingFailure`, 'ParsedGroupVersions', 'All legacy kube types successfully parsed'),
+    done(
+      `${prefix}ContentFailure`,
+      'ContentDeleted',
+      'All content successfully deleted, may be waiting on finalization',
+    ),
+    {
+      type: 'NamespaceContentRemaining',
+      status: 'True',
+      reason: 'SomeResourcesRemain',
+      message: `Some resources are remaining: ${remaining.sort().join(', ')}`,
+    },
+    finalizers.length === 0
+      ? done('NamespaceFinalizersRemaining', 'ContentHasNoFinalizers', 'All content-preserving finalizers finished')
+      : {
+          type: 'NamespaceFinalizersRemaining',
+          status: 'True',
+          reason: 'SomeFinalizersRemain',
+          message: `Some content in the namespace has finalizers remaining: ${finalizers.join(', ')}`,
+        },
+  ];
 }
 
 function remove(parts: HousekeepingParts, kind: Kind, { metadata }: KubeObject): void {
@@ -134,14 +204,7 @@ function remove(parts: HousekeepingParts, kind: Kind, { metadata }: KubeObject):
       kind,
       namespace,
       name,
-      options: {
-        dryRun: false,
-        gracePeriodSeconds: undefined,
-        propagation: 'Background',
-        orphanDependents: undefined,
-        uid,
-        resourceVersion: undefined,
-      },
+      options: deletion({ propagation: 'Background', uid }),
       now: parts.now(),
       lose() {},
     });
@@ -150,12 +213,55 @@ function remove(parts: HousekeepingParts, kind: Kind, { metadata }: KubeObject):
   }
 }
 
-function release(parts: HousekeepingParts, name: string): void {
+function namespaceOf(
+  parts: StorePartsAndRegistry,
+  name: string,
+): { readonly kind: Kind; readonly namespace: KubeObject } | undefined {
   const kind = parts.registry.findKind('', 'Namespace');
   const namespace = kind && objectsOf(parts, kind).get('', name);
-  if (kind === undefined || namespace === undefined || (namespace.metadata.finalizers ?? []).length > 0) return;
-  const { spec } = namespace;
-  const rest = typeof spec === 'object' && !Array.isArray(spec) ? spec : {};
-  const { finalizers: _, ...kept } = rest ?? {};
-  erase(parts, { ...namespace, spec: kept }, { kind, verb: 'delete', subresource: '', dryRun: false, lose() {} });
+  return kind === undefined || namespace === undefined ? undefined : { kind, namespace };
 }
+
+function release(parts: HousekeepingParts, name: string): void {
+  const found = namespaceOf(parts, name);
+  if (found === undefined) return;
+  const { kind, namespace } = found;
+  const finalizers = textsIn(objectIn(namespace.spec).finalizers);
+  // Others have their own finalizers there.
+  if (finalizers.includes(namespaceFinalizer)) {
+    finalize(
+      parts,
+      kind,
+      namespace,
+      finalizers.filter((finalizer) => finalizer !== namespaceFinalizer),
+    );
+  }
+}
+
+/** Sets the finalizers in the spec; a namespace that only waited for them is gone then. */
+function finalize(parts: StoreParts, kind: Kind, namespace: KubeObject, finalizers: readonly string[]): KubeObject {
+  const { finalizers: _, ...rest } = objectIn(namespace.spec);
+  const spec = finalizers.length === 0 ? rest : { ...rest, finalizers: [...finalizers] };
+  const finalized = { ...namespace, spec };
+  const commit: Commit = { kind, verb: 'update', subresource: 'finalize', dryRun: false, lose() {} };
+  if (!isReleased(finalized)) return store(parts, finalized, commit);
+  erase(parts, finalized, commit);
+  return finalized;
+}
+
+/** `namespaces/finalize`, with which whoever has emptied a namespace lets it go. */
+export function finalizeSubresource(parts: StorePartsAndRegistry): Subresource {
+  return {
+    kind: 'Namespace',
+    verbs: ['update'],
+    handle({ body }, namespace) {
+      const kind = parts.registry.findKind('', 'Namespace') as Kind; // whose subresource this is
+      const finalizers = textsIn(objectIn(body?.spec).finalizers);
+      const { uid = '' } = objectIn(body?.metadata);
+      if (uid !== '' && uid !== namespace.metadata.uid) throw outdated(kind, namespace.metadata.name);
+      return { code: 200, object: finalize(parts, kind, namespace, finalizers) };
+    },
+  };
+}
+
+type StorePartsAndRegistry = StoreParts & Pick<VerbParts, 'registry'>;

@@ -1,5 +1,6 @@
 /** What a client sent becomes an object of its kind: decoded by the schema, unknown fields dropped, named or refused. */
 import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
+import { goText } from '../patch/go.ts';
 import { badRequest, invalid, StatusError } from '../status.ts';
 import { mistakenIdentity } from './decode.ts';
 import type { Kind, Registry, ServedVersion } from './kind.ts';
@@ -14,6 +15,8 @@ export interface Intake {
   readonly problems: readonly string[];
   /** Of a patch: an object with the fields that it writes to. */
   readonly touched?: Json;
+  /** Of a strategic merge patch, which is converted without passing through JSON: other words for what does not fit. */
+  readonly isStrategic?: boolean;
   warn(text: string): void;
 }
 
@@ -78,7 +81,10 @@ export function takeInPatched(object: KubeObject, intake: Intake & { readonly re
   } catch (error) {
     const before = cannotBeHandled(object, kind, served);
     if (error instanceof StatusError && error.message.startsWith(before)) {
-      throw nameless(refuse(error.message.slice(before.length)));
+      const why = error.message.slice(before.length);
+      throw nameless(
+        intake.isStrategic === true ? (unconvertible(why, intake.touched ?? null) ?? refuse(why)) : refuse(why),
+      );
     }
     throw error;
   }
@@ -108,6 +114,23 @@ function namesIn(value: JsonObject): string[] {
 
 function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a strategic merge patch gets for a value of another type; undefined for any other complaint. */
+function unconvertible(why: string, patch: Json): StatusError | undefined {
+  const found = /^json: cannot unmarshal (\w+) into Go struct field \S+ of type (\S+)$/.exec(why);
+  if (found === null) return undefined;
+  const [, from = '', to = ''] = found;
+  const given = { number: 'int64', array: 'slice', object: 'map' }[from] ?? from;
+  const complaint = to.startsWith('map[')
+    ? `cannot restore map from ${given}`
+    : to.startsWith('[]')
+      ? `cannot restore slice from ${given}`
+      : /^v1\.|\.[A-Z]/.test(to)
+        ? `cannot restore struct from: ${given}`
+        : `cannot convert ${given} to ${to}`;
+  const message = `Invalid value: ${JSON.stringify(goText(patch))}: ${complaint}`;
+  return invalid({ group: '', kind: '' }, '', [{ reason: 'FieldValueInvalid', field: 'patch', message }]);
 }
 
 function nameless(error: StatusError): StatusError {

@@ -245,9 +245,32 @@ class Finder {
   }
 }
 
+/** A text as Go's %q writes it. */
+export function goQuoted(text: string): string {
+  return `"${[...text].map((letter) => (letter === '"' ? '\\"' : escaped(letter))).join('')}"`;
+}
+
 /** A letter as Go shows it within quotes. */
 function quoted(letter: string): string {
-  if (letter === "'") return "'\\''";
-  if (letter === '"') return `'"'`;
-  return `'${JSON.stringify(letter).slice(1, -1)}'`;
+  return letter === "'" ? "'\\''" : `'${escaped(letter)}'`;
+}
+
+const ESCAPES: { readonly [letter: string]: string } = {
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+};
+
+function escaped(letter: string): string {
+  const short = ESCAPES[letter];
+  if (short !== undefined) return short;
+  if (/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(letter)) return letter;
+  const code = letter.codePointAt(0) ?? 0;
+  if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+  return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
 }

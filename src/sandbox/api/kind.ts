@@ -65,8 +65,8 @@ export interface Strategy {
   gracePeriodSeconds?(object: KubeObject): number;
   /** How an object becomes another version's; absent: only `apiVersion` changes. Returns a new object. */
   convert?(object: KubeObject, version: string): KubeObject;
-  /** Admission, after defaulting: what a mutating webhook would do. Throws a StatusError to deny. */
-  mutate?(object: KubeObject, old: KubeObject | undefined): void;
+  /** Admission of what `caller` writes, after defaulting: what a mutating webhook would do. Throws a StatusError to deny. */
+  mutate?(object: KubeObject, old: KubeObject | undefined, caller: Caller): void;
   /** Admission, after validation: what a validating webhook would do. Throws a StatusError to deny. */
   admit?(object: KubeObject, old: KubeObject | undefined): void;
   /** Does `metadata.generation` count here, and which change moves it? Absent: no generation, as most core kinds. */
@@ -130,6 +130,11 @@ export interface Kind {
   readonly updatesNeedVersion?: boolean;
   /** A delete answers with the object that is gone instead of a Status, as for pods, claims and service accounts. */
   readonly deletesAnswerObject?: boolean;
+  /**
+   * For a kind that shows the objects of another one, as events of events.k8s.io do those of the core group: where they are,
+   * and what they say they are. `strategy.convert` takes them there and back.
+   */
+  readonly sharesWith?: { readonly group: string; readonly plural: string; readonly apiVersion: string };
   /**
    * For kinds that are asked and not kept (SelfSubjectAccessReview): the answer to a create. Only `create` is served then.
    */

@@ -4,6 +4,7 @@
  */
 import type { JsonObject, KubeObject } from '../object.ts';
 import { badRequest, expired, StatusError } from '../status.ts';
+import { JsonProblem, parseJson } from './json.ts';
 import type { Kind } from './kind.ts';
 import type { Collection } from './memory.ts';
 import { type ListOptions, parseVersion } from './options.ts';
@@ -152,14 +153,14 @@ function readToken(token: string): Token {
   const illegal = token.search(/[^\w-]/);
   if (illegal >= 0) throw refuse(`illegal base64 data at input byte ${illegal}`);
   let read: unknown;
-  const text = Buffer.from(token, 'base64url').toString('utf8');
+  const text = Buffer.from(token, 'base64url').toString('latin1');
   try {
-    read = JSON.parse(text);
-  } catch {
-    throw refuse(`invalid character '${text.charAt(0)}' looking for beginning of value`);
+    read = parseJson(text);
+  } catch (error) {
+    throw error instanceof JsonProblem ? refuse(error.message) : error;
   }
   const { v, rv, start } = (typeof read === 'object' && read !== null ? read : {}) as { [field: string]: unknown }; // checked below
-  if (v !== 'meta.k8s.io/v1') throw refuse('server does not recognize this encoded version');
+  if (v !== 'meta.k8s.io/v1') throw refuse(`server does not recognize this encoded version ${v}`);
   if (typeof rv !== 'number' || rv === 0)
     throw refuse('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
   if (typeof start !== 'string' || start === '') throw refuse('encoded start key empty (version meta.k8s.io/v1)');

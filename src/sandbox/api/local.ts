@@ -3,10 +3,11 @@ import type { Log } from '../../log.ts';
 import type { KubeObject } from '../object.ts';
 import { StatusError } from '../status.ts';
 import type { ApiClient, ListFilter, WatchEvent } from './client.ts';
-import { deleteObject } from './deletion.ts';
+import { deleteObject, deletion } from './deletion.ts';
+import type { Kind } from './kind.ts';
 import type { Change } from './memory.ts';
-import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
-import { insider, type Target, type VerbParts, type Verbs } from './verbs.ts';
+import { everything, type Selector, selectorFor } from './selectors.ts';
+import { insideRequest, type Target, type VerbParts, type Verbs } from './verbs.ts';
 import { shownAs } from './versions.ts';
 
 /** What a client works with, and the name under which it owns fields. */
@@ -20,8 +21,7 @@ const BATCH = 500;
 
 /** Makes a client. */
 export function createLocalClient(parts: LocalParts): ApiClient {
-  const { verbs, memory, log } = parts;
-  const writer = insider(parts.manager);
+  const { verbs, memory, log, manager } = parts;
 
   return {
     get(resource, namespace, name) {
@@ -37,20 +37,19 @@ export function createLocalClient(parts: LocalParts): ApiClient {
 
     create(resource, object) {
       const target = verbs.target(resource, object.metadata.namespace ?? '');
-      // The verbs fill in what a new object lacks of metadata.
-      return verbs.create(target, { object: object as KubeObject, problems: [], bytes: 0 }, writer);
+      // What callers hand in may share parts with stored objects. The verbs fill in what it lacks of metadata.
+      return verbs.create(insideRequest(target, manager), structuredClone(object) as KubeObject);
     },
 
-    update(resource, object, { subresource = '' as '' | 'status' } = {}) {
+    update(resource, object, { subresource } = {}) {
       const target = verbs.target(resource, object.metadata.namespace ?? '');
-      const incoming = { object: structuredClone(object), problems: [], bytes: 0 };
-      return verbs.update(target, object.metadata.name, incoming, writer, subresource).object;
+      const request = insideRequest(target, manager, subresource);
+      return verbs.update(request, object.metadata.name, structuredClone(object)).object;
     },
 
-    patch(resource, namespace, name, merge, { subresource = '' as '' | 'status' } = {}) {
-      const target = verbs.target(resource, namespace);
-      const patch = { type: 'merge', patch: merge, problems: [], bytes: 0 } as const;
-      return verbs.patch(target, name, patch, writer, subresource).object;
+    patch(resource, namespace, name, merge, { subresource } = {}) {
+      const request = insideRequest(verbs.target(resource, namespace), manager, subresource);
+      return verbs.patch(request, name, { type: 'merge', patch: merge }).object;
     },
 
     remove(resource, namespace, name, options = {}) {
@@ -60,14 +59,7 @@ export function createLocalClient(parts: LocalParts): ApiClient {
           kind,
           namespace,
           name,
-          options: {
-            dryRun: false,
-            gracePeriodSeconds: options.gracePeriodSeconds,
-            propagation: options.propagation,
-            orphanDependents: undefined,
-            uid: options.uid,
-            resourceVersion: options.resourceVersion,
-          },
+          options: deletion(options),
           now: parts.now(),
           lose() {},
         });
@@ -84,7 +76,7 @@ export function createLocalClient(parts: LocalParts): ApiClient {
 
   function current(target: Target, filter: ListFilter): KubeObject[] {
     const { kind, served, namespace } = target;
-    const select = selectorOf(filter, target);
+    const select = selectorOf(filter, kind);
     const objects = memory.collection(kind.group, kind.plural).objects(namespace === '' ? undefined : namespace);
     const selected = select === everything ? objects : objects.filter(select);
     return selected.map((object) => shownAs(object, kind, served.version));
@@ -93,7 +85,7 @@ export function createLocalClient(parts: LocalParts): ApiClient {
   function watch(target: Target, filter: ListFilter, on: (event: WatchEvent) => void): () => void {
     const { kind, served, namespace } = target;
     const collection = memory.collection(kind.group, kind.plural);
-    const select = selectorOf(filter, target);
+    const select = selectorOf(filter, kind);
     let initial: readonly KubeObject[] = current(target, filter);
     let isOpen = true;
     const follower = collection.follow(collection.resourceVersion, deliver);
@@ -130,11 +122,8 @@ export function createLocalClient(parts: LocalParts): ApiClient {
   }
 }
 
-function selectorOf({ labels = '', fields = '' }: ListFilter, { kind }: Target): Selector {
-  const byLabels = labelSelector(labels);
-  const byFields = fieldSelector(fields, kind);
-  if (byLabels === everything) return byFields;
-  return byFields === everything ? byLabels : (object) => byLabels(object) && byFields(object);
+function selectorOf({ labels = '', fields = '' }: ListFilter, kind: Kind): Selector {
+  return selectorFor({ labelSelector: labels, fieldSelector: fields }, kind);
 }
 
 /**

@@ -1,6 +1,7 @@
-/** What namespaces have to say about the objects in them, and about their own end. */
+/** What namespaces and definitions that come to an end have to say about the objects that belong to them. */
 import type { KubeObject } from '../object.ts';
 import { forbidden, notFound, StatusError } from '../status.ts';
+import type { Kind } from './kind.ts';
 import type { Memory } from './memory.ts';
 import { inOrder } from './metadata.ts';
 
@@ -33,6 +34,16 @@ export function admitToNamespace(
       },
     ],
   });
+}
+
+/** Throws the 403 that a create gets when the definition of its kind is being deleted. */
+export function admitToDefinition(memory: Memory, { group, plural, custom }: Kind, name: string): void {
+  if (!custom) return;
+  const definition = memory
+    .collection('apiextensions.k8s.io', 'customresourcedefinitions')
+    .get('', `${plural}.${group}`);
+  if (definition?.metadata.deletionTimestamp === undefined) return;
+  throw forbidden({ group, plural }, name, 'create not allowed while custom resource definition is terminating');
 }
 
 /** Throws for a namespace that may not be deleted. */

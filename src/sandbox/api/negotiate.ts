@@ -15,8 +15,11 @@ export interface Form {
 /** What is shown of an object. */
 export type Representation =
   | { readonly kind: 'object' }
-  | { readonly kind: 'table'; readonly include: 'None' | 'Metadata' | 'Object' }
-  | { readonly kind: 'metadata'; readonly isList: boolean };
+  | { readonly kind: 'table'; readonly version: MetaVersion; readonly include: 'None' | 'Metadata' | 'Object' }
+  | { readonly kind: 'metadata'; readonly version: MetaVersion; readonly isList: boolean };
+
+/** The version in which `meta.k8s.io` shows it. */
+export type MetaVersion = 'v1' | 'v1beta1';
 
 /** What is being asked for. */
 export interface Asking {
@@ -91,7 +94,9 @@ export function formForStatus(asking: Asking): Form {
 
 /** What the router of the built-in kinds says to a type that nothing is made in; kinds from CRDs have another sentence. */
 export function requireKnownType({ accept }: Asking): void {
-  if (clausesOf(accept).some((clause) => mediaTypeOf(clause) !== undefined)) return;
+  // That router takes `*/*`, and no half of it.
+  const isKnown = (clause: Clause) => clause.type !== 'application/*' && mediaTypeOf(clause) !== undefined;
+  if (clausesOf(accept).some(isKnown)) return;
   const text = `406: Not Acceptable\n\nAvailable representations: ${MEDIA_TYPES}`;
   throw new StatusError(406, 'NotAcceptable', text, {});
 }
@@ -112,15 +117,15 @@ function mediaTypeOf({ type }: Clause): Form['mediaType'] | undefined {
 function representationOf({ parameters }: Clause, query: URLSearchParams): Representation | undefined {
   const as = parameters.get('as');
   if (as === undefined) return { kind: 'object' };
-  const isMeta = parameters.get('g') === 'meta.k8s.io' && ['v1', 'v1beta1'].includes(parameters.get('v') ?? '');
-  if (!isMeta) return undefined;
+  const version = parameters.get('v');
+  if (parameters.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined;
   switch (as) {
     case 'Table':
-      return { kind: 'table', include: includedObject(query) };
+      return { kind: 'table', version, include: includedObject(query) };
     case 'PartialObjectMetadata':
-      return { kind: 'metadata', isList: false };
+      return { kind: 'metadata', version, isList: false };
     case 'PartialObjectMetadataList':
-      return { kind: 'metadata', isList: true };
+      return { kind: 'metadata', version, isList: true };
     default:
       return undefined;
   }

@@ -21,7 +21,7 @@ export interface OpenApiDocument {
 export interface OpenApi {
   /** `/openapi/v3`. */
   index(): JsonObject;
-  /** `/openapi/v3/<path>`, path being `api/v1` or `apis/<group>/<version>`; undefined when nothing is served there. */
+  /** `/openapi/v3/<path>`: `api/v1`, `apis/<group>/<version>`, or a path of discovery; undefined when nothing is there. */
   document(path: string): OpenApiDocument | undefined;
 }
 
@@ -33,13 +33,17 @@ export function createOpenApi(registry: Registry): OpenApi {
   function current(): ReadonlyMap<string, OpenApiDocument> {
     if (revision === registry.revision) return documents;
     revision = registry.revision;
-    documents = new Map(
-      groupVersions(registry).map(({ group, version }) => {
-        const text = JSON.stringify(documentOf(servedIn(registry, group, version), group, version));
-        const hash = createHash('sha512').update(text).digest('hex').toUpperCase();
-        return [rootOf(group, version).slice(1), { hash, text }];
+    const served = groupVersions(registry);
+    const groups = [...new Set(served.map(({ group }) => group))].filter((group) => group !== '');
+    documents = new Map([
+      ...['api', 'apis', ...groups.map((group) => `apis/${group}`)].map(
+        (path) => [path, hashed(discoveryDocument(path))] as const,
+      ),
+      ...served.map(({ group, version }) => {
+        const document = documentOf(servedIn(registry, group, version), group, version);
+        return [rootOf(group, version).slice(1), hashed(document)] as const;
       }),
-    );
+    ]);
     return documents;
   }
 
@@ -50,6 +54,23 @@ export function createOpenApi(registry: Registry): OpenApi {
       ),
     }),
     document: (path) => current().get(path),
+  };
+}
+
+function hashed(document: JsonObject): OpenApiDocument {
+  const text = JSON.stringify(document);
+  return { hash: createHash('sha512').update(text).digest('hex').toUpperCase(), text };
+}
+
+/** The document of a path that says what is served. */
+function discoveryDocument(path: string): JsonObject {
+  const answer = { description: 'OK', content: { 'application/json': { schema: { type: 'object' } } } };
+  const operation = { responses: { '200': answer, '401': { description: 'Unauthorized' } } };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: '1.34' },
+    paths: { [`/${path}/`]: { get: operation } },
+    components: {},
   };
 }
 

@@ -5,6 +5,7 @@
 import { notAllowed, notSupported, required, tooLong } from '../core/causes.ts';
 import type { JsonObject } from '../object.ts';
 import { badRequest, type Cause, invalid, StatusError } from '../status.ts';
+import { goQuoted } from './json.ts';
 
 /** What the server does about fields that it does not know, or that stand there twice. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';

@@ -2,7 +2,7 @@
 import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
 import { StatusError } from '../status.ts';
 import type { Kind, ServedVersion } from './kind.ts';
-import type { Representation } from './negotiate.ts';
+import type { MetaVersion, Representation } from './negotiate.ts';
 import { partialObject, tableOf } from './table.ts';
 import { shownAs } from './versions.ts';
 
@@ -18,30 +18,23 @@ export interface Showing {
 }
 
 /** One object. Throws 406 for the metadata of a list. */
-export function showObject(object: KubeObject, { kind, served, as, now, withColumns = true }: Showing): JsonObject {
+export function showObject(object: KubeObject, showing: Showing): JsonObject {
+  const { kind, served, as } = showing;
   const shown = shownAs(object, kind, served.version);
   switch (as.kind) {
     case 'object':
       return shown as JsonObject;
     case 'table':
-      return tableOf({
-        kind,
-        served,
-        objects: [shown],
-        include: as.include,
-        now,
-        withColumns,
-        metadata: { resourceVersion: shown.metadata.resourceVersion },
-      });
+      return table([shown], { resourceVersion: shown.metadata.resourceVersion }, showing, as);
     case 'metadata':
       if (as.isList) throw mismatch('PartialObjectMetadataList', `is not a list (*${typeOf(kind, kind.kind)})`);
-      return partialObject(shown);
+      return inVersion(partialObject(shown), as.version);
   }
 }
 
 /** A list with its `metadata`. Throws 406 for the metadata of one object. */
 export function showList(objects: readonly KubeObject[], metadata: JsonObject, showing: Showing): JsonObject {
-  const { kind, served, as, now } = showing;
+  const { kind, served, as } = showing;
   const shown = objects.map((object) => shownAs(object, kind, served.version));
   switch (as.kind) {
     case 'object': {
@@ -49,13 +42,42 @@ export function showList(objects: readonly KubeObject[], metadata: JsonObject, s
       return { kind: kind.listKind, apiVersion, metadata, items: shown.map((object) => itemOf(object, kind)) };
     }
     case 'table':
-      return tableOf({ kind, served, objects: shown, include: as.include, now, metadata });
+      return table(shown, withoutEmptyContinue(metadata), showing, as);
     case 'metadata': {
       if (!as.isList) throw mismatch('PartialObjectMetadata', `is a list (*${typeOf(kind, kind.listKind)})`);
-      const items = shown.map(partialObject);
-      return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items };
+      const items = shown.map((object) => inVersion(partialObject(object), as.version));
+      const list = {
+        kind: 'PartialObjectMetadataList',
+        apiVersion: 'meta.k8s.io/v1',
+        metadata: withoutEmptyContinue(metadata),
+      };
+      return inVersion({ ...list, items }, as.version);
     }
   }
+}
+
+function table(
+  objects: readonly KubeObject[],
+  metadata: JsonObject,
+  { kind, served, now, withColumns = true }: Showing,
+  { include, version }: Extract<Representation, { kind: 'table' }>,
+): JsonObject {
+  const made = tableOf({ kind, served, objects, include, now, withColumns, metadata });
+  if (version === 'v1' || !Array.isArray(made.rows)) return made;
+  const rows = made.rows.map((row) => {
+    const { object, ...cells } = row as { object: JsonObject | null }; // rows are objects, with what each is about
+    return { ...cells, object: object !== null && include === 'Metadata' ? inVersion(object, version) : object };
+  });
+  return inVersion({ ...made, rows }, version);
+}
+
+function inVersion(object: JsonObject, version: MetaVersion): JsonObject {
+  return version === 'v1' ? object : { ...object, apiVersion: `meta.k8s.io/${version}` };
+}
+
+/** Only whole lists of kinds from CRDs say that there is no more. */
+function withoutEmptyContinue({ continue: token, ...metadata }: JsonObject): JsonObject {
+  return token === undefined || token === '' ? metadata : { ...metadata, continue: token };
 }
 
 /** Lists of built-in kinds say once for all items what they are. */

@@ -32,9 +32,25 @@ export function askedFor(path: string, query: URLSearchParams): Asked {
   const group = versionAt === 0 ? '' : decode(rest[0]);
   const version = decode(rest[versionAt]);
   const parts = rest.slice(versionAt + 1).map(decode);
-  const { namespace, within } = splitNamespace(parts);
+  // The path of old: what follows `watch` is watched, one object by its name.
+  const isOldWatch = parts[0] === 'watch' && parts.length > 1;
+  const { namespace, within } = splitNamespace(isOldWatch ? parts.slice(1) : parts);
   const [plural = '', name = '', subresource = '', ...deeper] = within;
   const watch = query.get('watch');
+  if (isOldWatch) {
+    if (name !== '') query.set('fieldSelector', `metadata.name=${name}`);
+    query.set('watch', 'true');
+    const resource = { group, version, plural };
+    return {
+      of: 'resource',
+      resource,
+      namespace,
+      name: '',
+      subresource: '',
+      tooDeep: subresource !== '',
+      isWatch: true,
+    };
+  }
   return {
     of: 'resource',
     resource: { group, version, plural },

@@ -1,10 +1,10 @@
 /** The verbs of resources over HTTP: parse, ask, shape the answer. */
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../clock.ts';
-import type { Json, JsonObject, KubeObject, Resource } from '../object.ts';
-import { methodNotAllowed, noSuchPath, notFound, StatusError } from '../status.ts';
+import type { JsonObject, KubeObject, Resource } from '../object.ts';
+import { methodNotAllowed, noSuchPath, notFound, qualified, StatusError } from '../status.ts';
 import {
-  decodeApply,
+  type Body,
   decodeDeleteOptions,
   decodeObject,
   decodePatch,
@@ -16,13 +16,22 @@ import type { Exchange } from './exchange.ts';
 import type { Kind, Subresource, SubresourceAnswer, Verb } from './kind.ts';
 import { listMeta, readPage, requireReached } from './lists.ts';
 import { type Form, formFor, formForWatch, requireKnownType } from './negotiate.ts';
-import { deleteParameters, isForced, type ListOptions, listOptions, parseVersion, writeParameters } from './options.ts';
+import {
+  deleteParameters,
+  isForced,
+  type ListOptions,
+  listOptions,
+  parseVersion,
+  type WriteParameters,
+  writeParameters,
+} from './options.ts';
+import { PATCH_TYPES, type Patch, readPatch } from './patches.ts';
 import { showList, showObject } from './representation.ts';
 import type { Asked } from './request.ts';
 import { NOT_FOUND, plain } from './roots.ts';
-import { everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
+import { selectorFor } from './selectors.ts';
 import { objectsOf } from './store.ts';
-import { type Patch, requireVerb, type Target, type VerbParts, type Verbs, type Writer } from './verbs.ts';
+import { requireVerb, type Target, type VerbParts, type Verbs, type WriteRequest } from './verbs.ts';
 import { FrameCache, serveWatch } from './watch.ts';
 
 /** What resources are served with. */
@@ -39,13 +48,6 @@ export type ResourceAsked = Extract<Asked, { of: 'resource' }>;
 
 /** Answers it. Throws StatusErrors before anything is sent. */
 export type ServeResource = (exchange: Exchange, asked: ResourceAsked) => Promise<void>;
-
-const PATCH_TYPES: { readonly [mediaType: string]: Patch['type'] } = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-  'application/apply-patch+yaml': 'apply',
-};
 
 /** Makes the handler of everything below `/api/v1` and `/apis/<group>/<version>`. */
 export function resourceServer(parts: ResourceParts): ServeResource {
@@ -64,6 +66,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
         if (name !== '') return get(exchange, target, name);
         return asked.isWatch ? watch(exchange, target) : list(exchange, target);
       case 'POST':
+        if (subresource !== '' && target.kind.custom) throw notSupportedOn(target.kind, 'create');
         if (name !== '') throw methodNotAllowed();
         return create(exchange, target);
       case 'PUT':
@@ -73,7 +76,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
         if (name === '') throw methodNotAllowed();
         return patch(exchange, target, name, subresource);
       case 'DELETE':
-        if (subresource !== '') throw methodNotAllowed();
+        if (subresource !== '') throw target.kind.custom ? notSupportedOn(target.kind, 'delete') : methodNotAllowed();
         return name === '' ? removeAll(exchange, target) : remove(exchange, target, name);
       default:
         throw methodNotAllowed();
@@ -121,7 +124,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
   async function showPage(exchange: Exchange, target: Target, options: ListOptions, form: Form): Promise<void> {
     const { kind, namespace } = target;
     const collection = objectsOf(parts, kind);
-    const page = readPage({ collection, kind, namespace, options, select: selectorOf(options, kind) });
+    const page = readPage({ collection, kind, namespace, options, select: selectorFor(options, kind) });
     tellDeprecation(exchange, target);
     const shown = showList(page.objects, listMeta(page, kind), { ...target, as: form.as, now: parts.now() });
     await exchange.send(200, shown, form);
@@ -138,8 +141,8 @@ export function resourceServer(parts: ResourceParts): ServeResource {
       namespace,
       collection: objectsOf(parts, kind),
       options,
-      select: selectorOf(options, kind),
-      as: as.kind === 'metadata' ? { kind: 'metadata', isList: false } : as,
+      select: selectorFor(options, kind),
+      as: as.kind === 'metadata' ? { ...as, isList: false } : as,
       response: exchange.response,
       clock: parts.clock,
       frames,
@@ -156,46 +159,31 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     const parameters = writeParameters('CreateOptions', exchange.query);
     const body = await exchange.body();
     const { value, problems } = decodeObject(body, target.kind, target.served, registry);
-    const incoming = { object: value, problems, bytes: body.bytes.length };
-    const object = verbs.create(target, incoming, writerOf(exchange, parameters));
+    const object = verbs.create(requestOf(exchange, target, { body, problems, parameters }), value);
     await show(exchange, 201, object, target, form);
   }
 
-  async function update(exchange: Exchange, target: Target, name: string, subresource: string): Promise<void> {
+  async function update(exchange: Exchange, target: Target, name: string, subresource: '' | 'status'): Promise<void> {
     requireVerb(target.kind, 'update');
     const form = formFor(exchange.asking);
     const parameters = writeParameters('UpdateOptions', exchange.query);
     const body = await exchange.body();
     const { value, problems } = decodeObject(body, target.kind, target.served, registry);
-    const incoming = { object: value, problems, bytes: body.bytes.length };
-    const { object, created } = verbs.update(target, name, incoming, writerOf(exchange, parameters), subresource);
+    const request = requestOf(exchange, target, { body, problems, parameters, subresource });
+    const { object, created } = verbs.update(request, name, value);
     await show(exchange, created ? 201 : 200, object, target, form);
   }
 
-  async function patch(exchange: Exchange, target: Target, name: string, subresource: string): Promise<void> {
+  async function patch(exchange: Exchange, target: Target, name: string, subresource: '' | 'status'): Promise<void> {
     requireVerb(target.kind, 'patch');
     const form = formFor(exchange.asking);
     const type = patchType(exchange, target.kind);
     const parameters = writeParameters('PatchOptions', exchange.query, { isApply: type === 'apply' });
     const body = await exchange.body();
-    if (body.bytes.length === 0 && !target.kind.custom) throw unsupportedPatch(target.kind);
-    const { object, created } = verbs.patch(
-      target,
-      name,
-      { ...readPatch(), bytes: body.bytes.length },
-      writerOf(exchange, parameters),
-      subresource,
-    );
+    const { problems, ...given } = readPatch(body, type, isForced(exchange.query));
+    const request = requestOf(exchange, target, { body, problems, parameters, subresource });
+    const { object, created } = verbs.patch(request, name, given);
     await show(exchange, created ? 201 : 200, object, target, form);
-
-    function readPatch(): Patch & { readonly problems: readonly string[] } {
-      if (type !== 'apply') {
-        const { value, problems } = decodePatch(body);
-        return { type, patch: value, problems: type === 'json' ? jsonPatchProblems(value, problems) : problems };
-      }
-      const { value, problems } = decodeApply(body);
-      return { type, patch: value, force: isForced(exchange.query), problems };
-    }
   }
 
   async function remove(exchange: Exchange, target: Target, name: string): Promise<void> {
@@ -220,7 +208,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     const list = listOptions(exchange.query);
     const options = deleteParameters(exchange.query, decodeDeleteOptions(await exchange.body()));
     const collection = objectsOf(parts, kind);
-    const page = readPage({ collection, kind, namespace, options: list, select: selectorOf(list, kind) });
+    const page = readPage({ collection, kind, namespace, options: list, select: selectorFor(list, kind) });
     for (const { metadata } of page.objects) {
       const { lose } = exchange;
       const request = {
@@ -282,20 +270,23 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     await exchange.send(code, showObject(object, { ...target, as: form.as, now: parts.now() }), form);
   }
 
-  function writerOf(
-    exchange: Exchange,
-    { dryRun, fieldManager, fieldValidation }: ReturnType<typeof writeParameters>,
-  ): Writer {
-    const { caller, warn, lose } = exchange;
-    return { caller, manager: exchange.managerOf(fieldManager), dryRun, fieldValidation, warn, lose };
+  function requestOf(
+    { caller, warn, lose, managerOf }: Exchange,
+    target: Target,
+    { body, problems, parameters, subresource = '' }: Received,
+  ): WriteRequest {
+    const { dryRun, fieldManager, fieldValidation } = parameters;
+    const writer = { caller, manager: managerOf(fieldManager), dryRun, fieldValidation, warn, lose };
+    return { target, writer, subresource, problems, bytes: body.bytes.length };
   }
 }
 
-function selectorOf({ labelSelector: labels, fieldSelector: fields }: ListOptions, kind: Kind): Selector {
-  const byLabels = labelSelector(labels);
-  const byFields = fieldSelector(fields, kind);
-  if (byLabels === everything) return byFields;
-  return byFields === everything ? byLabels : (object) => byLabels(object) && byFields(object);
+/** What has come with a write. */
+interface Received {
+  readonly body: Body;
+  readonly problems: readonly string[];
+  readonly parameters: WriteParameters;
+  readonly subresource?: '' | 'status';
 }
 
 function patchType({ request }: Exchange, kind: Kind): Patch['type'] {
@@ -304,17 +295,10 @@ function patchType({ request }: Exchange, kind: Kind): Patch['type'] {
   return type;
 }
 
-const OPERATION_FIELDS = ['op', 'path', 'from', 'value'];
-
-/** What is odd about the operations themselves. */
-function jsonPatchProblems(patch: Json, problems: readonly string[]): string[] {
-  const unknown = (Array.isArray(patch) ? patch : []).flatMap((operation, place) => {
-    const fields = typeof operation === 'object' && operation !== null ? Object.keys(operation) : [];
-    return fields
-      .filter((field) => !OPERATION_FIELDS.includes(field))
-      .map((field) => `unknown field "[${place}].${field}"`);
-  });
-  return [...problems, ...unknown].map((problem) => `json patch ${problem}`);
+/** What kinds from CRDs say to a verb that their status does not have. */
+function notSupportedOn({ group, plural }: Kind, verb: string): StatusError {
+  const text = `${verb} is not supported on resources of kind "${qualified({ group, plural })}"`;
+  return new StatusError(405, 'MethodNotAllowed', text, { group, kind: plural });
 }
 
 /** The router of the built-in kinds and the handler of the others each have their own sentence. */

@@ -1,7 +1,7 @@
 /** The paths that are no resources: health, version, and the documents that say what is served. */
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../object.ts';
-import { methodNotAllowed } from '../status.ts';
+import { methodNotAllowed, noSuchPath } from '../status.ts';
 import { sendText } from './answer.ts';
 import {
   aggregatedDiscovery,
@@ -62,15 +62,17 @@ export function rootServer({ registry, address, isReady }: RootParts): ServePath
       case '/readyz':
         return health(exchange, isReady());
       case '/openapi/v3':
-        return document(exchange, JSON.stringify(openApi.index()));
+        return openApiIndex(exchange);
     }
     if (path.startsWith('/openapi/v3/')) return openApiDocument(exchange, path.slice('/openapi/v3/'.length));
     const object = objectAt(path);
+    if (object === undefined && isOwnGroup(path)) throw noSuchPath();
     if (object === undefined) return plain(exchange, 404, NOT_FOUND);
     if (exchange.method !== 'GET') throw methodNotAllowed();
     const part = path === '/api' ? 'core' : path === '/apis' ? 'groups' : undefined;
     if (part === undefined || !wantsAggregated(exchange)) return exchange.send(200, object, formFor(exchange.asking));
     exchange.response.setHeader('Vary', 'Accept');
+    exchange.response.setHeader('Cache-Control', 'public');
     await document(exchange, JSON.stringify(aggregatedDiscovery(registry, part)), aggregatedType);
   };
 
@@ -92,6 +94,18 @@ export function rootServer({ registry, address, isReady }: RootParts): ServePath
     return version === undefined ? groupDocument(registry, group) : resourceList(registry, group, version);
   }
 
+  /** A version that a group of the server's own does not have is missed with a Status. */
+  function isOwnGroup(path: string): boolean {
+    const [, root, group] = path.split('/');
+    if (root === 'api') return true;
+    return root === 'apis' && registry.kinds().some((kind) => !kind.custom && kind.group === group);
+  }
+
+  async function openApiIndex({ response, request }: Exchange): Promise<void> {
+    const acceptEncoding = request.headers['accept-encoding']?.toString();
+    await sendText({ response, acceptEncoding }, 200, JSON.stringify(openApi.index()), 'text/plain; charset=utf-8');
+  }
+
   function allPaths(): string[] {
     const served = groupVersions(registry).map(({ group, version }) =>
       group === '' ? `/api/${version}` : `/apis/${group}/${version}`,
@@ -103,7 +117,12 @@ export function rootServer({ registry, address, isReady }: RootParts): ServePath
 
   async function openApiDocument(exchange: Exchange, path: string): Promise<void> {
     const found = openApi.document(path);
-    if (found === undefined) return plain(exchange, 404, NOT_FOUND);
+    if (found === undefined) {
+      exchange.response.writeHead(404);
+      exchange.response.end();
+      return;
+    }
+    exchange.response.setHeader('Vary', 'Accept');
     const hash = exchange.query.get('hash');
     if (hash !== null && hash !== found.hash) {
       exchange.response.writeHead(301, { Location: `/openapi/v3/${path}?hash=${found.hash}` });
@@ -141,7 +160,10 @@ function wantsAggregated({ asking }: Exchange): boolean {
     );
   };
   const known = clausesOf(asking.accept).find((clause) => {
-    return isAggregated(clause) || (!clause.parameters.has('as') && /^(application\/(json|yaml|\*)|\*\/\*)$/.test(clause.type));
+    return (
+      isAggregated(clause) ||
+      (!clause.parameters.has('as') && /^(application\/(json|yaml|\*)|\*\/\*)$/.test(clause.type))
+    );
   });
   return known !== undefined && isAggregated(known);
 }

@@ -33,6 +33,17 @@ export function fieldSelector(text: string, kind: Kind): Selector {
   };
 }
 
+/** Both together, as a list asks for them. */
+export function selectorFor(
+  asked: { readonly labelSelector: string; readonly fieldSelector: string },
+  kind: Kind,
+): Selector {
+  const byLabels = labelSelector(asked.labelSelector);
+  const byFields = fieldSelector(asked.fieldSelector, kind);
+  if (byLabels === everything) return byFields;
+  return byFields === everything ? byLabels : (object) => byLabels(object) && byFields(object);
+}
+
 /** The name that `fieldSelector` asks for, where it asks for one alone: RBAC rules with resourceNames then allow a list. */
 export function selectedName(text: string): string {
   const found = /^metadata\.name==?([^,=!\\]+)$/.exec(text);

@@ -27,24 +27,27 @@ export interface Commit {
   readonly verb: PendingWrite['verb'];
   readonly subresource: string;
   readonly dryRun: boolean;
+  /** How large the body of the request was, where there was one. */
+  readonly bytes?: number;
   /** Called when the answer is to be lost. */
   lose(): void;
 }
 
 /** The objects of a kind. */
-export function objectsOf({ memory }: StoreParts, { group, plural }: Kind): Collection {
+export function objectsOf({ memory }: StoreParts, kind: Kind): Collection {
+  const { group, plural } = kind.sharesWith ?? kind;
   return memory.collection(group, plural);
 }
 
 /**
- * Stores an object in any version of its kind and answers it as it is stored. `bodyBytes` is what the client sent. In a dry
- * run it answers the object that would have been stored.
+ * Stores an object in any version of its kind and answers it as it is stored; in a dry run, as it would have been. Throws
+ * what faults throw, and 500 for an object that is too large.
  */
-export function store(parts: StoreParts, object: KubeObject, commit: Commit, bodyBytes = 0): KubeObject {
-  const { kind, verb, subresource, dryRun } = commit;
+export function store(parts: StoreParts, object: KubeObject, commit: Commit): KubeObject {
+  const { kind, verb, subresource, dryRun, bytes = 0 } = commit;
   const collection = objectsOf(parts, kind);
   const stored = storedAs(object, kind);
-  if (bodyBytes > WORTH_MEASURING_BYTES && Buffer.byteLength(JSON.stringify(stored)) > MAX_OBJECT_BYTES) {
+  if (bytes > WORTH_MEASURING_BYTES && Buffer.byteLength(JSON.stringify(stored)) > MAX_OBJECT_BYTES) {
     throw new StatusError(500, '', 'etcdserver: request is too large');
   }
   const write: PendingWrite = { verb, group: kind.group, plural: kind.plural, subresource, object: stored };

@@ -17,9 +17,9 @@ export function shownAs(object: KubeObject, kind: Kind, version: string): KubeOb
 
 /** An object as it is to be stored. */
 export function storedAs(object: KubeObject, kind: Kind): KubeObject {
-  const { group, storageVersion } = kind;
-  const isStorageVersion = object.apiVersion === apiVersionOf({ group, version: storageVersion });
-  return isStorageVersion ? object : convert(object, kind, storageVersion);
+  const { group, storageVersion, sharesWith } = kind;
+  const stored = sharesWith?.apiVersion ?? apiVersionOf({ group, version: storageVersion });
+  return object.apiVersion === stored ? object : convert(object, kind, storageVersion);
 }
 
 function convert(object: KubeObject, kind: Kind, version: string): KubeObject {

@@ -33,6 +33,7 @@ export interface Builtin {
   readonly createsOnUpdate?: true;
   readonly updatesNeedVersion?: true;
   readonly deletesAnswerObject?: true;
+  readonly sharesWith?: NonNullable<Kind['sharesWith']>;
 }
 
 /** Every verb there is. */
@@ -76,6 +77,7 @@ export function builtin(about: Builtin): Kind {
     updatesNeedVersion: about.updatesNeedVersion ?? false,
     deletesAnswerObject: about.deletesAnswerObject ?? false,
     ...(about.review === undefined ? {} : { review: about.review }),
+    ...(about.sharesWith === undefined ? {} : { sharesWith: about.sharesWith }),
   };
 }
 

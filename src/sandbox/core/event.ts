@@ -1,5 +1,5 @@
 /** Events of the core group. https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
-import type { Kind } from '../api/kind.ts';
+import type { Column, Kind } from '../api/kind.ts';
 import type { JsonObject, KubeObject } from '../object.ts';
 import { int32, text } from '../schema/node.ts';
 import type { Cause } from '../status.ts';
@@ -12,7 +12,8 @@ import { objectReference } from './shapes/meta.ts';
 import { always, microTime, struct, time } from './typed.ts';
 
 const eventSeries = struct('EventSeries', { count: int32(), lastObservedTime: always(microTime()) });
-const eventSource = struct('EventSource', { component: text(), host: text() });
+/** Who says so. */
+export const eventSource = struct('EventSource', { component: text(), host: text() });
 
 /** `events`. */
 export function eventKind(): Kind {
@@ -41,29 +42,32 @@ export function eventKind(): Kind {
       reportingInstance: always(text()),
     },
     required: ['metadata', 'involvedObject'],
-    columns: [
-      column('Last Seen', 'Time since it happened last', (event, nowMs) => age(lastSeen(event), nowMs)),
-      column('Type', 'Normal or Warning', ({ type }) => textIn(type)),
-      column('Reason', 'What happened, in a word', ({ reason }) => textIn(reason)),
-      column('Object', 'To whom it happened', target),
-      column('Subobject', 'To which part of it', ({ involvedObject }) => textIn(objectIn(involvedObject).fieldPath), {
-        wide: true,
-      }),
-      column('Source', 'Who says so', reporter, { wide: true }),
-      column('Message', 'What happened', ({ message }) => textIn(message).trim()),
-      column('First Seen', 'Time since it happened first', (event, nowMs) => age(firstSeen(event), nowMs), {
-        wide: true,
-      }),
-      column('Count', 'How often it happened', ({ series, count }) => timesSeen(series, count), { wide: true }),
-      { ...column('Name', 'Name of the event', ({ metadata }) => metadata.name, { wide: true }), format: 'name' },
-    ],
+    columns: eventColumns,
     strategy: {
       names: pathSegment,
-      validate: (event) => eventCauses(event),
+      validate: (event) => eventCauses(event, 'reportingComponent'),
       fields: selectableFields,
     },
   });
 }
+
+/** Their columns, which have the name last. */
+export const eventColumns: readonly Column[] = [
+  column('Last Seen', 'Time since it happened last', (event, nowMs) => age(lastSeen(event), nowMs)),
+  column('Type', 'Normal or Warning', ({ type }) => textIn(type)),
+  column('Reason', 'What happened, in a word', ({ reason }) => textIn(reason)),
+  column('Object', 'To whom it happened', target),
+  column('Subobject', 'To which part of it', ({ involvedObject }) => textIn(objectIn(involvedObject).fieldPath), {
+    wide: true,
+  }),
+  column('Source', 'Who says so', sourceOf, { wide: true }),
+  column('Message', 'What happened', ({ message }) => textIn(message).trim()),
+  column('First Seen', 'Time since it happened first', (event, nowMs) => age(firstSeen(event), nowMs), {
+    wide: true,
+  }),
+  column('Count', 'How often it happened', ({ series, count }) => timesSeen(series, count), { wide: true }),
+  { ...column('Name', 'Name of the event', ({ metadata }) => metadata.name, { wide: true }), format: 'name' },
+];
 
 function lastSeen(event: KubeObject): JsonObject[string] {
   if (isObject(event.series)) return event.series.lastObservedTime;
@@ -83,13 +87,14 @@ function target({ involvedObject }: KubeObject): string {
   return [textIn(kind).toLowerCase(), textIn(name)].filter((part, place) => place === 0 || part !== '').join('/');
 }
 
-function reporter({ source, reportingComponent, reportingInstance }: KubeObject): string {
+function sourceOf({ source, reportingComponent, reportingInstance }: KubeObject): string {
   const { component, host } = objectIn(source);
   const instance = textIn(host) || textIn(reportingInstance);
   return `${textIn(component) || textIn(reportingComponent)}${instance === '' ? '' : `, ${instance}`}`;
 }
 
-function selectableFields({ involvedObject, reason, reportingComponent, source, type }: KubeObject): {
+/** What events are selected by. */
+export function selectableFields({ involvedObject, reason, reportingComponent, source, type }: KubeObject): {
   readonly [path: string]: string;
 } {
   const involved = objectIn(involvedObject);
@@ -103,8 +108,9 @@ function selectableFields({ involvedObject, reason, reportingComponent, source, 
   };
 }
 
-function eventCauses(event: KubeObject): Cause[] {
-  const causes = (event.eventTime ?? null) === null ? placeCauses(event) : newStyleCauses(event);
+/** Everything wrong with an event; `reporter` is what the group it is written in calls who reports it. */
+export function eventCauses(event: KubeObject, reporter: string): Cause[] {
+  const causes = (event.eventTime ?? null) === null ? placeCauses(event) : newStyleCauses(event, reporter);
   return [...causes, ...formatted('namespace', event.metadata.namespace ?? '', dnsSubdomain)];
 }
 
@@ -116,15 +122,15 @@ function placeCauses({ metadata, involvedObject }: KubeObject): Cause[] {
 }
 
 /** Events that say when they happened have to say more. */
-function newStyleCauses(event: KubeObject): Cause[] {
+function newStyleCauses(event: KubeObject, reporter: string): Cause[] {
   const causes: Cause[] = [];
   const namespace = textIn(objectIn(event.involvedObject).namespace);
   if (namespace === '' && !['default', 'kube-system'].includes(event.metadata.namespace ?? '')) {
     causes.push(misplaced(namespace));
   }
   const reporting = textIn(event.reportingComponent);
-  if (reporting === '') causes.push(required('reportingComponent'));
-  causes.push(...formatted('reportingComponent', reporting, qualifiedName));
+  if (reporting === '') causes.push(required(reporter));
+  causes.push(...formatted(reporter, reporting, qualifiedName));
   for (const field of ['reportingInstance', 'action', 'reason'] as const) {
     const value = textIn(event[field]);
     if (value === '') causes.push(required(field));

@@ -9,6 +9,7 @@ import { configMapKind } from './configmap.ts';
 import { eventKind } from './event.ts';
 import { leaseKind } from './lease.ts';
 import { namespaceKind } from './namespace.ts';
+import { newEventKind } from './newevent.ts';
 import { nodeKind } from './node.ts';
 import { podKind } from './pod/kind.ts';
 import { quotaKind } from './quota.ts';
@@ -38,11 +39,12 @@ export function coreKinds(parts: CoreParts): Kind[] {
     serviceAccountKind(tokenSubresource(parts)),
     podKind({ log: parts.podLog, reader: parts.reader }),
     eventKind(),
+    newEventKind(),
     claimKind(),
     quotaKind(parts.reader),
     nodeKind(),
     leaseKind(),
-    ...roleKinds(() => parts.authorizer.changed()),
+    ...roleKinds(parts.authorizer),
     ...reviewKinds(parts),
   ];
 }

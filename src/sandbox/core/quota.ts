@@ -13,7 +13,20 @@ import { always, quantity, struct } from './typed.ts';
 const QUOTAS: Resource = { group: '', version: 'v1', plural: 'resourcequotas' };
 const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 
-const spec = struct('ResourceQuotaSpec', { hard: map(quantity()), scopes: list(text()) });
+const scopeSelector = struct(
+  'ScopeSelector',
+  {
+    matchExpressions: list(
+      struct(
+        'ScopedResourceSelectorRequirement',
+        { scopeName: always(text()), operator: always(text()), values: list(text()) },
+        { required: ['scopeName', 'operator'] },
+      ),
+    ),
+  },
+  { 'x-kubernetes-map-type': 'atomic' },
+);
+const spec = struct('ResourceQuotaSpec', { hard: map(quantity()), scopes: list(text()), scopeSelector });
 const status = struct('ResourceQuotaStatus', { hard: map(quantity()), used: map(quantity()) });
 
 /** `resourcequotas`. Only what it says of pods is held to; scopes are kept and not looked at. */

@@ -1,5 +1,7 @@
 /** Roles and bindings. https://kubernetes.io/docs/reference/access-authn-authz/rbac/ */
 import { isDeepStrictEqual } from 'node:util';
+import { refuseEscalation } from '../access/escalation.ts';
+import type { RoleAuthorizer } from '../access/rbac.ts';
 import type { Column, Kind, Strategy } from '../api/kind.ts';
 import type { JsonObject, KubeObject } from '../object.ts';
 import { list, type SchemaNode, text } from '../schema/node.ts';
@@ -41,16 +43,14 @@ const subject = struct(
 
 const aggregationRule = struct(inRbac('AggregationRule'), { clusterRoleSelectors: list(labelSelector) });
 
-/**
- * `roles`, `clusterroles` and their bindings. `changed` is called whenever one of them has changed. That nobody gives away
- * rights which they do not have is not checked.
- */
-export function roleKinds(changed: () => void): Kind[] {
+/** `roles`, `clusterroles` and their bindings. The authorizer is told whenever one of them has changed. */
+export function roleKinds(authorizer: RoleAuthorizer): Kind[] {
   const rules = always(list(policyRule));
   const binding = { roleRef: always(roleRef), subjects: list(subject) };
   const strategy = (validate: NonNullable<Strategy['validate']>): Strategy => ({
     names: pathSegment,
-    stored: changed,
+    stored: () => authorizer.changed(),
+    mutate: (object, old, caller) => refuseEscalation(object, old, { caller, authorizer }),
     validate,
   });
   return [

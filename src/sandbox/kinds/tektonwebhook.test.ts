@@ -29,7 +29,9 @@ describe("Tekton's webhooks", () => {
   const groups = Map.groupBy(recorded, ({ kind, version }) => `${kind} in ${version}`);
   for (const [group, cases] of groups) {
     describe(group, () => {
-      for (const one of cases) it(one.name, () => check(one));
+      // Where it wants a feature gate for pipelines in pipelines, the sandbox takes them: see docs/sandbox.md.
+      for (const one of cases.filter(({ name }) => !name.startsWith('a nested pipeline')))
+        it(one.name, () => check(one));
     });
   }
 
@@ -134,6 +136,14 @@ describe("Tekton's webhooks", () => {
         );
       });
     }
+
+    it('a pipeline in a pipeline is taken, and filled in like any other', () => {
+      const tasks = (taskRef: JsonObject) => ({ tasks: [{ name: 'b', taskRef }] });
+      const object = objectOf('Pipeline', 'v1', { tasks: [{ name: 'a', pipelineSpec: tasks({ name: 't' }) }] });
+      mutate(object, undefined);
+      webhookOf('Pipeline').admit?.(object, undefined);
+      assert.deepEqual(object.spec, { tasks: [{ name: 'a', pipelineSpec: tasks({ name: 't', kind: 'Task' }) }] });
+    });
 
     it('a second passage changes nothing', () => {
       for (const one of recorded.filter(({ becomes }) => becomes !== undefined)) {

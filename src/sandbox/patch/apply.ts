@@ -218,7 +218,11 @@ function withLastApplied(object: KubeObject, applied: KubeObject): KubeObject {
 }
 
 function conflictError(conflicts: readonly Conflict[]): StatusError {
-  const told = conflicts.map(({ owner, fields }) => ({ owner: ownerText(owner), paths: pathsOf(fields) }));
+  const told = conflicts.map(({ owner, fields }) => ({
+    id: ownerId(owner),
+    owner: ownerText(owner),
+    paths: pathsOf(fields),
+  }));
   const causes = told.flatMap(({ owner, paths }) =>
     paths.map((field) => ({ reason: 'FieldManagerConflict', message: `conflict with ${owner}`, field })),
   );
@@ -227,7 +231,7 @@ function conflictError(conflicts: readonly Conflict[]): StatusError {
     causes.length === 1 && only !== undefined
       ? `1 conflict: ${only.message}: ${only.field}`
       : `${causes.length} conflicts: ${told
-          .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
+          .toSorted((a, b) => (a.id < b.id ? -1 : 1))
           .map(({ owner, paths }) => [`conflicts with ${owner}:`, ...paths.map((path) => `- ${path}`)].join('\n'))
           .join('\n')}`;
   return new StatusError(409, 'Conflict', `Apply failed with ${text}`, { causes });

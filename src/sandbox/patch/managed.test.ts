@@ -23,7 +23,7 @@ function created(kind: Kind, body: JsonObject): Json {
 
 describe('field owners after a create', () => {
   it('of a pod, as the real server (1.34) writes them', () => {
-    const fields = created(podKind({ log: undefined, reader: { get: () => undefined } }), {
+    const fields = created(podKind({ log: undefined, reader: { get: () => undefined, list: () => [] } }), {
       metadata: { name: 'p', finalizers: ['a/a', 'b/b'] },
       spec: {
         nodeName: 'nowhere',

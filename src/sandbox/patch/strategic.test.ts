@@ -6,7 +6,8 @@ import type { SchemaNode } from '../schema/node.ts';
 import { StatusError } from '../status.ts';
 import { applyStrategicPatch } from './strategic.ts';
 
-const node: SchemaNode = podKind({ log: undefined, reader: { get: () => undefined } }).versions[0]?.schema.node ?? {};
+const node: SchemaNode =
+  podKind({ log: undefined, reader: { get: () => undefined, list: () => [] } }).versions[0]?.schema.node ?? {};
 
 const env = [
   { name: 'A', value: '1' },

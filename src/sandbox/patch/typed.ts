@@ -236,6 +236,9 @@ function everything(shape: Shape, value: Json): Fields {
   return NONE;
 }
 
+/** Stands for items without an element. No set that is stored has it. */
+const NAMELESS = '';
+
 /** Below an element: what of the value is owned by whoever applies it. Undefined for nothing, not even the element. */
 function fieldsBelow(shape: Shape, value: Json): Fields | undefined {
   const form = formOf(shape, value);
@@ -256,10 +259,14 @@ function fieldsBelow(shape: Shape, value: Json): Fields | undefined {
   }
   if (form === 'list' && Array.isArray(value) && shape.list !== undefined) {
     const groups = grouped(shape.list, value);
+    let named = 0;
     for (const element of [...groups.keys()].sort(compareElements)) {
       const [item, ...others] = groups.get(element) ?? [];
+      named += 1 + others.length;
       fields[element] = others.length > 0 ? NONE : asMember(fieldsBelow(shape.list.items, item ?? null) ?? NONE);
     }
+    // An item of which nothing was left is null. It keeps its list in the set, as with the real server.
+    if (named < value.length) fields[NAMELESS] = NONE;
   }
   return isEmpty(fields) ? undefined : fields;
 }

@@ -41,6 +41,7 @@ export function podKind(parts: {
       prepareForCreate(pod) {
         dropSwitchedOff(pod);
         const spec = objectIn(pod.spec);
+        if (numberIn(spec.terminationGracePeriodSeconds) < 0) spec.terminationGracePeriodSeconds = 1;
         const gated = objectsIn(spec.schedulingGates).length > 0;
         pod.status = {
           phase: 'Pending',

@@ -228,8 +228,9 @@ function overridesOf(spec: JsonObject, fields: readonly string[], words: Words):
 function eachTask(spec: JsonObject, change: (name: string, task: JsonObject) => JsonObject): JsonObject {
   const changed = (tasks: Json | undefined) =>
     mapped(tasks, (task) => {
-      const { taskSpec } = task;
-      return isObject(taskSpec) ? { ...task, taskSpec: change(textIn(task.name), taskSpec) } : task;
+      const { taskSpec, pipelineSpec } = task;
+      if (isObject(taskSpec)) return { ...task, taskSpec: change(textIn(task.name), taskSpec) };
+      return isObject(pipelineSpec) ? { ...task, pipelineSpec: eachTask(pipelineSpec, change) } : task;
     });
   return { ...spec, ...given({ tasks: changed(spec.tasks), finally: changed(spec.finally) }) };
 }

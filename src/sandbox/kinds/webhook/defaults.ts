@@ -49,6 +49,7 @@ function fillInPipeline(spec: JsonObject): void {
   for (const task of [...objectsIn(spec.tasks), ...objectsIn(spec.finally)]) {
     fillInTaskRef(task.taskRef);
     fillInTask(task.taskSpec);
+    fillInPipeline(objectIn(task.pipelineSpec));
   }
 }
 

@@ -130,12 +130,12 @@ function checkTaskName(name: string, names: Set<string>, path: string, say: Comp
   names.add(name);
 }
 
+/** Pipelines in pipelines, an experiment that Tekton wants to be turned on, are always taken. */
 function checkPipelineTask(task: PipelineTask, path: string, say: Complaints): void {
   const { taskRef, taskSpec, onError = '', retries = 0 } = task;
   const given = (['taskRef', 'taskSpec', 'pipelineRef', 'pipelineSpec'] as const).filter(
     (field) => task[field] !== undefined,
   );
-  for (const field of given) if (field === 'pipelineRef' || field === 'pipelineSpec') say.needsAlpha(field);
   if (given.length > 1) {
     say.say(
       'expected exactly one, got multiple',

@@ -83,8 +83,17 @@ const wholeTask = withFields(taskSpec, { volumes });
 const wholeOlderTask = withFields(olderTaskSpec, { volumes });
 const embeddedTask = embedded(wholeTask);
 const embeddedOlderTask = embedded(wholeOlderTask);
-const pipelineTask = withFields(itemsOf(fieldOf(pipelineSpec, 'tasks')), { taskSpec: embeddedTask });
-const olderPipelineTask = withFields(itemsOf(fieldOf(olderPipelineSpec, 'tasks')), { taskSpec: embeddedOlderTask });
+/** A pipeline within a pipeline is one of the same kind again. */
+const nestedPipeline = anything();
+const nestedOlderPipeline = anything();
+const pipelineTask = withFields(itemsOf(fieldOf(pipelineSpec, 'tasks')), {
+  pipelineSpec: nestedPipeline,
+  taskSpec: embeddedTask,
+});
+const olderPipelineTask = withFields(itemsOf(fieldOf(olderPipelineSpec, 'tasks')), {
+  pipelineSpec: nestedOlderPipeline,
+  taskSpec: embeddedOlderTask,
+});
 const wholePipeline = withFields(pipelineSpec, { tasks: list(pipelineTask), finally: list(pipelineTask) });
 const wholeOlderPipeline = withFields(olderPipelineSpec, {
   tasks: list(olderPipelineTask),
@@ -141,6 +150,8 @@ const structs: ReadonlyMap<SchemaNode, string> = new Map([
 function write(value: Json, node: SchemaNode, place: Place): Json | undefined {
   if (node === paramValue) return writeParamValue(value);
   if (value === null) return undefined;
+  if (node === nestedPipeline) return write(value, wholePipeline, place);
+  if (node === nestedOlderPipeline) return write(value, wholeOlderPipeline, place);
   if (node === duration) return writeDuration(value, place);
   if (node === quantity) return writeAmount(value);
   if (node === volumeClaimTemplate) return isObject(value) ? { metadata: {}, status: {}, ...value } : value;

@@ -15,11 +15,11 @@ import {
 import type { Changes } from './changes.ts';
 import { type Environment, expand } from './environment.ts';
 import { isNop } from './image.ts';
-import { type Copies, type Launched, type Stopping, when } from './launch.ts';
+import type { Copies, Launched, Stopping } from './launch.ts';
 import type { LogFile } from './logfile.ts';
 import type { ContainerPaths } from './mounts.ts';
 import type { Container } from './pod.ts';
-import { type ContainerEnd, goLogLine, runStep } from './step.ts';
+import { type ContainerEnd, goLogLine, runStep, type StepParts } from './step.ts';
 
 /** What a container is run with. */
 export interface BodyParts {
@@ -29,13 +29,21 @@ export interface BodyParts {
   readonly log: LogFile;
   readonly clock: Clock;
   readonly changes: Changes;
+  /** To be called when the container runs. */
+  started(): void;
   /** The folder that stands for one of the pod's volumes. */
   volume(name: string): string;
   launch(
     command: readonly string[],
     variables: Environment,
     stopping: Stopping,
-    about: { readonly asks: 'first' | 'all'; readonly copies: Copies; readonly results: readonly string[] },
+    about: {
+      readonly asks: 'first' | 'all';
+      readonly copies: Copies;
+      /** Files of the container in which results are expected. */
+      readonly results: readonly string[];
+      onStart(): void;
+    },
   ): Promise<Launched>;
 }
 
@@ -50,35 +58,43 @@ export function hasCommand({ command, args, image = '' }: Container): boolean {
 
 /** Runs a container to its end; `stopping` is what it is sent. Rejects only for what the sandbox itself cannot do. */
 export async function runBody(stopping: Stopping, parts: BodyParts): Promise<ContainerEnd> {
-  const { container, variables } = parts;
-  const command = (container.command ?? []).map((word) => expand(word, variables));
-  const args = (container.args ?? []).map((word) => expand(word, variables));
-  if (isNop(container.image ?? '')) return runNop(container, parts);
+  const { container, variables, started } = parts;
+  const expanded = (words: readonly string[] = []) => words.map((word) => expand(word, variables));
+  const [command, args] = [expanded(container.command), expanded(container.args)];
+  const own = tektonsOwn(command, args, stopping, parts);
+  if (own !== undefined) {
+    started();
+    return own();
+  }
+  const about = { asks: 'first', copies: {}, results: [], onStart: started } as const;
+  const launched = await parts.launch([...command, ...args], variables, stopping, about);
+  return endOf(launched, stopping.term.aborted);
+}
+
+/** What a container of Tekton's does; undefined when it runs a program. */
+function tektonsOwn(
+  command: readonly string[],
+  args: readonly string[],
+  stopping: Stopping,
+  parts: BodyParts,
+): (() => Promise<ContainerEnd> | ContainerEnd) | undefined {
+  if (isNop(parts.container.image ?? '')) return () => runNop(parts.container, parts);
   const entrypoint = parseEntrypoint(command, args);
   if (entrypoint !== undefined) {
     const results = [
       ...(entrypoint.results ?? []).map((name) => `/tekton/results/${name}`),
       ...(entrypoint.stepResults ?? []).map((name) => posix.join(entrypoint.stepMetadataDir, 'results', name)),
     ];
-    return runStep(entrypoint, stopping, {
-      ...parts,
-      launch: (words, environment, stops, copies) =>
-        parts.launch(words, environment, stops, { asks: 'all', copies, results }),
-    });
+    const launch: StepParts['launch'] = (words, environment, stops, copies) =>
+      parts.launch(words, environment, stops, { asks: 'all', copies, results, onStart() {} });
+    return () => runStep(entrypoint, stopping, { ...parts, launch });
   }
-  const line = [...command, ...args];
-  const scripts = command[0] === 'sh' && command.length === 1 ? parsePlacedScripts(args) : undefined;
-  if (scripts !== undefined) return placeScripts(scripts, parts);
-  if (line[0] === entrypointImagePath && line[1] === 'init') return initSteps(line.slice(4), parts);
-  if (line[0] === workingDirInitPath) return makeWorkingDirs(line.slice(1), parts);
-  const asked = { term: false };
-  const over = new AbortController();
-  when(stopping.term, over.signal, () => {
-    asked.term = true;
-  });
-  const launched = await parts.launch(line, variables, stopping, { asks: 'first', copies: {}, results: [] });
-  over.abort();
-  return endOf(launched, asked.term);
+  const scripts = command.length === 1 && command[0] === 'sh' ? parsePlacedScripts(args) : undefined;
+  if (scripts !== undefined) return () => placeScripts(scripts, parts);
+  const [program, subcommand, ...rest] = [...command, ...args];
+  // init <entrypoint> <copy> <step> ...
+  if (program === entrypointImagePath && subcommand === 'init') return () => initSteps(rest.slice(2), parts);
+  return program === workingDirInitPath ? () => makeWorkingDirs([subcommand ?? '', ...rest], parts) : undefined;
 }
 
 /** A container's exit code from how its program ended. */

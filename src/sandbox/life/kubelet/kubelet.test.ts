@@ -102,7 +102,7 @@ describe('the kubelet', () => {
     const { exitCode, reason, message, startedAt } = terminated('none');
     assert.deepEqual([exitCode, reason, startedAt], [128, 'StartError', '1970-01-01T00:00:00Z']);
     assert.match(String(message), /exec: "nosuchprogram": executable file not found in \$PATH: unknown$/);
-    assert.equal(rig.events('none').at(-1), `Failed: Error: ${message}`);
+    assert.deepEqual(rig.events('none').slice(2), ['Created: Created container: a', `Failed: Error: ${message}`]);
     assert.deepEqual(await rig.log('none'), { code: 200, text: '' });
   });
 

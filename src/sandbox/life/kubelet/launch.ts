@@ -29,6 +29,8 @@ export interface LaunchParts {
   readonly activeMs: number;
   /** Who is asked to end: a container's first process, or, where Tekton's entrypoint is that, all that it started. */
   readonly asks: 'first' | 'all';
+  /** The program runs, or would have run if a path in it were not written out. */
+  onStart(): void;
 }
 
 /** Files of the container, by stream, that output is copied into besides the log. */
@@ -60,6 +62,7 @@ export async function launch(
     .map((text) => paths.literalIn(text))
     .find((found) => found !== undefined);
   if (literal !== undefined) {
+    parts.onStart();
     for (const line of explainLiteral(literal)) log.say('stderr', line);
     return { at: 'literal' };
   }
@@ -87,6 +90,7 @@ export async function launch(
       if (copy) append(paths.resolve(copy), chunk);
     },
   });
+  parts.onStart();
   const ended = new AbortController();
   when(stopping.kill, ended.signal, () => process.kill());
   when(stopping.term, ended.signal, () => process.terminate(parts.asks));

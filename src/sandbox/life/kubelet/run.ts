@@ -21,8 +21,8 @@ import type { ContainerEnd } from './step.ts';
 export interface Run {
   /** 64 hexadecimal digits. */
   readonly id: string;
-  /** Runs it to its end, which `stopping` can bring about. Called once. */
-  body(stopping: Stopping): Promise<RunEnd>;
+  /** Runs it to its end, which `stopping` can bring about; `started` is called when it runs, if it ever does. Called once. */
+  body(stopping: Stopping, started: () => void): Promise<RunEnd>;
 }
 
 /** How it ended, and the message it left. */
@@ -34,7 +34,7 @@ export interface RunEnd extends ContainerEnd {
 export type RunContainer = (
   pod: Pod,
   container: Container,
-  about: { readonly id: string; readonly restartCount: number; readonly changes: Changes },
+  about: { readonly id: string; readonly changes: Changes },
 ) => Run;
 
 /** What bounds every container, unless it says less itself. */
@@ -95,7 +95,7 @@ function makeRun(
     ['HOSTNAME', pod.spec.hostname ?? pod.metadata.name],
   ]);
 
-  async function body(stopping: Stopping): Promise<RunEnd> {
+  async function body(stopping: Stopping, started: () => void): Promise<RunEnd> {
     rmSync(join(own, 'root'), { recursive: true, force: true }); // a container starts from its image each time
     for (const name of ['HOME', 'TMPDIR']) mkdirSync(base.get(name) ?? own, { recursive: true });
     const messageFile = paths.resolve(container.terminationMessagePath ?? '/dev/termination-log');
@@ -111,10 +111,11 @@ function makeRun(
       log,
       clock,
       changes,
+      started,
       volume: (name) => parts.volumeFolder(pod, name),
-      launch: (command, environment, stops, { asks, copies, results }) =>
+      launch: (command, environment, stops, { asks, copies, results, onStart }) =>
         parts.start === undefined
-          ? play(pod, container, stops, { clock, log, paths, results })
+          ? play(pod, container, stops, { clock, log, paths, results, onStart })
           : launch(
               command,
               environment,
@@ -127,6 +128,7 @@ function makeRun(
                 scratch: join(own, 'scripts'),
                 workingDir: container.workingDir ?? (isStep ? '/workspace' : '/'),
                 asks,
+                onStart,
                 ...boundsOf(container, limits),
               },
               copies,

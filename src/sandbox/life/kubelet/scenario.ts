@@ -66,11 +66,13 @@ export interface PlayParts {
   readonly paths: ContainerPaths;
   /** Files of the container in which results are expected. */
   readonly results: readonly string[];
+  onStart(): void;
 }
 
 /** Plays the scenario of a container to its end, or to when it is stopped. One that does not exist fails and says so. */
 export async function play(pod: Pod, container: Container, stopping: Stopping, parts: PlayParts): Promise<Launched> {
   const { clock, log, paths } = parts;
+  parts.onStart();
   const step = stepOf(container);
   const name = scenarioNameOf(pod, container);
   const scenario = scenarios[name];

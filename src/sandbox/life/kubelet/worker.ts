@@ -7,14 +7,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../../clock.ts';
 import type { Log } from '../../../log.ts';
 import type { ApiClient } from '../../api/client.ts';
-import { hasCommand, noCommand } from './body.ts';
 import { type Changes, createChanges } from './changes.ts';
-import { ConfigError } from './environment.ts';
 import type { EventRecorder, Told } from './events.ts';
-import { judgeImage } from './image.ts';
 import type { Stopping } from './launch.ts';
 import { type Container, fieldPathOf, isSidecar, type Pod, podOf, podsResource, type RestartPolicy } from './pod.ts';
-import type { Run, RunContainer } from './run.ts';
+import { prepareRun } from './prepare.ts';
+import type { RunContainer, RunEnd } from './run.ts';
 import { type ContainerRecord, type ContainerState, podStatus, untouched } from './status.ts';
 import { MountError } from './volumes.ts';
 
@@ -39,9 +37,8 @@ const FIRST_BACKOFF_MS = 10_000;
 const LONGEST_BACKOFF_MS = 300_000;
 /** A container that ran this long begins again with the first. */
 const FORGIVEN_AFTER_MS = 600_000;
-/** The kubelet looks about once a second what has become of containers, and every ten what could not be made before. */
+/** The kubelet looks about once a second what has become of containers. */
 const NOTICED_AFTER_MS = 1_000;
-const TRIED_AGAIN_AFTER_MS = 10_000;
 const FIRST_MOUNT_RETRY_MS = 500;
 const LONGEST_MOUNT_RETRY_MS = 16_000;
 
@@ -52,6 +49,20 @@ const DEADLINE = {
 /** How a container ended of which nobody knows. */
 const LOST = { exitCode: 137, reason: 'ContainerStatusUnknown', startedAtMs: 0, finishedAtMs: 0, containerId: '' };
 
+/** Who wants to know how a container's first start went. */
+interface Hearing {
+  /** It runs. */
+  readonly started?: () => void;
+  /** It runs, or says what it waits for. */
+  readonly tried?: () => void;
+}
+
+/** The end of one run of a container that is to be started anew. */
+interface Replacement {
+  readonly term: AbortController;
+  readonly kill: AbortController;
+}
+
 /** Runs one pod. Begins when it is made; `update` tells it what has changed since. */
 export class PodWorker {
   /** Resolves when nothing of the pod runs any more; never rejects. */
@@ -59,7 +70,7 @@ export class PodWorker {
   readonly #parts: WorkerParts;
   readonly #changes: Changes = createChanges();
   readonly #records = new Map<string, ContainerRecord>();
-  readonly #restarts = new Map<string, AbortController>();
+  readonly #replacements = new Map<string, Replacement>();
   /** Aborts when nothing is to be started any more. Containers are asked to end by it, sidecars after them. */
   readonly #ending = new AbortController();
   readonly #sidecarsEnd = new AbortController();
@@ -147,7 +158,7 @@ export class PodWorker {
       if (this.#ending.signal.aborted) break;
       if (isSidecar(container)) {
         const started = Promise.withResolvers<void>();
-        const ended = this.#keepRunning(container, besides, 'Always', started.resolve);
+        const ended = this.#keepRunning(container, besides, 'Always', { started: started.resolve });
         sidecars.push(ended);
         await Promise.race([started.promise, ended]);
       } else {
@@ -156,7 +167,15 @@ export class PodWorker {
       }
     }
     if (initialized && !this.#ending.signal.aborted) {
-      await Promise.all(containers.map((container) => this.#keepRunning(container, main, restartPolicy)));
+      const running: Promise<boolean>[] = [];
+      for (const container of containers) {
+        // One after another, as the kubelet does it: the next one when this one has started, or could not.
+        const tried = Promise.withResolvers<void>();
+        const ended = this.#keepRunning(container, main, restartPolicy, { tried: tried.resolve });
+        running.push(ended);
+        await Promise.race([tried.promise, ended]);
+      }
+      await Promise.all(running);
     }
     if (sidecars.length > 0) this.#endSidecars();
     await Promise.all(sidecars);
@@ -167,19 +186,24 @@ export class PodWorker {
     container: Container,
     stopping: Stopping,
     policy: RestartPolicy,
-    onStart?: () => void,
+    hear: Hearing = {},
   ): Promise<boolean> {
     let backoff = 0;
     for (;;) {
       const startedAtMs = this.#parts.clock.now();
-      const replaced = new AbortController();
-      this.#restarts.set(container.name, replaced);
-      const own = { term: AbortSignal.any([stopping.term, replaced.signal]), kill: stopping.kill };
-      const exitCode = await this.#runOnce(this.#current(container), stopping, own, onStart);
+      const replacement: Replacement = { term: new AbortController(), kill: new AbortController() };
+      this.#replacements.set(container.name, replacement);
+      const own: Stopping = {
+        term: AbortSignal.any([stopping.term, replacement.term.signal]),
+        kill: AbortSignal.any([stopping.kill, replacement.kill.signal]),
+      };
+      const exitCode = await this.#runOnce(container, stopping, own, hear);
+      replacement.kill.abort(); // nobody waits for its time any more
+      const replaced = replacement.term.signal.aborted;
       if (exitCode === undefined || stopping.term.aborted) return exitCode === 0;
-      const again = replaced.signal.aborted || policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
+      const again = replaced || policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
       if (!again) return exitCode === 0;
-      if (replaced.signal.aborted) {
+      if (replaced) {
         this.#restarted(container);
         continue;
       }
@@ -204,36 +228,43 @@ export class PodWorker {
       container,
     );
     const message = `back-off ${durationText(backoff)} restarting failed container=${container.name} pod=${pod}`;
-    this.#wait(container, 'CrashLoopBackOff', message);
+    this.#set(container, { at: 'waiting', reason: 'CrashLoopBackOff', message });
     await this.#parts.clock.sleep(backoff, stopping.term);
   }
 
   /** One run, from the image to the exit code; undefined when the pod ended before there was one. */
-  async #runOnce(
-    container: Container,
-    pod: Stopping,
-    stopping: Stopping,
-    onStart?: () => void,
-  ): Promise<number | undefined> {
-    const run = await this.#prepare(container, pod);
+  async #runOnce(container: Container, pod: Stopping, stopping: Stopping, hear: Hearing): Promise<number | undefined> {
+    const run = await prepareRun(pod.term, {
+      clock: this.#parts.clock,
+      current: () => this.#current(container),
+      make: (one) => this.#parts.run(this.#pod, one, { id: randomBytes(32).toString('hex'), changes: this.#changes }),
+      tell: (told) => this.#tell(told, container),
+      wait: (reason, message) => {
+        this.#set(container, { at: 'waiting', reason, message });
+        hear.tried?.();
+      },
+    });
     if (run === undefined) return undefined;
     const containerId = `containerd://${run.id}`;
     const startedAtMs = this.#parts.clock.now();
     this.#tell({ type: 'Normal', reason: 'Created', message: `Created container: ${container.name}` }, container);
-    this.#tell({ type: 'Normal', reason: 'Started', message: `Started container ${container.name}` }, container);
-    // Where nothing is restarted, what has ended is not seen to run again: the nop in a sidecar's place.
-    const isOver = this.#record(container).state.at === 'terminated' && this.#pod.spec.restartPolicy === 'Never';
-    if (!isOver) this.#set(container, { at: 'running', startedAtMs, containerId });
-    onStart?.();
-    const end = await run.body(stopping);
-    const { exitCode, startError, outOfMemory } = end;
-    if (startError !== undefined)
+    const end = await run.body(stopping, () => {
+      this.#tell({ type: 'Normal', reason: 'Started', message: `Started container ${container.name}` }, container);
+      // Where nothing is restarted, what has ended is not seen to run again: the nop in a sidecar's place.
+      const isOver = this.#record(container).state.at === 'terminated' && this.#pod.spec.restartPolicy === 'Never';
+      if (!isOver) this.#set(container, { at: 'running', startedAtMs, containerId });
+      hear.started?.();
+      hear.tried?.();
+    });
+    hear.tried?.();
+    const { exitCode, startError } = end;
+    if (startError !== undefined) {
       this.#tell({ type: 'Warning', reason: 'Failed', message: `Error: ${startError}` }, container);
+    }
     this.#set(container, {
       at: 'terminated',
       exitCode,
-      reason:
-        startError !== undefined ? 'StartError' : outOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error',
+      reason: reasonOf(end),
       message: startError ?? end.message,
       startedAtMs: startError === undefined ? startedAtMs : 0,
       finishedAtMs: this.#parts.clock.now(),
@@ -242,73 +273,18 @@ export class PodWorker {
     return exitCode;
   }
 
-  /** Until the container can be made: image, configuration, command. Undefined when the pod ends first. */
-  async #prepare(container: Container, { term }: Stopping): Promise<Run | undefined> {
-    const image = container.image ?? '';
-    for (let pullBackoff = FIRST_BACKOFF_MS; !term.aborted; ) {
-      const verdict = judgeImage(image);
-      if (verdict.at === 'unpullable') {
-        await this.#failToPull(container, verdict.message, pullBackoff, term);
-        pullBackoff = Math.min(pullBackoff * 2, LONGEST_BACKOFF_MS);
-        continue;
-      }
-      if (verdict.at === 'invalid') {
-        this.#tell({ type: 'Warning', reason: 'InspectFailed', message: verdict.message }, container);
-        this.#tell({ type: 'Warning', reason: 'Failed', message: 'Error: InvalidImageName' }, container);
-        this.#wait(container, 'InvalidImageName', verdict.message);
-      } else {
-        const present = `Container image ${JSON.stringify(image)} already present on machine`;
-        this.#tell({ type: 'Normal', reason: 'Pulled', message: present }, container);
-        const made = this.#make(container);
-        if (typeof made !== 'string') return made;
-        this.#tell({ type: 'Warning', reason: 'Failed', message: `Error: ${made}` }, container);
-      }
-      await this.#parts.clock.sleep(TRIED_AGAIN_AFTER_MS, term);
-    }
-    return undefined;
-  }
-
-  /** The run, or why there is none, which the status then says as well. */
-  #make(container: Container): Run | string {
-    if (!hasCommand(container)) {
-      this.#wait(container, 'CreateContainerError', noCommand);
-      return noCommand;
-    }
-    try {
-      const { restartCount } = this.#record(container);
-      return this.#parts.run(this.#pod, container, {
-        id: randomBytes(32).toString('hex'),
-        restartCount,
-        changes: this.#changes,
-      });
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#wait(container, 'CreateContainerConfigError', error.message);
-      return error.message;
-    }
-  }
-
-  async #failToPull(container: Container, why: string, backoff: number, term: AbortSignal): Promise<void> {
-    const image = JSON.stringify(container.image);
-    this.#tell({ type: 'Normal', reason: 'Pulling', message: `Pulling image ${image}` }, container);
-    this.#tell({ type: 'Warning', reason: 'Failed', message: `Failed to pull image ${image}: ${why}` }, container);
-    this.#tell({ type: 'Warning', reason: 'Failed', message: 'Error: ErrImagePull' }, container);
-    this.#wait(container, 'ErrImagePull', why);
-    await this.#parts.clock.sleep(NOTICED_AFTER_MS, term);
-    if (term.aborted) return;
-    this.#tell({ type: 'Normal', reason: 'BackOff', message: `Back-off pulling image ${image}` }, container);
-    this.#tell({ type: 'Warning', reason: 'Failed', message: 'Error: ImagePullBackOff' }, container);
-    this.#wait(container, 'ImagePullBackOff', `Back-off pulling image ${image}: ErrImagePull: ${why}`);
-    await this.#parts.clock.sleep(backoff, term);
-  }
-
   /** Another image for a running container: it is ended and started again, whatever the pod's restart policy. */
   #replaceIfChanged(container: Container, before: Pod): void {
     const old = before.spec.containers.find(({ name }) => name === container.name);
     if (old?.image === container.image || this.#record(container).state.at !== 'running') return;
     const message = `Container ${container.name} definition changed, will be restarted`;
     this.#tell({ type: 'Normal', reason: 'Killing', message }, container);
-    this.#restarts.get(container.name)?.abort();
+    const replacement = this.#replacements.get(container.name);
+    if (replacement === undefined) return;
+    replacement.term.abort();
+    const graceMs = (this.#pod.spec.terminationGracePeriodSeconds ?? 30) * 1_000;
+    const { kill } = replacement;
+    void this.#parts.clock.sleep(graceMs, kill.signal).then(() => kill.abort());
   }
 
   #watchDeadline(over: AbortSignal): void {
@@ -372,10 +348,6 @@ export class PodWorker {
     } catch (error) {
       this.#parts.log.warn('a pod that has ended could not be removed', { pod: name, error: String(error) });
     }
-  }
-
-  #wait(container: Container, reason: string, message: string): void {
-    this.#set(container, { at: 'waiting', reason, message });
   }
 
   #set(container: Container, state: ContainerState): void {
@@ -445,6 +417,12 @@ export class PodWorker {
       log.warn("a pod's status was not taken", { pod: name, error: String(error) });
     }
   }
+}
+
+function reasonOf({ exitCode, startError, outOfMemory }: RunEnd): string {
+  if (startError !== undefined) return 'StartError';
+  if (outOfMemory) return 'OOMKilled';
+  return exitCode === 0 ? 'Completed' : 'Error';
 }
 
 function annotated({ metadata }: Pod): object {

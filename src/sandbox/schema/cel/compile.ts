@@ -90,12 +90,28 @@ function parsedFrom(source: string) {
   try {
     return parse(source);
   } catch (error) {
-    const location = error as {
+    // The library's own kind of error, which it does not export.
+    const { location, rawMessage } = error as {
       readonly location?: { readonly start: { readonly offset: number } };
-      rawMessage?: string;
+      readonly rawMessage?: string;
     };
-    const message = `Syntax error: ${location.rawMessage ?? String(error)}`;
-    throw new CompilationError(faultText(source, [{ offset: location.location?.start.offset ?? 0, message }]));
+    const fault = endsEarly(source)
+      ? { offset: source.length, message: `Syntax error: mismatched input '<EOF>' expecting ${operandStarts}` }
+      : { offset: location?.start.offset ?? 0, message: `Syntax error: ${rawMessage ?? String(error)}` };
+    throw new CompilationError(faultText(source, [fault]));
+  }
+}
+
+const operandStarts =
+  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+
+/** Whether nothing is missing but a last operand. */
+function endsEarly(source: string): boolean {
+  try {
+    parse(`${source} x`);
+    return true;
+  } catch {
+    return false;
   }
 }
 
