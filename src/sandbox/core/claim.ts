@@ -187,7 +187,7 @@ function updateCauses(claim: KubeObject, old: KubeObject): Cause[] {
   if (!isDeepStrictEqual(rest, oldSpec)) {
     const why =
       'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
-    causes.push(notAllowed('spec', `${why}\n${difference(oldSpec, rest)}`));
+    causes.push(notAllowed('spec', `${why}\n${difference(inGo(oldSpec), inGo(rest))}`));
   }
   const [size, oldSize, capacity] = [
     storageIn(spec),
@@ -199,6 +199,22 @@ function updateCauses(claim: KubeObject, old: KubeObject): Cause[] {
   }
   if (spec.volumeMode !== oldSpec.volumeMode) causes.push(immutable('volumeMode', spec.volumeMode));
   return causes;
+}
+
+/** A specification as the server's own struct has it, every field in its order: so it is shown in refusals. */
+function inGo(spec: JsonObject): JsonObject {
+  const { limits = null, requests = null } = objectIn(spec.resources);
+  return {
+    AccessModes: spec.accessModes ?? null,
+    Selector: spec.selector ?? null,
+    Resources: { Limits: limits, Requests: requests },
+    VolumeName: textIn(spec.volumeName),
+    StorageClassName: spec.storageClassName ?? null,
+    VolumeMode: spec.volumeMode ?? null,
+    DataSource: spec.dataSource ?? null,
+    DataSourceRef: spec.dataSourceRef ?? null,
+    VolumeAttributesClassName: spec.volumeAttributesClassName ?? null,
+  };
 }
 
 function storageIn(spec: JsonObject): bigint {

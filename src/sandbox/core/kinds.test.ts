@@ -26,6 +26,7 @@ describe('core kinds', () => {
       '/serviceaccounts in namespaces',
       '/pods in namespaces',
       '/events in namespaces',
+      'events.k8s.io/events in namespaces',
       '/persistentvolumeclaims in namespaces',
       '/resourcequotas in namespaces',
       '/nodes',

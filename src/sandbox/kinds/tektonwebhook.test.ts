@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { administrator } from '../access/caller.ts';
 import type { JsonObject, KubeObject } from '../object.ts';
 import { StatusError } from '../status.ts';
 import { tektonWebhooks } from './tektonwebhook.ts';
@@ -186,7 +187,7 @@ function isInV1(kind: string): boolean {
 }
 
 function mutate(object: KubeObject, old: KubeObject | undefined): void {
-  webhookOf(object.kind).mutate?.(object, old);
+  webhookOf(object.kind).mutate?.(object, old, administrator);
 }
 
 function webhookOf(kind: string) {

@@ -2,9 +2,8 @@
  * The sandbox's scheduler and kubelet: finds pods a place on the one node and really runs them, as processes of this
  * machine. What is true of a container here and what is not stands in docs/sandbox.md.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import type { Part } from '../../../lifecycle.ts';
 import type { Log } from '../../../log.ts';
@@ -12,18 +11,19 @@ import type { ApiClient } from '../../api/client.ts';
 import type { Subresource } from '../../api/kind.ts';
 import type { JsonObject, KubeObject } from '../../object.ts';
 import type { BindPod } from './binding.ts';
-import { createClaims } from './claims.ts';
+import { type Claims, createClaims } from './claims.ts';
 import type { PodPlace } from './environment.ts';
-import { createEventRecorder } from './events.ts';
-import type { LogFile, Rotation } from './logfile.ts';
+import { createEventRecorder, type EventRecorder } from './events.ts';
+import type { NodeOffer } from './fit.ts';
+import { KubeletFolders } from './folders.ts';
+import { LogFile, type Rotation } from './logfile.ts';
 import type { LogSource } from './logread.ts';
 import { createMemoryWatch } from './memory.ts';
 import { hostIP, nodeName, nodeOffer, registerNode } from './node.ts';
 import { isTerminal, type Pod, podOf, podsResource } from './pod.ts';
 import { createPodLog } from './podlog.ts';
 import { createRunner } from './run.ts';
-import { whyUnschedulable } from './schedule.ts';
-import { conditionJson } from './status.ts';
+import { Scheduler } from './scheduler.ts';
 import { createSupervisor } from './supervisor.ts';
 import { makeVolumes, refreshDownward, type VolumeParts, volumeFolder } from './volumes.ts';
 import { PodWorker } from './worker.ts';
@@ -91,120 +91,63 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 class NodeKubelet {
   readonly #options: KubeletOptions;
   readonly #limits: KubeletLimits;
-  readonly #pods = new Map<string, KubeObject>();
+  readonly #offer: NodeOffer;
   readonly #workers = new Map<string, PodWorker>();
   readonly #addresses = new Map<string, string>();
   readonly #logs = new Map<string, LogFile>();
   readonly #ends: (() => void)[] = [];
-  #folder: string;
+  #folders: KubeletFolders | undefined;
   #addressCount = 0;
   #stopped = false;
 
   constructor(options: KubeletOptions) {
     this.#options = options;
     this.#limits = { ...defaults, ...options.limits };
-    this.#folder = options.folder;
+    this.#offer = nodeOffer(this.#limits.pods);
   }
 
   async start(): Promise<void> {
-    const { client, clock, log, folder, simulate, searchPath, token } = this.#options;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    this.#folder = this.#withoutBlanks(folder);
-    const offer = nodeOffer(this.#limits.pods);
-    registerNode(client, offer, clock.now());
+    const { client, clock, log, bind, folder } = this.#options;
+    const folders = new KubeletFolders(folder);
+    this.#folders = folders;
+    registerNode(client, this.#offer, clock.now());
     const events = createEventRecorder(client, { clock, log, nodeName });
-    const claims = createClaims(client, { folder: join(this.#folder, 'claims'), log });
-    const scratch = join(this.#folder, 'pipes');
-    rmSync(scratch, { recursive: true, force: true });
-    mkdirSync(scratch);
-    const memory = createMemoryWatch({ everyMs: this.#limits.memorySampleMs });
-    const volumesOf = (pod: Pod): VolumeParts => ({
-      client,
-      place: this.#placeOf(pod),
-      folder: this.#podFolder(pod),
-      claimFolder: claims.folder,
-      token: token && (({ metadata, spec }) => token(metadata.namespace ?? '', spec.serviceAccountName ?? 'default')),
-    });
-    const run = createRunner({
-      client,
-      clock,
-      start: simulate ? undefined : createSupervisor({ clock, memory, folder: scratch }),
-      limits: this.#limits,
-      rotation: this.#limits.log,
-      searchPath: searchPath ?? `${usualPath}:${dirname(process.execPath)}`,
-      place: (pod) => this.#placeOf(pod),
-      podFolder: (pod) => this.#podFolder(pod),
-      volumeFolder: (pod, name) => volumeFolder(pod, name, volumesOf(pod)),
-      onLog: (pod, container, id) => this.#logOf(pod, container, id),
-    });
+    const claims = createClaims(client, { folder: folders.claims, log });
+    const scheduler = new Scheduler({ client, clock, log, events, claims, bind, nodeName, offer: this.#offer });
+    const begin = this.#beginner(folders, claims, events);
+    // Pods that an earlier sandbox has left.
+    const left = new Set(client.list(podsResource).map(({ metadata }) => metadata.uid));
 
-    const schedule = () => {
-      const placed = [...this.#pods.values()].map(podOf);
-      const waiting = placed.filter(isUnscheduled).sort(byAge);
-      const busy = placed.filter((pod) => pod.spec.nodeName === nodeName && !isTerminal(pod));
-      for (const pod of waiting) {
-        const { namespace = '', name } = pod.metadata;
-        const why = whyUnschedulable(pod, offer, { pods: busy, claims: claims.in(namespace) });
-        if (why === undefined) {
-          busy.push(pod);
-          this.#options.bind(namespace, name, nodeName);
-          const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
-          events.tell(pod, { type: 'Normal', reason: 'Scheduled', message, from: 'default-scheduler' });
-        } else if (this.#refuse(pod, why)) {
-          events.tell(pod, { type: 'Warning', reason: 'FailedScheduling', message: why, from: 'default-scheduler' });
-        }
-      }
-    };
-
-    const begin = (pod: Pod) => {
+    const see = (object: KubeObject) => {
+      const pod = podOf(object);
       const { uid } = pod.metadata;
-      const worker = new PodWorker(pod, {
-        client,
-        clock,
-        log,
-        events,
-        hostIP,
-        podIP: this.#addressOf(pod),
-        mount: (one) => makeVolumes(one, volumesOf(one)),
-        refresh: (one) => refreshDownward(one, volumesOf(one)),
-        run,
-      });
-      this.#workers.set(uid, worker);
+      scheduler.see(pod);
+      const worker = this.#workers.get(uid);
+      if (worker !== undefined) return worker.update(pod);
+      if (pod.spec.nodeName !== nodeName || isTerminal(pod)) return;
+      if (left.delete(uid) && wasRunning(pod)) this.#giveUp(object);
+      else this.#workers.set(uid, begin(pod));
     };
 
     const forget = (pod: Pod) => {
       const { uid } = pod.metadata;
       const worker = this.#workers.get(uid);
-      worker?.abandon();
       this.#workers.delete(uid);
+      scheduler.forget(pod);
       events.forget(pod);
+      worker?.abandon();
       void (worker?.done ?? Promise.resolve()).then(() => {
-        if (this.#stopped) return;
         this.#addresses.delete(uid);
-        for (const place of [this.#podFolder(pod), this.#logFolder(pod)])
-          rmSync(place, { recursive: true, force: true });
+        if (!this.#stopped) folders.forget(pod);
       });
     };
 
-    const before = new Set(client.list(podsResource).map(({ metadata }) => metadata.uid));
     this.#ends.push(
-      claims.watch(schedule),
+      claims.watch(() => scheduler.schedule()),
       client.watch(podsResource, {}, ({ type, object }) => {
-        const pod = podOf(object);
-        const { uid } = pod.metadata;
-        if (type === 'DELETED') {
-          this.#pods.delete(uid);
-          forget(pod);
-        } else {
-          this.#pods.set(uid, object);
-          const worker = this.#workers.get(uid);
-          if (worker !== undefined) worker.update(pod);
-          else if (pod.spec.nodeName === nodeName && !isTerminal(pod)) {
-            if (before.delete(uid) && wasRunning(pod)) this.#giveUp(object);
-            else begin(pod);
-          }
-        }
-        schedule();
+        if (type === 'DELETED') forget(podOf(object));
+        else see(object);
+        scheduler.schedule();
       }),
     );
   }
@@ -216,33 +159,60 @@ class NodeKubelet {
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.abandon();
     await Promise.all(workers.map(({ done }) => done));
-    if (this.#folder !== this.#options.folder) rmSync(dirname(this.#folder), { recursive: true, force: true });
+    this.#folders?.close();
   }
 
   /** The log of a container's run, live or left. */
   find(pod: Pod, container: string, containerId: string): LogSource | undefined {
     const live = this.#logs.get(containerId);
     if (live !== undefined) return live;
-    const path = this.#logPath(pod, container, containerId);
-    return existsSync(path) ? { path, closed: true } : undefined;
+    const path = this.#folders?.log(pod, container, containerId);
+    return path !== undefined && existsSync(path) ? { path, closed: true } : undefined;
   }
 
-  /** Says in the pod's conditions why it waits; false when that is known already. */
-  #refuse(pod: Pod, why: string): boolean {
-    const { client, clock, log } = this.#options;
-    const { namespace = '', name } = pod.metadata;
-    const object = client.get(podsResource, namespace, name);
-    if (object === undefined) return false;
-    const { conditions = [] } = podOf(object).status ?? {};
-    if (conditions.some(({ type, message }) => type === 'PodScheduled' && message === why)) return false;
-    const own = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: why };
-    const status: JsonObject = { ...(object.status as JsonObject), conditions: [conditionJson(pod, own, clock.now())] };
-    try {
-      client.update(podsResource, { ...object, status }, { subresource: 'status' });
-    } catch (error) {
-      log.warn("a pod's status was not taken", { pod: name, error: String(error) });
-    }
-    return true;
+  /** What begins the life of a pod on the node. */
+  #beginner(folders: KubeletFolders, claims: Claims, events: EventRecorder): (pod: Pod) => PodWorker {
+    const { client, clock, log, simulate, searchPath, token } = this.#options;
+    const volumesOf = (pod: Pod): VolumeParts => ({
+      client,
+      place: this.#placeOf(pod),
+      folder: folders.ofPod(pod),
+      claimFolder: claims.folder,
+      token: token && (({ metadata, spec }) => token(metadata.namespace ?? '', spec.serviceAccountName ?? 'default')),
+    });
+    const memory = createMemoryWatch({ everyMs: this.#limits.memorySampleMs });
+    const run = createRunner({
+      client,
+      clock,
+      start: simulate ? undefined : createSupervisor({ clock, memory, folder: folders.pipes }),
+      limits: this.#limits,
+      searchPath: searchPath ?? `${usualPath}:${dirname(process.execPath)}`,
+      place: (pod) => this.#placeOf(pod),
+      podFolder: (pod) => folders.ofPod(pod),
+      volumeFolder: (pod, name) => volumeFolder(pod, name, volumesOf(pod)),
+      openLog: (pod, container, id) => this.#openLog(folders.log(pod, container, id), id),
+    });
+    return (pod) =>
+      new PodWorker(pod, {
+        client,
+        clock,
+        log,
+        events,
+        hostIP,
+        podIP: this.#addressOf(pod),
+        mount: (one) => makeVolumes(one, volumesOf(one)),
+        refresh: (one) => refreshDownward(one, volumesOf(one)),
+        run,
+      });
+  }
+
+  #openLog(path: string, containerId: string): LogFile {
+    const log = new LogFile(path, { rotation: this.#limits.log, clock: this.#options.clock });
+    this.#logs.set(containerId, log);
+    log.watch(() => {
+      if (log.closed) this.#logs.delete(containerId);
+    });
+    return log;
   }
 
   /** Its processes ended with the sandbox that ran them: nobody knows how. */
@@ -260,15 +230,12 @@ class NodeKubelet {
       const ended = (one.state as JsonObject | undefined)?.terminated;
       return ended === undefined ? { ...one, ready: false, started: false, state: { terminated: lost } } : one;
     });
-    this.#options.client.update(
-      podsResource,
-      { ...object, status: { ...status, phase: 'Failed', containerStatuses } },
-      { subresource: 'status' },
-    );
+    const failed = { ...object, status: { ...status, phase: 'Failed', containerStatuses } };
+    this.#options.client.update(podsResource, failed, { subresource: 'status' });
   }
 
   #placeOf(pod: Pod): PodPlace {
-    return { podIP: this.#addressOf(pod), hostIP, nodeName, allocatable: nodeOffer(this.#limits.pods).allocatable };
+    return { podIP: this.#addressOf(pod), hostIP, nodeName, allocatable: this.#offer.allocatable };
   }
 
   /** Of the loopback network, all of which reaches this machine on Linux. */
@@ -280,60 +247,9 @@ class NodeKubelet {
     this.#addresses.set(uid, address);
     return address;
   }
-
-  #podFolder({ metadata }: Pod): string {
-    return join(this.#folder, 'pods', metadata.uid);
-  }
-
-  #logFolder({ metadata }: Pod): string {
-    return join(this.#folder, 'logs', `${metadata.namespace}_${metadata.name}_${metadata.uid}`);
-  }
-
-  #logPath(pod: Pod, container: string, containerId: string): string {
-    return join(this.#logFolder(pod), container, `${containerId.replace('containerd://', '').slice(0, 16)}.log`);
-  }
-
-  #logOf(pod: Pod, container: string, containerId: string) {
-    return {
-      path: this.#logPath(pod, container, containerId),
-      opened: (log: LogFile) => {
-        this.#logs.set(containerId, log);
-        const unwatch = log.watch(() => {
-          if (!log.closed) return;
-          this.#logs.delete(containerId);
-          unwatch();
-        });
-      },
-    };
-  }
-
-  /** Scripts seldom quote the paths they are given, so those have nothing in them that would need it. */
-  #withoutBlanks(folder: string): string {
-    if (/^[\w./+@%=:,-]+$/.test(folder)) return folder;
-    const link = join(mkdtempSync(join(tmpdir(), 'sandbox-')), 'kubelet');
-    symlinkSync(folder, link);
-    return link;
-  }
-}
-
-function isUnscheduled({ spec, metadata }: Pod): boolean {
-  return (
-    !spec.nodeName &&
-    (spec.schedulerName ?? 'default-scheduler') === 'default-scheduler' &&
-    !spec.schedulingGates?.length &&
-    metadata.deletionTimestamp === undefined
-  );
 }
 
 /** Had a container been started by an earlier sandbox? One whose pod would not start it again is lost. */
 function wasRunning({ spec, status }: Pod): boolean {
   return spec.restartPolicy === 'Never' && Array.isArray(status?.containerStatuses);
-}
-
-function byAge(a: Pod, b: Pod): number {
-  const [one, other] = [a, b].map(({ metadata }) => `${metadata.creationTimestamp} ${metadata.name}`) as [
-    string,
-    string,
-  ];
-  return one < other ? -1 : 1;
 }

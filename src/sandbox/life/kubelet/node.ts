@@ -2,8 +2,8 @@
 import { arch, platform, release } from 'node:os';
 import type { ApiClient } from '../../api/client.ts';
 import type { Resource } from '../../object.ts';
+import type { NodeOffer } from './fit.ts';
 import { timestamp } from './pod.ts';
-import type { NodeOffer } from './schedule.ts';
 
 export const nodeName = 'sandbox';
 export const hostIP = '127.0.0.1';

@@ -6,13 +6,13 @@ import { HandClock } from '../../../../test/support/hand-clock.ts';
 import { inContainer } from '../paths.ts';
 import { createChanges } from './changes.ts';
 import { expand } from './environment.ts';
+import { whyUnschedulable } from './fit.ts';
 import { isNop, judgeImage } from './image.ts';
 import { createMemoryWatch } from './memory.ts';
 import { containerPaths } from './mounts.ts';
 import { type Pod, podOf } from './pod.ts';
 import { findProgram, interpreterOf } from './program.ts';
 import { parseTime } from './rfc3339.ts';
-import { whyUnschedulable } from './schedule.ts';
 import { substituteStepResults } from './stepresults.ts';
 
 describe('images', () => {

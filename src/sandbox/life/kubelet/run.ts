@@ -9,7 +9,7 @@ import { runBody } from './body.ts';
 import type { Changes } from './changes.ts';
 import { environmentOf, expand, type PodPlace } from './environment.ts';
 import { launch, type Stopping } from './launch.ts';
-import { LogFile, type Rotation } from './logfile.ts';
+import type { LogFile } from './logfile.ts';
 import { readLog } from './logread.ts';
 import { containerPaths } from './mounts.ts';
 import type { Container, Pod } from './pod.ts';
@@ -51,15 +51,14 @@ export interface RunParts {
   /** Runs programs; undefined plays scenarios instead. */
   readonly start: StartProcess | undefined;
   readonly limits: RunLimits;
-  readonly rotation: Rotation;
   /** Where programs are looked for. */
   readonly searchPath: string;
   place(pod: Pod): PodPlace;
   /** The pod's own folder, and those of its volumes and logs. */
   podFolder(pod: Pod): string;
   volumeFolder(pod: Pod, name: string): string;
-  /** Hears of the log that is written from now on; the file is closed when the run has ended. */
-  onLog(pod: Pod, container: string, containerId: string): { readonly path: string; opened(log: LogFile): void };
+  /** The log of a run that begins; it is closed when the run has ended. */
+  openLog(pod: Pod, container: string, containerId: string): LogFile;
 }
 
 /** Messages that are read back from the log are at most this long. */
@@ -78,7 +77,7 @@ function makeRun(
   { id, changes }: { readonly id: string; readonly changes: Changes },
   parts: RunParts,
 ): Run {
-  const { client, clock, limits, rotation } = parts;
+  const { client, clock, limits } = parts;
   const own = join(parts.podFolder(pod), 'containers', container.name);
   const variables = environmentOf(pod, container, client, parts.place(pod));
   const paths = containerPaths(container, {
@@ -101,9 +100,7 @@ function makeRun(
     const messageFile = paths.resolve(container.terminationMessagePath ?? '/dev/termination-log');
     mkdirSync(join(messageFile, '..'), { recursive: true });
     rmSync(messageFile, { force: true });
-    const place = parts.onLog(pod, container.name, `containerd://${id}`);
-    const log = new LogFile(place.path, { rotation, clock });
-    place.opened(log);
+    const log = parts.openLog(pod, container.name, `containerd://${id}`);
     const end = await runBody(stopping, {
       container,
       variables,
