@@ -49,6 +49,7 @@ export function createDemo(options: DemoOptions): readonly Part[] {
   const stopped = new AbortController();
   let sandbox: Sandbox;
   let gateway: Assembled;
+  let repository: string;
   return [
     claimFolder({ ...options, passing: keep ? [kubeconfigFile] : [kubeconfigFile, state] }),
     group('sandbox', async () => {
@@ -65,8 +66,12 @@ export function createDemo(options: DemoOptions): readonly Part[] {
     {
       name: 'samples',
       start: async () => {
-        const { applySamples } = await import('./sandbox/scenarios/samples.ts');
-        applySamples(sandbox.client);
+        const [{ applySamples, sampleObjects }, { repositorySource, seedRepository }] = await Promise.all([
+          import('./sandbox/scenarios/samples.ts'),
+          import('./sandbox/scenarios/repository.ts'),
+        ]);
+        repository = await seedRepository(state, clock.now());
+        applySamples(sandbox.client, [...sampleObjects(), repositorySource(repository)]);
         await gateway.filled(stopped.signal);
       },
       stop: async () => stopped.abort(),
@@ -83,6 +88,7 @@ export function createDemo(options: DemoOptions): readonly Part[] {
             username: config.username,
             password: config.password,
             kubeconfig: sandbox.kubeconfigFile,
+            repository,
             simulate,
             keep,
             seconds: (clock.now() - startedAt) / 1000,
@@ -140,13 +146,15 @@ interface Greeting {
   readonly username: string;
   readonly password: string;
   readonly kubeconfig: string;
+  /** The git repository that a GitRepository follows. */
+  readonly repository: string;
   readonly simulate: boolean;
   readonly keep: boolean;
   readonly seconds: number;
 }
 
 function greeting(told: Greeting): string {
-  const { url, taken, username, password, kubeconfig, simulate, keep, seconds } = told;
+  const { url, taken, username, password, kubeconfig, repository, simulate, keep, seconds } = told;
   const curl = `curl -u ${username}:${password}`;
   return [
     '',
@@ -162,6 +170,7 @@ function greeting(told: Greeting): string {
     `  export KUBECONFIG=${kubeconfig}`,
     '  kubectl get pipelineruns,pods',
     '  kubectl create -f examples/hello.yaml',
+    `A push to ${repository} moves the GitRepository demo.`,
     '',
     simulate
       ? 'No step is run: written scenarios are played.'

@@ -26,6 +26,7 @@ import { apiHandler, type Listening, LOOPBACK, listen } from './api/server.ts';
 import { createVerbs } from './api/verbs.ts';
 import { coreKinds } from './core/kinds.ts';
 import { protectClaims } from './core/protection.ts';
+import { createMover } from './flux/moves.ts';
 import { createSourceController } from './flux/sources.ts';
 import { fluxCrds } from './kinds/flux.ts';
 import { tektonCrds } from './kinds/tekton.ts';
@@ -103,6 +104,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     createTektonControllers({ client: clientFor('tekton-pipelines-controller'), clock, log }),
     kubelet,
     createSourceController({ client: clientFor('source-controller'), clock, log, folder: join(folder, 'sources') }),
+    createMover({ client: clientFor('image-reflector-controller'), clock, log }),
   ];
   registry.put(createCrdKind({ registry, extras: tektonWebhooks, clock }));
   for (const kind of coreKinds({

@@ -40,6 +40,8 @@ export interface KubeletRig {
   log(pod: string, query?: string, signal?: AbortSignal): Promise<LogAnswer>;
   /** The pod's events as `reason: message`, in the order in which they first came. */
   events(pod: string): string[];
+  /** Stops the kubelet and starts another one in its place. */
+  restart(): Promise<void>;
   /** Stops the kubelet and removes its folder. Calling it twice is harmless. */
   end(): Promise<void>;
 }
@@ -51,6 +53,7 @@ const resources: { readonly [kind: string]: Resource } = {
   PersistentVolumeClaim: { group: '', version: 'v1', plural: 'persistentvolumeclaims' },
 };
 const pods = resources.Pod as Resource;
+const never = new AbortController().signal;
 const events: Resource = { group: '', version: 'v1', plural: 'events' };
 
 /** Starts one, with whatever `options` say otherwise. */
@@ -63,15 +66,17 @@ export async function startKubelet(options: Partial<KubeletOptions> = {}): Promi
   const client = createLocalClient({ ...parts, verbs: createVerbs(parts), log, manager: 'test' });
   const authorizer = createAuthorizer(client);
   const tokens = createTokens({ reader: client, clock });
-  const kubelet = createKubelet({
-    client,
-    clock,
-    log,
-    bind: createBinder(memory, clock),
-    folder: join(folder, 'kubelet'),
-    simulate: false,
-    ...options,
-  });
+  const create = () =>
+    createKubelet({
+      client,
+      clock,
+      log,
+      bind: createBinder(memory, clock),
+      folder: join(folder, 'kubelet'),
+      simulate: false,
+      ...options,
+    });
+  let kubelet = create();
   const core = { now: () => new Date(clock.now()), tokens, authorizer, podLog: kubelet.podLog, reader: client };
   for (const kind of coreKinds(core)) registry.put(kind);
   client.create(
@@ -117,7 +122,7 @@ export async function startKubelet(options: Partial<KubeletOptions> = {}): Promi
       const all = [initContainerStatuses, containerStatuses].flatMap((list) => (list ?? []) as JsonObject[]);
       return all.find((one) => one.name === container) ?? {};
     },
-    async log(name, query = '', signal = new AbortController().signal) {
+    async log(name, query = '', signal = never) {
       const request = {
         caller: administrator,
         method: 'GET',
@@ -137,8 +142,13 @@ export async function startKubelet(options: Partial<KubeletOptions> = {}): Promi
         .filter(({ involvedObject }) => (involvedObject as JsonObject).name === name)
         .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
         .map(({ reason, message, count }) => `${reason}: ${message}${count === 1 ? '' : ` x${count}`}`),
+    async restart() {
+      await kubelet.stop(never);
+      kubelet = create();
+      await kubelet.start();
+    },
     end: () =>
-      (ended ??= kubelet.stop(new AbortController().signal).then(() => {
+      (ended ??= kubelet.stop(never).then(() => {
         rmSync(folder, { recursive: true, force: true });
       })),
   };

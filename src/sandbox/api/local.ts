@@ -7,6 +7,7 @@ import { deleteObject, deletion } from './deletion.ts';
 import type { Kind } from './kind.ts';
 import type { Change } from './memory.ts';
 import { everything, type Selector, selectorFor } from './selectors.ts';
+import { objectsOf } from './store.ts';
 import { insideRequest, type Target, type VerbParts, type Verbs } from './verbs.ts';
 import { shownAs } from './versions.ts';
 
@@ -21,12 +22,12 @@ const BATCH = 500;
 
 /** Makes a client. */
 export function createLocalClient(parts: LocalParts): ApiClient {
-  const { verbs, memory, log, manager } = parts;
+  const { verbs, log, manager } = parts;
 
   return {
     get(resource, namespace, name) {
       const { kind, served } = verbs.target(resource, namespace);
-      const live = memory.collection(kind.group, kind.plural).get(namespace, name);
+      const live = objectsOf(parts, kind).get(namespace, name);
       return live === undefined ? undefined : shownAs(live, kind, served.version);
     },
 
@@ -77,14 +78,14 @@ export function createLocalClient(parts: LocalParts): ApiClient {
   function current(target: Target, filter: ListFilter): KubeObject[] {
     const { kind, served, namespace } = target;
     const select = selectorOf(filter, kind);
-    const objects = memory.collection(kind.group, kind.plural).objects(namespace === '' ? undefined : namespace);
+    const objects = objectsOf(parts, kind).objects(namespace === '' ? undefined : namespace);
     const selected = select === everything ? objects : objects.filter(select);
     return selected.map((object) => shownAs(object, kind, served.version));
   }
 
   function watch(target: Target, filter: ListFilter, on: (event: WatchEvent) => void): () => void {
     const { kind, served, namespace } = target;
-    const collection = memory.collection(kind.group, kind.plural);
+    const collection = objectsOf(parts, kind);
     const select = selectorOf(filter, kind);
     let initial: readonly KubeObject[] = current(target, filter);
     let isOpen = true;

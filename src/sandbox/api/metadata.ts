@@ -151,13 +151,14 @@ export function isQualifiedFinalizer(finalizer: string): boolean {
   return finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer);
 }
 
-function checkFinalizers(finalizers: readonly string[], { custom }: Kind): Cause[] {
+function checkFinalizers(finalizers: readonly string[], { custom, group }: Kind): Cause[] {
   const at = 'metadata.finalizers';
   const causes = finalizers.flatMap((finalizer) => formatted(at, finalizer, qualifiedName));
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
     causes.push(invalidValue(at, [...finalizers], 'finalizer orphan and foregroundDeletion cannot be both set'));
   }
-  if (custom) return causes;
+  // Definitions are not of the core: they take a finalizer without an owner, and have one.
+  if (custom || group === 'apiextensions.k8s.io') return causes;
   for (const [place, finalizer] of finalizers.entries()) {
     if (isQualifiedFinalizer(finalizer)) continue;
     const why = 'name is neither a standard finalizer name nor is it fully qualified';

@@ -3,7 +3,7 @@
  * traces: empty fields vanish unless their type tells empty from absent, some fields are always written, quantities, times
  * and bytes come back in one spelling. This file says so of a schema, and leaves the same traces.
  */
-import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
+import { groupVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
 import { type Facets, object, type SchemaNode } from '../schema/node.ts';
 import { badRequest } from '../status.ts';
 import { parseQuantity, quantitySentence, writeQuantity } from './quantity.ts';
@@ -96,7 +96,7 @@ export function typed(node: SchemaNode): Typed {
       pass(object);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      const version = apiVersionOf({ group: '', version: object.apiVersion.split('/').at(-1) ?? '' });
+      const { version } = groupVersionOf(object.apiVersion);
       throw badRequest(
         `${object.kind} in version "${version}" cannot be handled as a ${object.kind}: ${error.message}`,
       );

@@ -210,7 +210,12 @@ spec:
           resources: { requests: { storage: 1Gi } }
 `;
 
-const plurals: Readonly<Record<string, string>> = { Task: 'tasks', Pipeline: 'pipelines', PipelineRun: 'pipelineruns' };
+const plurals: Readonly<Record<string, string>> = {
+  Task: 'tasks',
+  Pipeline: 'pipelines',
+  PipelineRun: 'pipelineruns',
+  GitRepository: 'gitrepositories',
+};
 
 /** The objects of the samples, in the order in which they are created. */
 export function sampleObjects(): readonly NewObject[] {
@@ -218,9 +223,9 @@ export function sampleObjects(): readonly NewObject[] {
   return parseAllDocuments(`${tasks}\n---\n${runs}`).map((document) => document.toJS() as NewObject);
 }
 
-/** Creates what is not there yet: a demo that kept its state has them already. */
-export function applySamples(client: ApiClient): void {
-  for (const object of sampleObjects()) {
+/** Creates those of `objects` that are not there yet: a demo that kept its state has them already. */
+export function applySamples(client: ApiClient, objects: readonly NewObject[]): void {
+  for (const object of objects) {
     const resource: Resource = { ...groupVersionOf(object.apiVersion), plural: plurals[object.kind] ?? '' };
     const name = object.metadata.name ?? '';
     if (client.get(resource, SAMPLES_NAMESPACE, name) === undefined) {

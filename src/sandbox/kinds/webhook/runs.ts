@@ -15,7 +15,9 @@ import type { Json } from '../../object.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkGivenOnce, checkTypes, declaredBy, InlineParams } from './params.ts';
 import { checkParamDeclarations, checkPipelineSpec, checkTaskValues } from './pipelines.ts';
-import { checkParamsUsed, checkParamVariables, checkReference, checkTaskSpec, namesOf, stepsOf } from './tasks.ts';
+import { checkReference, namesOf } from './references.ts';
+import { stepsOf } from './steps.ts';
+import { checkParamsUsed, checkParamVariables, checkTaskSpec } from './tasks.ts';
 
 /** What a run was before: how much of it may still be changed depends on whether it is over. */
 export interface Before<Spec> {

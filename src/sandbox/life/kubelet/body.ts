@@ -113,10 +113,11 @@ function endOf(launched: Launched, wasAsked: boolean): ContainerEnd {
       };
     }
     case 'ended': {
-      if (launched.broke !== undefined) return { exitCode: 137, outOfMemory: launched.broke === 'memory' };
+      const { broke, signal, starved } = launched;
+      if (broke !== undefined) return { exitCode: 137, outOfMemory: broke === 'memory' };
       // In a container it would be process 1, which no signal ends that it does not catch: it would have been killed.
-      if (wasAsked && launched.signal === 15) return { exitCode: 137 };
-      return { exitCode: launched.code ?? 128 + (launched.signal ?? 0) };
+      if (wasAsked && signal === 15) return { exitCode: 137 };
+      return { exitCode: launched.code ?? 128 + (signal ?? 0), outOfMemory: starved };
     }
   }
 }

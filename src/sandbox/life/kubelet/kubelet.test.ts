@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../../../test/support/eventually.ts';
 import { type KubeletRig, startKubelet } from '../../../../test/support/kubelet.ts';
@@ -412,7 +413,7 @@ describe('a kubelet with narrow bounds', () => {
       );
       assert.match(
         (await rig.log('hog')).text,
-        /sandbox: stopped: it used more than the 104857600 bytes of memory it may have\n$/,
+        /sandbox: stopped: together its processes used more than the 104857600 bytes of memory that it may have\n$/,
       );
       assert.match(
         (await rig.log('torrent')).text,
@@ -439,5 +440,43 @@ describe('a kubelet with narrow bounds', () => {
     await eventually(() => assert.ok(existsSync(file)));
     await rig.end();
     assert.equal(existsSync(rig.folder), false);
+  });
+
+  it('started again, gives up what ran before, and still has its log; what waited goes on', async () => {
+    const rig = await startKubelet();
+    try {
+      rig.apply(podYaml('ran', 'echo ready; sleep 600'));
+      rig.apply(podYaml('waits', 'true', 'nodeSelector: { disk: moon }'));
+      await eventually(async () => assert.equal((await rig.log('ran')).text, 'ready\n'));
+      await rig.restart();
+      rig.apply(podYaml('later', 'echo later'));
+      await eventually(() => assert.equal(rig.status('later').phase, 'Succeeded'));
+      assert.equal(rig.status('ran').phase, 'Failed');
+      const { terminated } = rig.container('ran', 'a').state as { terminated: JsonObject };
+      assert.deepEqual([terminated.exitCode, terminated.reason], [137, 'ContainerStatusUnknown']);
+      assert.equal((await rig.log('ran')).text, 'ready\n');
+      assert.equal(rig.status('waits').phase, 'Pending');
+    } finally {
+      await rig.end();
+    }
+  });
+
+  it('a folder with a blank in its name does not disturb scripts', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'a blank '));
+    const rig = await startKubelet({ folder });
+    try {
+      rig.apply(
+        podYaml(
+          'blank',
+          'echo x > $(sandbox:/v/file); cat $(sandbox:/v/file)',
+          'volumes: [{ name: v, emptyDir: {} }]',
+        ).replace('command:', 'volumeMounts: [{ name: v, mountPath: /v }]\n      command:'),
+      );
+      await eventually(() => assert.equal(rig.status('blank').phase, 'Succeeded'));
+      assert.equal((await rig.log('blank')).text, 'x\n');
+    } finally {
+      await rig.end();
+      rmSync(folder, { recursive: true });
+    }
   });
 });

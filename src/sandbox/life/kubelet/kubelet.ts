@@ -228,7 +228,9 @@ class NodeKubelet {
     const statuses = (status.containerStatuses as JsonObject[] | undefined) ?? [];
     const containerStatuses = statuses.map((one) => {
       const ended = (one.state as JsonObject | undefined)?.terminated;
-      return ended === undefined ? { ...one, ready: false, started: false, state: { terminated: lost } } : one;
+      // With its id, by which its log is still found.
+      const terminated = { ...lost, ...(one.containerID === undefined ? {} : { containerID: one.containerID }) };
+      return ended === undefined ? { ...one, ready: false, started: false, state: { terminated } } : one;
     });
     const failed = { ...object, status: { ...status, phase: 'Failed', containerStatuses } };
     this.#options.client.update(podsResource, failed, { subresource: 'status' });

@@ -97,6 +97,7 @@ export async function launch(
   const end = await process.ended;
   ended.abort();
   if (end.broke !== undefined) log.say('stderr', explainBound(end.broke, parts));
+  else if (end.starved) log.say('stderr', `sandbox: a process was stopped: ${overMemory(parts)}`);
   return { at: 'ended', ...end };
 }
 
@@ -155,10 +156,14 @@ function explainBound(
 ): string {
   switch (broke) {
     case 'memory':
-      return `sandbox: stopped: it used more than the ${memoryBytes} bytes of memory it may have`;
+      return `sandbox: stopped: ${overMemory({ memoryBytes })}`;
     case 'output':
       return `sandbox: stopped: it wrote more than the ${outputBytes} bytes of output it may write`;
     case 'time':
       return `sandbox: stopped: it ran longer than the ${activeMs / 1_000} seconds it may run`;
   }
+}
+
+function overMemory({ memoryBytes }: Pick<LaunchParts, 'memoryBytes'>): string {
+  return `together its processes used more than the ${memoryBytes} bytes of memory that it may have`;
 }

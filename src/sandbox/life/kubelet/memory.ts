@@ -6,14 +6,21 @@ import { promisify } from 'node:util';
 /** Looks after the memory of process groups. */
 export interface MemoryWatch {
   /**
-   * Calls `over` once when the group's processes together use more than `bytes`. Growth is seen at the next sample only, so
-   * a group can be over for as long as that. The answer ends the watch.
+   * Calls `over` with the group's largest process whenever its processes together are seen to use more than `bytes`. They
+   * are looked at from time to time only, so a group can be over for as long as that. The answer ends the watch.
    */
-  watch(group: number, bytes: number, over: () => void): () => void;
+  watch(group: number, bytes: number, over: (largest: number) => void): () => void;
 }
 
-/** The resident memory of every process group of this machine, in bytes. */
-export type ReadMemory = () => Promise<ReadonlyMap<number, number>>;
+/** The resident memory of one process, in bytes. */
+export interface ProcessMemory {
+  readonly pid: number;
+  readonly group: number;
+  readonly bytes: number;
+}
+
+/** That of every process of this machine. */
+export type ReadMemory = () => Promise<readonly ProcessMemory[]>;
 
 /** Looks every `everyMs`, as long as there is a group to look after. */
 export function createMemoryWatch({
@@ -23,15 +30,16 @@ export function createMemoryWatch({
   readonly everyMs?: number;
   readonly read?: ReadMemory;
 } = {}): MemoryWatch {
-  const groups = new Map<number, { readonly bytes: number; readonly over: () => void }>();
+  const groups = new Map<number, { readonly bytes: number; readonly over: (largest: number) => void }>();
   let timer: NodeJS.Timeout | undefined;
 
   async function sample(): Promise<void> {
-    const used = await read().catch(() => new Map<number, number>()); // a failed look: the next one will tell
+    const processes = await read().catch(() => []); // a failed look: the next one will tell
+    const used = Map.groupBy(processes, ({ group }) => group);
     for (const [group, { bytes, over }] of groups) {
-      if ((used.get(group) ?? 0) <= bytes) continue;
-      groups.delete(group);
-      over();
+      const own = used.get(group) ?? [];
+      if (own.reduce((sum, process) => sum + process.bytes, 0) <= bytes) continue;
+      over(own.reduce((largest, process) => (process.bytes > largest.bytes ? process : largest)).pid);
     }
     timer = undefined;
     plan();
@@ -57,18 +65,14 @@ export function createMemoryWatch({
 /** A page of memory, the unit of /proc. Every machine that Linux runs Node on has pages of at least this size. */
 const PAGE_BYTES = 4096;
 
-async function readFromProc(): Promise<ReadonlyMap<number, number>> {
-  const used = new Map<number, number>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = readStat(name);
-    if (stat === undefined) continue;
+async function readFromProc(): Promise<ProcessMemory[]> {
+  return readdirSync('/proc').flatMap((name) => {
+    const stat = /^\d+$/.test(name) ? readStat(name) : undefined;
+    if (stat === undefined) return [];
     // After the program's name, in parentheses: state, parent, group, session, ...; resident pages are the 22nd.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const group = Number(fields[2]);
-    used.set(group, (used.get(group) ?? 0) + Number(fields[21]) * PAGE_BYTES);
-  }
-  return used;
+    return [{ pid: Number(name), group: Number(fields[2]), bytes: Number(fields[21]) * PAGE_BYTES }];
+  });
 }
 
 /** Undefined when the process has ended since it was listed. */
@@ -80,11 +84,11 @@ function readStat(pid: string): string | undefined {
   }
 }
 
-async function readFromPs(): Promise<ReadonlyMap<number, number>> {
-  const { stdout } = await promisify(execFile)('/bin/ps', ['-A', '-o', 'pgid=,rss=']);
-  const used = new Map<number, number>();
-  for (const [, group, kibibytes] of stdout.matchAll(/(\d+)\s+(\d+)/g)) {
-    used.set(Number(group), (used.get(Number(group)) ?? 0) + Number(kibibytes) * 1024);
-  }
-  return used;
+async function readFromPs(): Promise<ProcessMemory[]> {
+  const { stdout } = await promisify(execFile)('/bin/ps', ['-A', '-o', 'pid=,pgid=,rss=']);
+  return [...stdout.matchAll(/(\d+)\s+(\d+)\s+(\d+)/g)].map(([, pid, group, kibibytes]) => ({
+    pid: Number(pid),
+    group: Number(group),
+    bytes: Number(kibibytes) * 1024,
+  }));
 }

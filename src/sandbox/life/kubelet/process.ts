@@ -21,6 +21,8 @@ export interface ProcessEnd {
   readonly signal: number | undefined;
   /** The bound it broke, if it was stopped for that. */
   readonly broke: 'memory' | 'output' | 'time' | undefined;
+  /** One of the processes it had started was ended because together they used too much memory. */
+  readonly starved: boolean;
 }
 
 /** A program on its way. */

@@ -106,7 +106,7 @@ export async function play(pod: Pod, container: Container, stopping: Stopping, p
 }
 
 function ended(end: { readonly code?: number; readonly signal?: number; readonly broke?: 'memory' }): Launched {
-  return { at: 'ended', code: end.code, signal: end.signal, broke: end.broke };
+  return { at: 'ended', code: end.code, signal: end.signal, broke: end.broke, starved: false };
 }
 
 function scenarioNameOf({ metadata }: Pod, container: Container): string {

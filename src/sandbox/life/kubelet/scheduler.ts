@@ -28,6 +28,7 @@ export class Scheduler {
   readonly #waiting = new Map<string, Pod>();
   /** On the node and not ended, or just bound to it. */
   readonly #placed = new Map<string, Pod>();
+  #isDue = false;
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts;
@@ -50,8 +51,17 @@ export class Scheduler {
     this.#placed.delete(uid);
   }
 
-  /** Places whatever fits, and says of the rest why it does not. */
+  /** Soon places whatever fits, and says of the rest why it does not: once for all changes that come in one go. */
   schedule(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      this.#place();
+    });
+  }
+
+  #place(): void {
     const { claims, bind, events, nodeName, offer } = this.#parts;
     for (const pod of [...this.#waiting.values()].sort(byAge)) {
       const { namespace = '', name, uid } = pod.metadata;

@@ -175,7 +175,7 @@ class Step {
         if (outcome.broke === 'memory') return { exitCode: 137, outOfMemory: true }; // the entrypoint goes with it
         if (outcome.broke !== undefined) return this.#ended(startedAt, 137, onError);
         // As Go has it: a program that a signal ended has no exit code, and -1 leaves the entrypoint as 255.
-        return this.#ended(startedAt, outcome.code ?? -1, onError);
+        return { ...this.#ended(startedAt, outcome.code ?? -1, onError), outOfMemory: outcome.starved };
       }
     }
   }

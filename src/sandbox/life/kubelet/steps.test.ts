@@ -19,9 +19,14 @@ interface StepGiven extends Partial<Entrypoint> {
   readonly env?: readonly JsonObject[];
   readonly image?: string;
   readonly workingDir?: string;
+  /** A limit, `100Mi`. */
+  readonly memory?: string;
 }
 
 const tekton = ['scripts', 'bin', 'workspace', 'home', 'results', 'steps', 'artifacts'];
+
+/** Takes 200 MB and keeps them. */
+const hog = `"${process.execPath}" -e "const b = Buffer.alloc(200 << 20, 1); setInterval(() => b.fill(2), 1e3)"`;
 
 /** A TaskRun's pod, ready at once unless `ready` is ''. Built as Tekton builds it, in the namespace of the rig. */
 function taskPod(
@@ -67,11 +72,15 @@ function taskPod(
       ],
       containers: [
         ...steps.map(
-          ({ name: step, script, env = [], image = 'busybox:1', workingDir, command = [], ...more }, place) => ({
+          (
+            { name: step, script, env = [], image = 'busybox:1', workingDir, memory, command = [], ...more },
+            place,
+          ) => ({
             name: `step-${step}`,
             image,
             env,
             ...(workingDir === undefined ? {} : { workingDir }),
+            ...(memory === undefined ? {} : { resources: { limits: { memory } } }),
             command: [entrypointPath],
             args: entrypointArgs({
               waitFile: place === 0 ? '/tekton/downward/ready' : `/tekton/run/${place - 1}/out`,
@@ -141,6 +150,12 @@ describe('steps', () => {
         ),
       ].join(' ');
     });
+  }
+
+  async function endWaiting(name: string): Promise<void> {
+    await eventually(() => assert.ok((rig.container(name, 'step-b').state as JsonObject).terminated));
+    assert.equal(rig.status(name).phase, 'Running');
+    rig.client.patch(pods, 'default', name, { spec: { activeDeadlineSeconds: 1 } });
   }
 
   const cases: readonly {
@@ -299,10 +314,26 @@ describe('steps', () => {
       steps: [{ name: 'a', script: `printf '<a&b>\\n' > ${inContainer('/tekton/results/html')}`, results: ['html'] }],
       want: ['0 Completed html=<a&b>\n(1) StartedAt(3)'],
     },
+    {
+      name: 'memory',
+      steps: [
+        { name: 'a', script: `${hog} || echo never mind`, memory: '100Mi' },
+        { name: 'b', script: `exec ${hog}`, memory: '100Mi' },
+        { name: 'c', script: 'echo waits for ever, as the real one does' },
+      ],
+      want: ['0 OOMKilled StartedAt(3)', '137 OOMKilled', '2 Error'],
+      logs: [
+        /never mind\nsandbox: a process was stopped: together its processes used more than/,
+        /sandbox: stopped: together/,
+        /^$/,
+      ],
+    },
   ];
   for (const { name, steps, want, logs = [] } of cases) {
     it(`end as Tekton's entrypoint ends them: ${name}`, async () => {
       rig.apply(taskPod(name, steps));
+      // What waits for a step that was killed waits until its pod ends: Tekton's controller ends such a run.
+      if (name === 'memory') await endWaiting(name);
 
       assert.deepEqual(await ends(name), want);
       for (const [place, pattern] of logs.entries()) {

@@ -47,11 +47,11 @@ describe('a supervised process', () => {
   }
 
   const endings: readonly { readonly script: string; readonly want: object }[] = [
-    { script: 'exit 0', want: { code: 0, signal: undefined, broke: undefined } },
-    { script: 'exit 137', want: { code: 137, signal: undefined, broke: undefined } },
-    { script: 'kill -9 $$', want: { code: undefined, signal: 9, broke: undefined } },
-    { script: 'kill -9 0', want: { code: undefined, signal: 9, broke: undefined } },
-    { script: 'kill 0', want: { code: undefined, signal: 15, broke: undefined } },
+    { script: 'exit 0', want: { code: 0, signal: undefined, broke: undefined, starved: false } },
+    { script: 'exit 137', want: { code: 137, signal: undefined, broke: undefined, starved: false } },
+    { script: 'kill -9 $$', want: { code: undefined, signal: 9, broke: undefined, starved: false } },
+    { script: 'kill -9 0', want: { code: undefined, signal: 9, broke: undefined, starved: false } },
+    { script: 'kill 0', want: { code: undefined, signal: 15, broke: undefined, starved: false } },
   ];
   for (const { script, want } of endings) {
     it(`tells how it ended: ${script}`, async () => {
@@ -115,7 +115,7 @@ describe('a supervised process', () => {
     const { kill, terminate, ended } = await run('sleep 600');
     kill();
     kill();
-    assert.deepEqual(await ended, { code: undefined, signal: 9, broke: undefined });
+    assert.deepEqual(await ended, { code: undefined, signal: 9, broke: undefined, starved: false });
     kill();
     terminate('all');
   });
@@ -126,11 +126,18 @@ describe('a supervised process', () => {
     assert.equal(running.output.replace(/stdout: /g, '').length, 1_000);
   });
 
-  it('is stopped for too much memory, its children counted', async () => {
+  it('is stopped for too much memory', async () => {
     const hog = `const held = Buffer.alloc(200 << 20, 1); setInterval(() => held.fill(2), 1e3)`;
-    const running = await run(`"${process.execPath}" -e "${hog}"; echo survived`, { memoryBytes: 150 << 20 });
-    assert.deepEqual(await running.ended, { code: undefined, signal: 9, broke: 'memory' });
+    const running = await run(`exec "${process.execPath}" -e "${hog}"`, { memoryBytes: 150 << 20 });
+    assert.deepEqual(await running.ended, { code: undefined, signal: 9, broke: 'memory', starved: false });
     assert.equal(running.output, '');
+  });
+
+  it('goes on when one that it started takes too much memory, which is told', async () => {
+    const hog = `const held = Buffer.alloc(200 << 20, 1); setInterval(() => held.fill(2), 1e3)`;
+    const running = await run(`"${process.execPath}" -e "${hog}" || echo $?`, { memoryBytes: 150 << 20 });
+    assert.deepEqual(await running.ended, { code: 0, signal: undefined, broke: undefined, starved: true });
+    assert.match(running.output, /stdout: 137\n/);
   });
 
   it('is stopped when its time is over', async () => {

@@ -42,6 +42,9 @@ export interface SupervisorParts {
   readonly folder: string;
 }
 
+/** About what Tekton's entrypoint takes for itself. */
+const SMALLEST_BYTES = 32 << 20;
+
 /** Starts programs, as many as are asked for. */
 export function createSupervisor(parts: SupervisorParts): StartProcess {
   let count = 0;
@@ -67,13 +70,20 @@ function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memo
   }
   const over = new AbortController();
   let broke: ProcessEnd['broke'];
+  let starved = false;
   let exited = false;
   const stop = (bound: ProcessEnd['broke']) => {
     if (exited) return;
     broke ??= bound;
     signal(-pid, 'SIGKILL');
   };
-  const unwatch = memory.watch(pid, plan.memoryBytes, () => stop('memory'));
+  // As the kernel does it, the largest process goes; with the first one goes the container, and so it does when so little
+  // was allowed that what starts the program would hardly fit.
+  const unwatch = memory.watch(pid, plan.memoryBytes, (largest) => {
+    if (largest === pid || plan.memoryBytes < SMALLEST_BYTES) return stop('memory');
+    starved = true;
+    signal(largest, 'SIGKILL');
+  });
   void clock.sleep(plan.activeMs, over.signal).then(() => {
     if (!over.signal.aborted) stop('time');
   });
@@ -105,6 +115,7 @@ function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memo
       code: code ?? undefined,
       signal: name === null ? undefined : constants.signals[name],
       broke,
+      starved,
     };
   }
 

@@ -42,6 +42,9 @@ const NOTICED_AFTER_MS = 1_000;
 const FIRST_MOUNT_RETRY_MS = 500;
 const LONGEST_MOUNT_RETRY_MS = 16_000;
 
+/** What a timer can wait at most. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+
 const DEADLINE = {
   reason: 'DeadlineExceeded',
   message: 'Pod was active on the node longer than the specified deadline',
@@ -76,6 +79,7 @@ export class PodWorker {
   readonly #sidecarsEnd = new AbortController();
   readonly #kill = new AbortController();
   readonly #startedAtMs: number;
+  #deadline = new AbortController();
   #pod: Pod;
   #killAtMs = Number.POSITIVE_INFINITY;
   #mounted = false;
@@ -99,6 +103,7 @@ export class PodWorker {
       this.#parts.refresh(pod);
       this.#changes.ring();
     }
+    if (pod.spec.activeDeadlineSeconds !== before.spec.activeDeadlineSeconds && !this.#finished) this.#watchDeadline();
     for (const container of pod.spec.containers) this.#replaceIfChanged(container, before);
     if (pod.metadata.deletionTimestamp === undefined) return;
     if (this.#finished) this.#remove();
@@ -114,17 +119,16 @@ export class PodWorker {
   }
 
   async #live(): Promise<void> {
-    const over = new AbortController();
     try {
       this.#publish();
-      this.#watchDeadline(over.signal);
+      this.#watchDeadline();
       if (this.#pod.metadata.deletionTimestamp !== undefined) this.#end(0);
       if (await this.#mount()) await this.#runContainers();
     } catch (error) {
       this.#parts.log.error('a pod could not be run', { pod: this.#pod.metadata.name, error: String(error) });
       this.#failure ??= { reason: 'SandboxError', message: String(error) };
     }
-    over.abort();
+    this.#deadline.abort();
     this.#conclude();
   }
 
@@ -287,11 +291,18 @@ export class PodWorker {
     void this.#parts.clock.sleep(graceMs, kill.signal).then(() => kill.abort());
   }
 
-  #watchDeadline(over: AbortSignal): void {
+  /** Waits for the deadline as the pod has it now: it may be given later, and be brought nearer. */
+  #watchDeadline(): void {
     const { activeDeadlineSeconds, terminationGracePeriodSeconds = 30 } = this.#pod.spec;
+    this.#deadline.abort();
     if (activeDeadlineSeconds === undefined) return;
-    void this.#parts.clock.sleep(activeDeadlineSeconds * 1_000, over).then(() => {
-      if (over.aborted || this.#ending.signal.aborted) return;
+    const { clock } = this.#parts;
+    const leftMs = this.#startedAtMs + activeDeadlineSeconds * 1_000 - clock.now();
+    if (leftMs > LONGEST_SLEEP_MS) return; // no sandbox lives as long
+    this.#deadline = new AbortController();
+    const { signal } = this.#deadline;
+    void clock.sleep(Math.max(0, leftMs), signal).then(() => {
+      if (signal.aborted || this.#ending.signal.aborted) return;
       this.#failure = DEADLINE;
       this.#tell({ type: 'Normal', reason: DEADLINE.reason, message: DEADLINE.message });
       this.#publish();
@@ -309,7 +320,8 @@ export class PodWorker {
     }
     if (killAtMs >= this.#killAtMs) return;
     this.#killAtMs = killAtMs;
-    void clock.sleep(Math.max(0, killAtMs - clock.now()), this.#kill.signal).then(() => {
+    const leftMs = Math.min(LONGEST_SLEEP_MS, Math.max(0, killAtMs - clock.now()));
+    void clock.sleep(leftMs, this.#kill.signal).then(() => {
       if (this.#killAtMs === killAtMs && !this.#finished) this.#kill.abort();
     });
   }

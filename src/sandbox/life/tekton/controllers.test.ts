@@ -5,7 +5,7 @@ import { tektonApi } from '../../../../test/support/tekton-api.ts';
 import type { Part } from '../../../lifecycle.ts';
 import { silentLog } from '../../../log.ts';
 import type { ApiFault } from '../../api/faults.ts';
-import { conflictOnWrite } from '../../api/faults.ts';
+import { conflictOnWrite, loseAnswer } from '../../api/faults.ts';
 import type { JsonObject, KubeObject, Resource } from '../../object.ts';
 import { StatusError } from '../../status.ts';
 import { createTektonControllers } from './controllers.ts';
@@ -102,17 +102,29 @@ describe('tekton controllers', () => {
     assert.equal(api.client.list(pods).length, 1);
   });
 
-  it('whoever wrote first is read again, and nothing is made twice', async () => {
-    for (const n of [1, 2, 3, 4, 5, 6]) {
-      faults.splice(0, faults.length, conflictOnWrite(n));
-      createRun(pipelineRuns, `run${n}`, onePipeline);
-      await clock.turn(1_000);
-      endPod(`run${n}-a-pod`, 0);
-      await clock.turn(1_000);
-      assert.equal(conditionOf(pipelineRuns, `run${n}`), 'True Succeeded', `conflict on write ${n}`);
-    }
-    assert.equal(api.client.list(taskRuns).length, 6);
-  });
+  const writes = [
+    { plural: 'pipelineruns', subresource: 'status' },
+    { plural: 'taskruns', verb: 'create' },
+    { plural: 'taskruns', subresource: 'status' },
+    { plural: 'pods', verb: 'create' },
+  ] as const;
+
+  for (const filter of writes) {
+    it(`whoever wrote first is read again, and nothing is made twice: ${Object.values(filter).join(' ')}`, async () => {
+      for (const [index, fault] of [1, 2, 3]
+        .flatMap((n) => [conflictOnWrite(n, filter), loseAnswer(n, filter)])
+        .entries()) {
+        faults.splice(0, faults.length, fault);
+        createRun(pipelineRuns, `run${index}`, onePipeline);
+        await clock.turn(1_000);
+        endPod(`run${index}-a-pod`, 0);
+        await clock.turn(1_000);
+        assert.equal(conditionOf(pipelineRuns, `run${index}`), 'True Succeeded');
+      }
+      assert.equal(api.client.list(taskRuns).length, 6);
+      assert.equal(api.client.list(pods).length, 6);
+    });
+  }
 
   it('a refusal that may pass is tried again and again, more and more slowly', async () => {
     let attempts = 0;
@@ -156,7 +168,9 @@ describe('tekton controllers', () => {
     const [claim, ...more] = api.client.list(claims, { namespace });
     assert.deepEqual(more, []);
     assert.equal(claim?.metadata.ownerReferences?.[0]?.name, 'run');
-    const { volumes } = api.client.list(pods)[0]?.spec as { volumes: JsonObject[] };
+    const [pod] = api.client.list(pods);
+    assert.ok(pod);
+    const { volumes } = pod.spec as { volumes: JsonObject[] };
     assert.deepEqual(
       volumes.flatMap((volume) => volume.persistentVolumeClaim ?? []),
       [{ claimName: claim?.metadata.name }],
