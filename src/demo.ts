@@ -155,16 +155,16 @@ interface Greeting {
 
 function greeting(told: Greeting): string {
   const { url, taken, username, password, kubeconfig, repository, simulate, keep, seconds } = told;
-  const curl = `curl -u ${username}:${password}`;
+  const credentials = `-u ${username}:${password}`;
   return [
     '',
     `rungate ${url}   user ${username}, password ${password}   (up in ${seconds.toFixed(1)} s)`,
     ...(taken === undefined ? [] : [`Port ${taken} belongs to another program, so this is another one.`]),
     '',
     'Three runs have been started. Try, in another terminal:',
-    `  ${curl} -N ${url}/logs/slow-build        # streams while it runs, and ends with it`,
-    `  ${curl} ${url}/status/green-build        # 200: it succeeded`,
-    `  ${curl} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
+    `  curl -N ${credentials} ${url}/logs/slow-build        # streams while it runs, and ends with it`,
+    `  curl ${credentials} ${url}/status/green-build        # 200: it succeeded`,
+    `  curl ${credentials} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
     '',
     'It is a Kubernetes API with Tekton and Flux to kubectl as well:',
     `  export KUBECONFIG=${kubeconfig}`,

@@ -26,7 +26,7 @@ import { apiHandler, type Listening, LOOPBACK, listen } from './api/server.ts';
 import { createVerbs } from './api/verbs.ts';
 import { coreKinds } from './core/kinds.ts';
 import { protectClaims } from './core/protection.ts';
-import { createMover } from './flux/moves.ts';
+import { createMover } from './flux/mover.ts';
 import { createSourceController } from './flux/sources.ts';
 import { fluxCrds } from './kinds/flux.ts';
 import { tektonCrds } from './kinds/tekton.ts';

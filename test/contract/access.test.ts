@@ -192,7 +192,7 @@ contract('access', {
       question({ namespace: 'NS', resource: 'pods', verb: 'get' }),
       { token },
     );
-    const nonResourceAttributes = { path: '/version', verb: 'get' };
+    const nonResourceAttributes = { path: '/openapi/v3', verb: 'get' };
     await api.post(
       `${reviews}/selfsubjectaccessreviews`,
       review('SelfSubjectAccessReview', { nonResourceAttributes }),

@@ -52,6 +52,15 @@ export function sayingUpTo(words: string): { show(body: Json): Json } {
   };
 }
 
+/** A refusal for several causes, which the real server tells in any order: sorted, and without the sentence made of them. */
+export const inAnyOrder = {
+  show: (body: Json): Json => {
+    const causes = valueAt(body, 'details.causes');
+    const sorted = Array.isArray(causes) ? causes.map((cause) => JSON.stringify(cause)).sort() : [];
+    return { reason: valueAt(body, 'reason'), causes: sorted.map((cause) => JSON.parse(cause) as Json) };
+  },
+};
+
 /** The value at a path, `spec.containers.0.name`; undefined when there is none. */
 export function valueAt(value: Json, path: string): Json | undefined {
   let found: Json | undefined = value;

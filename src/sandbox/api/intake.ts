@@ -65,16 +65,6 @@ export function takeInPatched(object: KubeObject, intake: Intake & { readonly re
   if (!kind.custom) {
     const wrong = mistakenIdentity(object.apiVersion, object.kind, { kind, expected, registry });
     if (wrong !== undefined) throw nameless(refuse(wrong));
-  } else if (object.kind !== kind.kind || object.apiVersion !== expected) {
-    const isKindWrong = object.kind !== kind.kind;
-    const value = JSON.stringify(isKindWrong ? object.kind : object.apiVersion);
-    throw invalid({ group: kind.group, kind: object.kind }, object.metadata.name, [
-      {
-        reason: 'FieldValueInvalid',
-        field: isKindWrong ? 'kind' : 'apiVersion',
-        message: `Invalid value: ${value}: must be ${isKindWrong ? kind.kind : expected}`,
-      },
-    ]);
   }
   try {
     takeIn(object, intake);

@@ -57,9 +57,9 @@ export function resourceServer(parts: ResourceParts): ServeResource {
   return async (exchange, asked) => {
     const target = targetOf(asked, exchange.method);
     if (target === undefined) return plain(exchange, 404, NOT_FOUND);
-    if (!target.kind.custom) requireKnownType(exchange.asking);
     const { name, subresource } = asked;
     if (subresource !== '' && subresource !== 'status') return askSubresource(exchange, asked, target);
+    if (!target.kind.custom) requireKnownType(exchange.asking);
     if (subresource === 'status' && !target.kind.statusSubresource) throw noSuchSubresource(asked, target);
     switch (exchange.method) {
       case 'GET':
@@ -233,6 +233,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
       : undefined;
     if (subresource === undefined) throw noSuchSubresource(asked, target);
     requireSubresourceVerb(subresource, exchange.method);
+    const form = formFor(exchange.asking);
     const body =
       exchange.method === 'POST' || exchange.method === 'PUT' ? await objectBody(exchange, target) : undefined;
     const object = verbs.get({ kind, served, namespace }, asked.name);
@@ -241,7 +242,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     const { caller, method, query } = exchange;
     const signal = AbortSignal.any([gone.signal, parts.signal]);
     const answer = await subresource.handle({ caller, method, query, body, signal }, object);
-    await sendAnswer(exchange, answer, signal);
+    await sendAnswer(exchange, answer, { form, signal });
   }
 
   async function objectBody(exchange: Exchange, { kind }: Target): Promise<JsonObject> {
@@ -251,8 +252,12 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     throw new StatusError(400, 'BadRequest', `the object provided is unrecognized (must be of type ${kind.kind})`);
   }
 
-  async function sendAnswer(exchange: Exchange, answer: SubresourceAnswer, signal: AbortSignal): Promise<void> {
-    if ('object' in answer) return exchange.send(answer.code, answer.object, formFor(exchange.asking));
+  async function sendAnswer(
+    exchange: Exchange,
+    answer: SubresourceAnswer,
+    { form, signal }: { readonly form: Form; readonly signal: AbortSignal },
+  ): Promise<void> {
+    if ('object' in answer) return exchange.send(answer.code, answer.object, form);
     const { response } = exchange;
     const { code, contentType, body } = answer;
     response.writeHead(code, body === undefined ? {} : { 'Content-Type': contentType });

@@ -7,7 +7,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { administrator, type Caller } from '../access/caller.ts';
-import type { JsonObject, KubeObject, Resource } from '../object.ts';
+import { invalidValue } from '../core/causes.ts';
+import { apiVersionOf, type JsonObject, type KubeObject, type Resource } from '../object.ts';
 import { serverSideApply } from '../patch/apply.ts';
 import { recordUpdate } from '../patch/managed.ts';
 import { type Cause, invalid, methodNotAllowed, noSuchPath, notFound, StatusError } from '../status.ts';
@@ -321,13 +322,25 @@ function validate(
 ): void {
   const { kind, served } = target;
   const causes = [
+    ...checkIdentity(object, target),
     ...inMetadata,
     ...served.schema.validate(object, old),
     ...(kind.strategy.validate?.(object, old, subresource) ?? []),
   ];
-  if (causes.length > 0) throw invalid(kind, object.metadata.name ?? '', causes);
+  // What says it is something else is refused as that.
+  if (causes.length > 0) throw invalid({ group: kind.group, kind: object.kind }, object.metadata.name ?? '', causes);
   kind.strategy.admit?.(object, old);
   for (const warning of warningsAbout(kind, object, old)) writer.warn(warning);
+}
+
+/** Kinds from CRDs find out so late that they are meant to be another one; the decoder of the others has looked. */
+function checkIdentity(object: KubeObject, { kind, served }: Target): Cause[] {
+  if (!kind.custom) return [];
+  const { group } = kind;
+  const wanted = { kind: kind.kind, apiVersion: apiVersionOf({ group, version: served.version }) };
+  return (['kind', 'apiVersion'] as const)
+    .filter((field) => object[field] !== wanted[field])
+    .map((field) => invalidValue(field, object[field], `must be ${wanted[field]}`));
 }
 
 function warningsAbout({ custom, strategy }: Kind, object: KubeObject, old: KubeObject | undefined): string[] {

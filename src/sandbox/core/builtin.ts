@@ -37,16 +37,7 @@ export interface Builtin {
 }
 
 /** Every verb there is. */
-export const allVerbs: readonly Verb[] = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-];
+const allVerbs: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
 /** Compiles it. */
 export function builtin(about: Builtin): Kind {

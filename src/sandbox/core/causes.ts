@@ -46,16 +46,6 @@ export function tooLong(field: string, maxBytes: number): Cause {
   );
 }
 
-/** More items than fit. */
-export function tooMany(field: string, items: number, maxItems: number): Cause {
-  return cause(
-    'FieldValueTooMany',
-    field,
-    `Too many: ${items}`,
-    `must have at most ${maxItems} ${maxItems === 1 ? 'item' : 'items'}`,
-  );
-}
-
 /** `field is immutable`, with the value that was refused. */
 export function immutable(field: string, value: Json | undefined): Cause {
   return invalidValue(field, value, 'field is immutable');

@@ -1,5 +1,7 @@
 /** Objects within objects (`x-kubernetes-embedded-resource`): they say what they are, and their metadata is metadata. */
-import type { Json } from '../object.ts';
+import { dnsLabel, formatted, labelValue, pathSegment, qualifiedName } from '../core/formats.ts';
+import { objectIn, textIn } from '../core/reading.ts';
+import type { Json, JsonObject } from '../object.ts';
 import type { Cause } from '../status.ts';
 import { compileDecoding, Undecodable } from './decode.ts';
 import { metadataNode } from './metadata.ts';
@@ -22,7 +24,24 @@ export function checkEmbedded(node: SchemaNode): Check<Cause> | undefined {
         ? undefined
         : `may have mixed case, but should otherwise match: ${dns1035}`,
     );
+    checkMetadata(objectIn(value.metadata), fieldBelow(path, 'metadata'), causes);
   };
+}
+
+/** Of the metadata of an embedded object no owner is looked at, which the server does. */
+function checkMetadata(metadata: JsonObject, path: string, causes: Cause[]): void {
+  const [name, namespace] = [textIn(metadata.name), textIn(metadata.namespace)];
+  if (name !== '') causes.push(...formatted(`${path}.name`, name, pathSegment));
+  if (namespace !== '') causes.push(...formatted(`${path}.namespace`, namespace, dnsLabel));
+  for (const [key, value] of Object.entries(objectIn(metadata.labels))) {
+    causes.push(
+      ...formatted(`${path}.labels`, key, qualifiedName),
+      ...formatted(`${path}.labels`, textIn(value), labelValue),
+    );
+  }
+  for (const key of Object.keys(objectIn(metadata.annotations))) {
+    causes.push(...formatted(`${path}.annotations`, key, qualifiedName));
+  }
 }
 
 /**

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json, KubeObject } from '../object.ts';
 import type { Cause, CauseReason } from '../status.ts';
-import { Budget, CompilationError, compileExpression, type Program } from './cel/compile.ts';
+import { CompilationError, compileExpression, type Program } from './cel/compile.ts';
+import { Budget } from './cel/run.ts';
 import { bool, nameOf, string, type Type } from './cel/types.ts';
 import { EvaluationError, OptionalValue, type Shape, shapeOf, type Value } from './cel/values.ts';
 import type { SchemaNode, ValidationRule } from './node.ts';

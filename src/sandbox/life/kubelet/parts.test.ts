@@ -66,7 +66,7 @@ describe('paths of a container', () => {
           { name: 'd', mountPath: '/data.d', subPathExpr: '../$(X)' },
         ],
       },
-      { root: '/root', volume: (name) => join(folder, name), expand: (text) => text.replace('$(X)', 'two') },
+      { root: '/own', volume: (name) => join(folder, name), expand: (text) => text.replace('$(X)', 'two') },
     );
 
   for (const [path, want] of [
@@ -79,7 +79,7 @@ describe('paths of a container', () => {
   }
 
   it("what is not mounted is the container's own", () =>
-    assert.equal(paths().resolve('/workspaces/x'), '/root/workspaces/x'));
+    assert.equal(paths().resolve('/workspaces/x'), '/own/workspaces/x'));
 
   it('folders may be relative, absolute or marked', () => {
     const { folder: folderOf } = paths();

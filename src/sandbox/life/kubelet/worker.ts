@@ -7,13 +7,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../../clock.ts';
 import type { Log } from '../../../log.ts';
 import type { ApiClient } from '../../api/client.ts';
+import { formatDuration } from '../tekton/duration.ts';
 import { type Changes, createChanges } from './changes.ts';
 import type { EventRecorder, Told } from './events.ts';
 import type { Stopping } from './launch.ts';
-import { type Container, fieldPathOf, isSidecar, type Pod, podOf, podsResource, type RestartPolicy } from './pod.ts';
+import { type Container, fieldPathOf, isSidecar, type Pod, podsResource, type RestartPolicy } from './pod.ts';
 import { prepareRun } from './prepare.ts';
+import { PodReport } from './report.ts';
 import type { RunContainer, RunEnd } from './run.ts';
-import { type ContainerRecord, type ContainerState, podStatus, untouched } from './status.ts';
 import { MountError } from './volumes.ts';
 
 /** What a pod is run with. */
@@ -72,7 +73,7 @@ export class PodWorker {
   readonly done: Promise<void>;
   readonly #parts: WorkerParts;
   readonly #changes: Changes = createChanges();
-  readonly #records = new Map<string, ContainerRecord>();
+  readonly #report: PodReport;
   readonly #replacements = new Map<string, Replacement>();
   /** Aborts when nothing is to be started any more. Containers are asked to end by it, sidecars after them. */
   readonly #ending = new AbortController();
@@ -86,12 +87,13 @@ export class PodWorker {
   #failure: { readonly reason: string; readonly message: string } | undefined;
   #silent = false;
   #finished = false;
-  #publishing = false;
+  #podIP = '';
 
   constructor(pod: Pod, parts: WorkerParts) {
     this.#pod = pod;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
+    this.#report = new PodReport(pod, { ...parts, facts: () => (this.#silent ? undefined : this.#facts()) });
     this.done = this.#live();
   }
 
@@ -120,7 +122,7 @@ export class PodWorker {
 
   async #live(): Promise<void> {
     try {
-      this.#publish();
+      this.#report.publish();
       this.#watchDeadline();
       if (this.#pod.metadata.deletionTimestamp !== undefined) this.#end(0);
       if (await this.#mount()) await this.#runContainers();
@@ -141,7 +143,8 @@ export class PodWorker {
       try {
         this.#parts.mount(this.#pod);
         this.#mounted = true;
-        this.#publish();
+        this.#podIP = this.#parts.podIP;
+        this.#report.publish();
         return true;
       } catch (error) {
         if (!(error instanceof MountError)) throw error;
@@ -208,7 +211,7 @@ export class PodWorker {
       const again = replaced || policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
       if (!again) return exitCode === 0;
       if (replaced) {
-        this.#restarted(container);
+        this.#report.countRestart(container);
         continue;
       }
       if (this.#parts.clock.now() - startedAtMs >= FORGIVEN_AFTER_MS) backoff = 0;
@@ -216,7 +219,7 @@ export class PodWorker {
       if (backoff > 0) await this.#waitBackoff(container, backoff, stopping);
       if (stopping.term.aborted) return exitCode === 0;
       backoff = Math.min(backoff === 0 ? FIRST_BACKOFF_MS : backoff * 2, LONGEST_BACKOFF_MS);
-      this.#restarted(container);
+      this.#report.countRestart(container);
     }
   }
 
@@ -231,8 +234,8 @@ export class PodWorker {
       },
       container,
     );
-    const message = `back-off ${durationText(backoff)} restarting failed container=${container.name} pod=${pod}`;
-    this.#set(container, { at: 'waiting', reason: 'CrashLoopBackOff', message });
+    const message = `back-off ${formatDuration(backoff)} restarting failed container=${container.name} pod=${pod}`;
+    this.#report.set(container, { at: 'waiting', reason: 'CrashLoopBackOff', message });
     await this.#parts.clock.sleep(backoff, stopping.term);
   }
 
@@ -244,7 +247,7 @@ export class PodWorker {
       make: (one) => this.#parts.run(this.#pod, one, { id: randomBytes(32).toString('hex'), changes: this.#changes }),
       tell: (told) => this.#tell(told, container),
       wait: (reason, message) => {
-        this.#set(container, { at: 'waiting', reason, message });
+        this.#report.set(container, { at: 'waiting', reason, message });
         hear.tried?.();
       },
     });
@@ -255,8 +258,8 @@ export class PodWorker {
     const end = await run.body(stopping, () => {
       this.#tell({ type: 'Normal', reason: 'Started', message: `Started container ${container.name}` }, container);
       // Where nothing is restarted, what has ended is not seen to run again: the nop in a sidecar's place.
-      const isOver = this.#record(container).state.at === 'terminated' && this.#pod.spec.restartPolicy === 'Never';
-      if (!isOver) this.#set(container, { at: 'running', startedAtMs, containerId });
+      const isOver = this.#report.of(container).state.at === 'terminated' && this.#pod.spec.restartPolicy === 'Never';
+      if (!isOver) this.#report.set(container, { at: 'running', startedAtMs, containerId });
       hear.started?.();
       hear.tried?.();
     });
@@ -265,7 +268,7 @@ export class PodWorker {
     if (startError !== undefined) {
       this.#tell({ type: 'Warning', reason: 'Failed', message: `Error: ${startError}` }, container);
     }
-    this.#set(container, {
+    this.#report.set(container, {
       at: 'terminated',
       exitCode,
       reason: reasonOf(end),
@@ -280,7 +283,7 @@ export class PodWorker {
   /** Another image for a running container: it is ended and started again, whatever the pod's restart policy. */
   #replaceIfChanged(container: Container, before: Pod): void {
     const old = before.spec.containers.find(({ name }) => name === container.name);
-    if (old?.image === container.image || this.#record(container).state.at !== 'running') return;
+    if (old?.image === container.image || this.#report.of(container).state.at !== 'running') return;
     const message = `Container ${container.name} definition changed, will be restarted`;
     this.#tell({ type: 'Normal', reason: 'Killing', message }, container);
     const replacement = this.#replacements.get(container.name);
@@ -305,7 +308,7 @@ export class PodWorker {
       if (signal.aborted || this.#ending.signal.aborted) return;
       this.#failure = DEADLINE;
       this.#tell({ type: 'Normal', reason: DEADLINE.reason, message: DEADLINE.message });
-      this.#publish();
+      this.#report.publish();
       this.#end(terminationGracePeriodSeconds);
     });
   }
@@ -334,21 +337,21 @@ export class PodWorker {
   }
 
   #tellKilling(container: Container): void {
-    if (this.#record(container).state.at !== 'running') return;
+    if (this.#report.of(container).state.at !== 'running') return;
     this.#tell({ type: 'Normal', reason: 'Killing', message: `Stopping container ${container.name}` }, container);
   }
 
   #conclude(): void {
     this.#finished = true;
     this.#mounted = false;
-    const initialized = this.#pod.spec.containers.some((container) => this.#record(container).created);
+    const initialized = this.#pod.spec.containers.some((container) => this.#report.of(container).created);
     for (const container of initialized ? this.#pod.spec.containers : []) {
-      if (this.#record(container).state.at === 'terminated') continue;
+      if (this.#report.of(container).state.at === 'terminated') continue;
       const message = 'The container could not be located when the pod was terminated';
-      this.#set(container, { at: 'terminated', ...LOST, message });
+      this.#report.set(container, { at: 'terminated', ...LOST, message });
     }
     this.#kill.abort(); // whatever still waits for its time
-    this.#write();
+    this.#report.write();
     if (this.#pod.metadata.deletionTimestamp !== undefined) this.#remove();
   }
 
@@ -362,30 +365,21 @@ export class PodWorker {
     }
   }
 
-  #set(container: Container, state: ContainerState): void {
-    const record = this.#record(container);
-    this.#records.set(container.name, {
-      ...record,
-      state,
-      last: record.state.at === 'terminated' && record.state.containerId !== '' ? record.state : record.last,
-      created: record.created || (state.at !== 'waiting' && state.containerId !== ''),
-    });
-    this.#publish();
-  }
-
-  #restarted(container: Container): void {
-    const record = this.#record(container);
-    this.#records.set(container.name, { ...record, restartCount: record.restartCount + 1 });
-  }
-
-  #record({ name }: Container): ContainerRecord {
-    return this.#records.get(name) ?? untouched(this.#pod);
-  }
-
   /** The container as the pod has it now. */
   #current({ name, ...container }: Container): Container {
     const { initContainers = [], containers } = this.#pod.spec;
     return [...initContainers, ...containers].find((one) => one.name === name) ?? { name, ...container };
+  }
+
+  #facts() {
+    return {
+      startedAtMs: this.#startedAtMs,
+      podIP: this.#podIP,
+      hostIP: this.#parts.hostIP,
+      sandboxReady: this.#mounted,
+      ending: this.#finished,
+      failure: this.#failure,
+    };
   }
 
   #tell(told: Told, container?: Container): void {
@@ -394,40 +388,6 @@ export class PodWorker {
       this.#pod,
       container === undefined ? told : { ...told, fieldPath: fieldPathOf(this.#pod, container) },
     );
-  }
-
-  /** Soon: what changes in one go is written once. */
-  #publish(): void {
-    if (this.#publishing) return;
-    this.#publishing = true;
-    queueMicrotask(() => {
-      this.#publishing = false;
-      this.#write();
-    });
-  }
-
-  #write(): void {
-    const { client, clock, hostIP, podIP, log } = this.#parts;
-    const { name, namespace = '', uid } = this.#pod.metadata;
-    if (this.#silent) return;
-    const current = client.get(podsResource, namespace, name);
-    if (current === undefined || current.metadata.uid !== uid) return;
-    const status = podStatus(podOf(current), {
-      records: this.#records,
-      startedAtMs: this.#startedAtMs,
-      nowMs: clock.now(),
-      podIP: this.#mounted || this.#records.size > 0 ? podIP : '',
-      hostIP,
-      sandboxReady: this.#mounted,
-      ending: this.#finished,
-      failure: this.#failure,
-    });
-    if (isDeepStrictEqual(status, current.status)) return;
-    try {
-      client.update(podsResource, { ...current, status }, { subresource: 'status' });
-    } catch (error) {
-      log.warn("a pod's status was not taken", { pod: name, error: String(error) });
-    }
   }
 }
 
@@ -439,11 +399,4 @@ function reasonOf({ exitCode, startError, outOfMemory }: RunEnd): string {
 
 function annotated({ metadata }: Pod): object {
   return { annotations: metadata.annotations, labels: metadata.labels };
-}
-
-/** `10s`, `1m20s`, `5m0s` */
-function durationText(ms: number): string {
-  const minutes = Math.floor(ms / 60_000);
-  const seconds = `${(ms % 60_000) / 1_000}s`;
-  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 }

@@ -43,7 +43,7 @@ export interface Parent {
 export class UnboundWorkspace extends Error {}
 
 /** Annotations that no child inherits. */
-const reserved = /(chains.tekton.dev)\/.*/;
+const reserved = /chains\.tekton\.dev\//;
 
 /** A TaskRun for `state`, with the parameters of its combination. Throws UnboundWorkspace. */
 export function taskRunFor(parent: Parent, state: TaskState, name: string, combination: readonly Param[]): Draft {
@@ -211,7 +211,7 @@ export function childReference(
 }
 
 /** Labels by which all children of a run are found. */
-export function childSelector(run: PipelineRun): Texts {
+function childSelector(run: PipelineRun): Texts {
   return { 'tekton.dev/pipelineRun': run.metadata.name, 'tekton.dev/pipelineRunUID': run.metadata.uid };
 }
 

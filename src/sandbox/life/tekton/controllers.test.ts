@@ -5,7 +5,7 @@ import { tektonApi } from '../../../../test/support/tekton-api.ts';
 import type { Part } from '../../../lifecycle.ts';
 import { silentLog } from '../../../log.ts';
 import type { ApiFault } from '../../api/faults.ts';
-import { conflictOnWrite, loseAnswer } from '../../api/faults.ts';
+import { conflictOnWrite, denyAdmission, loseAnswer, quotaFull } from '../../api/faults.ts';
 import type { JsonObject, KubeObject, Resource } from '../../object.ts';
 import { StatusError } from '../../status.ts';
 import { createTektonControllers } from './controllers.ts';
@@ -13,6 +13,9 @@ import { claims, events, pipelineRuns, pods, taskRuns } from './types.ts';
 
 const namespace = 'here';
 const taskSpec = { steps: [{ name: 's', image: 'i', script: 'true' }] };
+const volumeClaimTemplate = {
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
+};
 const onePipeline = { pipelineSpec: { tasks: [{ name: 'a', taskSpec }] } };
 
 describe('tekton controllers', () => {
@@ -156,9 +159,6 @@ describe('tekton controllers', () => {
   });
 
   it('a claim is made for a template, and is the run’s', async () => {
-    const volumeClaimTemplate = {
-      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
-    };
     const task = { name: 'a', workspaces: [{ name: 'w' }], taskSpec: { ...taskSpec, workspaces: [{ name: 'w' }] } };
     createRun(pipelineRuns, 'run', {
       workspaces: [{ name: 'w', volumeClaimTemplate }],
@@ -175,6 +175,26 @@ describe('tekton controllers', () => {
       volumes.flatMap((volume) => volume.persistentVolumeClaim ?? []),
       [{ claimName: claim?.metadata.name }],
     );
+  });
+
+  it('a claim that there is no room for holds the run up, one that is wrong ends it', async () => {
+    const workspaces = [{ name: 'w', volumeClaimTemplate }];
+    const pipelineSpec = { ...onePipeline.pipelineSpec, workspaces: [{ name: 'w' }] };
+    faults.push(quotaFull('persistentvolumeclaims', namespace));
+    createRun(pipelineRuns, 'held', { workspaces, pipelineSpec });
+    await clock.turn(1_000);
+    assert.equal(conditionOf(pipelineRuns, 'held'), 'Unknown PipelineRunPending');
+    assert.deepEqual(api.client.list(taskRuns), []);
+    faults.length = 0;
+    await clock.turn(30_000);
+    assert.equal(conditionOf(pipelineRuns, 'held'), 'Unknown Running');
+
+    faults.push(denyAdmission('no.claims', 'because', { plural: 'persistentvolumeclaims' }));
+    createRun(pipelineRuns, 'wrong', { workspaces, pipelineSpec });
+    createRun(taskRuns, 'wrong', { workspaces, taskSpec: { ...taskSpec, workspaces: [{ name: 'w' }] } });
+    await clock.turn(1_000);
+    assert.equal(conditionOf(pipelineRuns, 'wrong'), 'False CouldntCreateWorkspacePVC');
+    assert.equal(conditionOf(taskRuns, 'wrong'), 'False CouldntCreateWorkspacePVC');
   });
 
   it('runs that are somebody else’s, or on their way out, are left alone', async () => {

@@ -29,6 +29,8 @@ export interface ControllersOptions {
 const RETRY_MS = 5;
 /** The longest wait after a failed look. */
 const LONGEST_RETRY_MS = 30_000;
+/** The longest that a timer can wait. */
+const FOREVER_MS = 2_147_483_647;
 /** Runs that say so are somebody else's to move. */
 const OURS = 'tekton.dev/pipeline';
 
@@ -79,7 +81,7 @@ export function createTektonControllers({ client, clock, log }: ControllersOptio
     return performTaskRun(run, decideTaskRun({ run, lookup, now, suffix }), hands);
   }
 
-  /** Looks at one run. A look that fails is repeated after a while, at once when somebody merely wrote first. */
+  /** Looks at one run. A look that fails is repeated: soon at first, then less and less often. */
   function lookSafely(key: string): void {
     try {
       const dueAt = look(key);
@@ -133,9 +135,6 @@ export function createTektonControllers({ client, clock, log }: ControllersOptio
     },
   };
 }
-
-/** The longest that a timer can wait. */
-const FOREVER_MS = 2_147_483_647;
 
 function keyOf(kind: string, namespace: string, name: string): string {
   return `${kind}/${namespace}/${name}`;

@@ -176,5 +176,6 @@ export function list(names: readonly string[]): string {
 
 /** Lists by name as Go prints them. */
 export function keysList(keys: ReadonlyMap<string, readonly string[]>): string {
-  return `map[${[...keys].map(([name, missing]) => `${name}:${list(missing)}`).join(' ')}]`;
+  const byName = [...keys].sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${byName.map(([name, missing]) => `${name}:${list(missing)}`).join(' ')}]`;
 }

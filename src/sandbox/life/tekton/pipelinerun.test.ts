@@ -277,6 +277,20 @@ describe('PipelineRun: skips', () => {
     assert.deepEqual(skipsOf(story), { a: 'Matrix Parameters have an empty array' });
   });
 
+  it('an element beyond the end of a result fails the run', () => {
+    const story = new Story(`
+      pipelineSpec:
+        tasks:
+          - { name: a, taskSpec: { results: [{ name: l, type: array }], ${step} } }
+          - { name: b, params: [{ name: p, value: "$(tasks.a.results.l[3])" }], taskSpec: { params: [{ name: p }], ${step} } }`);
+    story.look();
+    story.end('run-a', succeeds({ l: ['x'] }));
+    assert.equal(
+      story.told(),
+      "- | False PipelineValidationFailed: [User error] PipelineRun here/run can't be Run; couldn't resolve all references: array Result Index 3 for Task a Result l is out of bound of size 1",
+    );
+  });
+
   it('a result that was promised and not written fails the run, after the finally tasks', () => {
     const story = new Story(`
       pipelineSpec:
@@ -529,6 +543,21 @@ describe('PipelineRun: children', () => {
     assert.deepEqual(story.run.status?.results, [{ name: 'who', value: 'me' }]);
   });
 
+  it('an embedded custom task is handed on as it is', () => {
+    const story = new Story(`
+      pipelineSpec:
+        tasks: [{ name: approve, taskSpec: { apiVersion: example.dev/v1, kind: Approval, metadata: { labels: { x: y } }, spec: { who: [me] } } }]`);
+    assert.match(story.told(), /^CustomRun run-approve /);
+    assert.deepEqual(story.child('run-approve').spec, {
+      customSpec: {
+        apiVersion: 'example.dev/v1',
+        kind: 'Approval',
+        metadata: { labels: { x: 'y' } },
+        spec: { who: ['me'] },
+      },
+    });
+  });
+
   it('a Pipeline that is nested in itself is refused', () => {
     const story = new Story('pipelineRef: { name: loop }', {
       pipelines: { loop: parse('tasks: [{ name: again, pipelineRef: { name: loop } }]') },
@@ -576,6 +605,18 @@ describe('PipelineRun: refused', () => {
       name: 'an object without its keys',
       spec: `{ params: [{ name: a, value: { x: "1" } }], pipelineSpec: { params: [{ name: a, type: object, properties: { y: {} } }], tasks: [{ name: a, taskSpec: { ${step} } }] } }`,
       want: "ObjectParameterMissKeys: [User error] PipelineRun here/run parameters is missing object keys required by Pipeline here/run's parameters: pipelineRun missing object keys for parameters: map[a:[y]]",
+    },
+    {
+      name: 'an element beyond the end',
+      spec: '{ params: [{ name: l, value: [x] }], pipelineRef: { name: pipe } }',
+      others: {
+        pipelines: {
+          pipe: parse(
+            `{ params: [{ name: l, type: array }], tasks: [{ name: a, params: [{ name: p, value: "$(params.l[4])" }], taskSpec: { params: [{ name: p }], ${step} } }] }`,
+          ),
+        },
+      },
+      want: "ParamArrayIndexingInvalid: [User error] PipelineRun here/run failed validation: failed to validate Pipeline here/pipe's parameter which has an invalid index while referring to an array: non-existent param references:[$(params.l[4])]",
     },
     {
       name: 'a workspace that nobody binds',

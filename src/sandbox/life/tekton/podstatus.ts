@@ -87,7 +87,7 @@ export function stoppedSidecars({ status }: Pod): TaskRunStatus['sidecars'] {
 }
 
 /** No node has room for it. */
-export function exceedsNodes({ status }: Pod): boolean {
+function exceedsNodes({ status }: Pod): boolean {
   return (status?.conditions ?? []).some(
     ({ reason, message = '' }) => reason === 'Unschedulable' && message.includes('Insufficient'),
   );

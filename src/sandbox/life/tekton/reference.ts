@@ -49,7 +49,7 @@ export function namesResults(task: PipelineTask): boolean {
 }
 
 /** Parameters of a task and of its matrix. */
-export function paramsOf(task: PipelineTask): readonly Param[] {
+function paramsOf(task: PipelineTask): readonly Param[] {
   return [...(task.params ?? []), ...(isMatrixed(task) ? matrixParamsOf(task) : [])];
 }
 

@@ -1,12 +1,11 @@
 /** Results of tasks, handed on to tasks that need them and to the results of the pipeline. */
-import { succeeded } from './condition.ts';
 import type { ResultReference } from './reference.ts';
 import { parseReference, referencesOf } from './reference.ts';
 import { isMatrixed, replaceInReferences, replaceInTask } from './specs.ts';
 import type { Replacements } from './substitute.ts';
 import { isList, replaceText, replaceValue, variablesInValue } from './substitute.ts';
 import type { TaskState } from './taskstate.ts';
-import { hasFailed, hasSucceeded } from './taskstate.ts';
+import { anyFailed, hasFailed, hasSucceeded } from './taskstate.ts';
 import type { Param, ParamValue, PipelineSpec, Texts } from './types.ts';
 
 /** A reference that does not lead to a value. */
@@ -242,7 +241,5 @@ function replacementsOfResults(found: readonly (readonly [ResultReference, Param
 /** The status of a task as finally tasks and results see it: `Succeeded`, `Failed` or `None`. */
 export function executionStatus(state: TaskState): string {
   if (hasSucceeded(state)) return 'Succeeded';
-  const runs =
-    state.kind === 'PipelineRun' ? state.pipelineRuns : state.kind === 'CustomRun' ? state.customRuns : state.taskRuns;
-  return runs.some(({ status }) => succeeded(status)?.status === 'False') ? 'Failed' : 'None';
+  return anyFailed(state) ? 'Failed' : 'None';
 }

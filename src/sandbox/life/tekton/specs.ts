@@ -71,7 +71,7 @@ export function replaceInStep(step: Step, replacements: Replacements): Step {
 }
 
 /** What a step, sidecar or template has of a container, replaced; a list of its own in `command` and `args` unfolds. */
-export function replaceInContainer<Fields extends ContainerFields>(fields: Fields, replacements: Replacements): Fields {
+function replaceInContainer<Fields extends ContainerFields>(fields: Fields, replacements: Replacements): Fields {
   const text = (value: string | undefined) => (value === undefined ? undefined : replaceText(value, replacements));
   const list = (values: readonly string[] | undefined) =>
     values?.flatMap((value) => replaceElement(value, replacements));

@@ -305,6 +305,25 @@ describe('TaskRun: its life', () => {
   });
 });
 
+describe('TaskRun: results that are objects', () => {
+  it('an embedded Task’s missing keys are named twice, as Tekton does', () => {
+    const story = new Story(
+      'taskSpec: { results: [{ name: o, type: object, properties: { u: {}, v: {} } }], steps: [{ name: s, image: i, script: "true" }] }',
+    );
+    story.look();
+    const message = JSON.stringify([{ key: 'o', value: '{"u":"x"}', type: 1 }]);
+    story.podIs({
+      phase: 'Succeeded',
+      containerStatuses: [{ name: 'step-s', state: { terminated: { exitCode: 0, message } } }],
+    });
+    assert.equal(
+      story.told(),
+      "nothing | False TaskRunValidationFailed: [User error] missing keys for these results which are required in TaskResult's properties map[o:[v v]]",
+    );
+    assert.deepEqual(story.run.status?.results, [{ name: 'o', type: 'object', value: { u: 'x' } }]);
+  });
+});
+
 describe('TaskRun: the API does not take its pod', () => {
   const cases = [
     {
@@ -365,6 +384,12 @@ describe('TaskRun: refused', () => {
       spec: 'taskSpec: { steps: [{ name: s, ref: { name: act }, params: [{ name: more, value: x }] }] }',
       others: { actions: { act: parse('{ image: i, script: "true" }') } },
       want: 'TaskRunResolutionFailed: failed to resolve step ref for step "s" (index 0): extra params passed by Step to StepAction: [more]',
+    },
+    {
+      name: 'parameters that a StepAction must have',
+      spec: 'taskSpec: { steps: [{ name: s, ref: { name: act } }] }',
+      others: { actions: { act: parse('{ image: i, params: [{ name: a }, { name: b }], script: "true" }') } },
+      want: 'TaskRunResolutionFailed: failed to resolve step ref for step "s" (index 0): non-existent params in Step: [a b]',
     },
     {
       name: 'a parameter is missing',
@@ -553,6 +578,30 @@ describe('TaskRun: its pod', () => {
       ['-step_results', 'r', '-entrypoint', 'greet', '--', 'you', 'well'].slice(-6),
     );
     assert.equal(containers[0]?.image, 'i');
+  });
+
+  it('a StepAction is handed the results of earlier steps', () => {
+    const { containers } = podFor(
+      `taskSpec:
+        steps:
+          - { name: one, image: i, command: [x], results: [{ name: l, type: array }, { name: o, type: object, properties: { k: {} } }, { name: t }] }
+          - name: two
+            ref: { name: act }
+            params: [{ name: l, value: "$(steps.one.results.l[*])" }, { name: o, value: "$(steps.one.results.o[*])" }, { name: t, value: $(steps.one.results.t) }]`,
+      {
+        actions: {
+          act: parse(
+            '{ image: i, params: [{ name: l, type: array }, { name: o, type: object, properties: { k: {} } }, { name: t }], command: [echo], args: ["$(params.l[*])", "$(params.o.k)", "$(params.t)"] }',
+          ),
+        },
+      },
+    );
+    assert.deepEqual(containers[1]?.args?.slice(-4), [
+      '--',
+      '$(steps.one.results.l[*])',
+      '$(steps.one.results.o.k)',
+      '$(steps.one.results.t)',
+    ]);
   });
 
   it('working directories that are not there yet are made', () => {

@@ -178,7 +178,9 @@ function followPod(run: TaskRun, pod: Pod, spec: TaskSpec, now: number): TaskRun
   const followed: TaskRun = { ...run, status: statusFromPod(run, pod, spec, now) };
   const needsReady = areSidecarsReady(pod) && pod.metadata.annotations?.[readyAnnotation] !== readyValue;
   const action: PodAction = needsReady ? { at: 'ready', name: pod.metadata.name } : { at: 'nothing' };
-  const { kept, wrong } = checkResults(followed.status?.results ?? [], spec);
+  // An embedded Task is counted twice: Tekton names each key that is missing twice.
+  const declared = [...(run.spec.taskSpec?.results ?? []), ...(spec.results ?? [])];
+  const { kept, wrong } = checkResults(followed.status?.results ?? [], declared);
   const { results: _, ...status } = followed.status ?? {};
   const checked: TaskRun = {
     ...followed,

@@ -1,5 +1,7 @@
 /** What a step's entrypoint leaves behind when it ends: the termination message, a list of results of several kinds. */
-import type { ParamType, ParamValue, ResultSpec, StepState, TaskRunResult, TaskSpec } from './types.ts';
+import { typeOf } from './params.ts';
+import { keysList } from './pipelinechecks.ts';
+import type { ParamValue, ResultSpec, StepState, TaskRunResult, TaskSpec } from './types.ts';
 
 /** One entry of the message. Types: 1 a Task's result, 3 Tekton's own, 4 a step's result, 5 and 6 artifacts. */
 export interface Entry {
@@ -56,7 +58,7 @@ export function resultsIn(
     .filter((entry) => entry.type === type)
     .map(({ key, value }) => {
       const read = types.get(key) === 'string' ? value : readValue(value);
-      return { name: key, type: typeOfValue(read), value: read };
+      return { name: key, type: typeOf(read), value: read };
     });
 }
 
@@ -83,7 +85,7 @@ export function eachOnce(results: readonly TaskRunResult[]): TaskRunResult[] {
 /** Results that are what they were declared as, and Tekton's sentence for those that are not. */
 export function checkResults(
   results: readonly TaskRunResult[],
-  { results: declared = [] }: TaskSpec,
+  declared: NonNullable<TaskSpec['results']>,
 ): { readonly kept: readonly TaskRunResult[]; readonly wrong: string | undefined } {
   const types = new Map(declared.map(({ name, type = 'string' }) => [name, type]));
   const fits = ({ name, type }: TaskRunResult) => (types.get(name) ?? type) === type;
@@ -101,15 +103,17 @@ export function checkResults(
       wrong: `Provided results don't match declared results; may be invalid JSON or missing result declaration: ${which}`,
     };
   }
-  const missing = declared.flatMap(({ name, properties = {} }) => {
+  const missing = new Map<string, string[]>();
+  for (const { name, properties = {} } of declared) {
     const value = kept.find((result) => result.name === name && result.type === 'object')?.value;
-    const keys = value === undefined ? [] : Object.keys(properties).filter((key) => !(key in Object(value)));
-    return keys.length === 0 ? [] : [`${name}:[${keys.join(' ')}]`];
-  });
-  if (missing.length === 0) return { kept, wrong: undefined };
+    if (value === undefined) continue;
+    const keys = Object.keys(properties).filter((key) => !(key in Object(value)));
+    if (keys.length > 0) missing.set(name, [...(missing.get(name) ?? []), ...keys]);
+  }
+  if (missing.size === 0) return { kept, wrong: undefined };
   return {
     kept,
-    wrong: `missing keys for these results which are required in TaskResult's properties map[${missing.sort().join(' ')}]`,
+    wrong: `missing keys for these results which are required in TaskResult's properties ${keysList(missing)}`,
   };
 }
 
@@ -134,11 +138,6 @@ function readValue(text: string): ParamValue {
 function isTexts(value: unknown): value is { readonly [key: string]: string } {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return false;
   return Object.values(value).every((one) => typeof one === 'string');
-}
-
-function typeOfValue(value: ParamValue): ParamType {
-  if (typeof value === 'string') return 'string';
-  return Array.isArray(value) ? 'array' : 'object';
 }
 
 function isEntry(value: unknown): value is Entry {

@@ -8,6 +8,19 @@ import { callDeclared, type Declared } from './declare.ts';
 import { type Expression, faultText, placesIn, type SourceFault } from './faults.ts';
 import { kubernetesLibrary } from './kubernetes.ts';
 import { operatorLibrary } from './operators.ts';
+import {
+  attempt,
+  type Budget,
+  type Built,
+  decide,
+  fieldOf,
+  hasField,
+  invoke,
+  itemsOf,
+  notStrictlyFalse,
+  truth,
+  valueIn,
+} from './run.ts';
 import { stringLibrary } from './strings.ts';
 import {
   accepts,
@@ -25,16 +38,7 @@ import {
   type Type,
   uint,
 } from './types.ts';
-import {
-  EvaluationError,
-  ListValue,
-  MapValue,
-  ObjectValue,
-  TypeValue,
-  typeOfValue,
-  Uint,
-  type Value,
-} from './values.ts';
+import { EvaluationError, ListValue, MapValue, TypeValue, Uint, type Value } from './values.ts';
 
 /** An expression that can be run. */
 export interface Program {
@@ -47,22 +51,6 @@ export interface Program {
 
 /** An expression that cannot be compiled; the message has the place of each fault. */
 export class CompilationError extends Error {}
-
-/** What evaluations may cost. A step costs one; strings and lists that are made cost by their length too. */
-export class Budget {
-  #left: number;
-  constructor(steps: number) {
-    this.#left = steps;
-  }
-  get left(): number {
-    return this.#left;
-  }
-  /** Throws an EvaluationError when nothing is left. */
-  spend(steps: number): void {
-    this.#left -= steps;
-    if (this.#left < 0) throw new EvaluationError('operation cancelled: actual cost limit exceeded');
-  }
-}
 
 /** Compiles `source` with variables of these types. Throws a CompilationError. */
 export function compileExpression(source: string, variables: ReadonlyMap<string, Type>): Program {
@@ -115,29 +103,20 @@ function endsEarly(source: string): boolean {
   }
 }
 
-/** One run: the values of variables by their slot, and what may still be spent. A loop may have come to no value so far. */
-interface Frame {
-  readonly slots: (Value | EvaluationError)[];
-  readonly budget: Budget;
-}
-
-interface Built {
-  readonly type: Type;
-  readonly run: (frame: Frame) => Value;
-}
-
 /** The variables that are seen from a place, and how many slots are taken there. */
 interface Scope {
   readonly names: ReadonlyMap<string, { readonly slot: number; readonly type: Type }>;
   readonly size: number;
 }
 
+/** Stands for a part that has a fault, which is reported once. */
 const unknown: Built = { type: dyn, run: () => null };
 
 const functions = Map.groupBy([...operatorLibrary, ...stringLibrary, ...kubernetesLibrary], ({ name }) => name);
 
 const typeNames: ReadonlySet<string> = new Set('bool int uint double string bytes list map null_type type'.split(' '));
 
+/** Makes the parts of one expression, and collects what is wrong with it. */
 class Builder {
   readonly faults: SourceFault[] = [];
   readonly uses = new Set<string>();
@@ -270,8 +249,7 @@ class Builder {
     if (first === undefined) {
       const types = args.map(({ type }) => nameOf(type));
       const applied = isMember ? `${types[0]}.(${types.slice(1).join(', ')})` : `(${types.join(', ')})`;
-      const fault = this.#fault(node, `found no matching overload for '${name}' applied to '${applied}'`);
-      return fault;
+      return this.#fault(node, `found no matching overload for '${name}' applied to '${applied}'`);
     }
     this.#checkPattern(node, name, isMember);
     const type = fitting.every(({ result }) => nameOf(result) === nameOf(first.result)) ? first.result : dyn;
@@ -432,82 +410,8 @@ function always(type: Type, value: Value): Built {
   return { type, run: () => value };
 }
 
-function valueIn(slot: Value | EvaluationError | undefined): Value {
-  if (slot instanceof EvaluationError) throw slot;
-  return slot ?? null;
-}
-
 function itemType(range: Type): Type | undefined {
   if (range.of === 'list') return range.items;
   if (range.of === 'map') return range.key;
   return range === dyn ? dyn : undefined;
-}
-
-function itemsOf(range: Value): readonly Value[] {
-  if (range instanceof ListValue) return range.items;
-  if (range instanceof MapValue) return [...range.entries.values()].map(([key]) => key);
-  throw new EvaluationError('no such overload');
-}
-
-function hasField(value: Value, field: string): boolean {
-  if (value instanceof ObjectValue) return value.has(field);
-  if (value instanceof MapValue) return value.entries.has(JSON.stringify(field));
-  throw new EvaluationError('no such overload');
-}
-
-function fieldOf(value: Value, field: string): Value {
-  if (value instanceof ObjectValue) return value.get(field);
-  if (!(value instanceof MapValue)) throw new EvaluationError('no such overload');
-  const entry = value.entries.get(JSON.stringify(field));
-  if (entry === undefined) throw new EvaluationError(`no such key: ${field}`);
-  return entry[1];
-}
-
-function truth(value: Value): boolean {
-  if (typeof value !== 'boolean') throw new EvaluationError('no such overload');
-  return value;
-}
-
-/** `&&` and `||`: the side that decides does so even when the other has no value. */
-function decide(left: Built, right: Built, decisive: boolean, frame: Frame): boolean {
-  const first = attempt(left, frame);
-  if (first === decisive) return decisive;
-  const second = attempt(right, frame);
-  if (second === decisive) return decisive;
-  return truth(valueIn(first)) && truth(valueIn(second)) ? true : !decisive;
-}
-
-/** The value, or why there is none; a budget that is spent ends everything. */
-function attempt({ run }: Built, frame: Frame): Value | EvaluationError {
-  try {
-    return run(frame);
-  } catch (error) {
-    if (error instanceof EvaluationError && frame.budget.left >= 0) return error;
-    throw error;
-  }
-}
-
-function notStrictlyFalse(built: Built, frame: Frame): boolean {
-  return attempt(built, frame) !== false;
-}
-
-/** Calls the first of the functions that takes the values as they turn out to be. */
-function invoke(candidates: readonly Declared[], args: readonly Built[], frame: Frame): Value {
-  frame.budget.spend(1);
-  const values = args.map(({ run }) => run(frame));
-  const chosen = candidates.find((one) => one.args.every((wanted, at) => takes(wanted, values[at] ?? null)));
-  if (chosen === undefined) throw new EvaluationError('no such overload');
-  const result = callDeclared(chosen, values);
-  if (typeof result === 'string') frame.budget.spend(Math.ceil(result.length / 10));
-  else if (result instanceof ListValue) frame.budget.spend(Math.ceil(result.items.length / 10));
-  return result;
-}
-
-/** Whether a function that wants `wanted` can be called with `value`; of a list the first item speaks for all. */
-function takes(wanted: Type, value: Value): boolean {
-  if (wanted.of === 'list') {
-    const [first] = value instanceof ListValue ? value.items : [];
-    return value instanceof ListValue && (first === undefined || takes(wanted.items, first));
-  }
-  return accepts(wanted, typeOfValue(value), new Map());
 }

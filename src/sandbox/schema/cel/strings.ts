@@ -1,4 +1,5 @@
 /** What CEL's string extension and Kubernetes' regular expressions can do. https://kubernetes.io/docs/reference/using-api/cel/ */
+import { createContext, Script } from 'node:vm';
 import { RE2JS } from '@bufbuild/re2';
 import { type Declared, declare, declareEach } from './declare.ts';
 import { textOf } from './operators.ts';
@@ -52,6 +53,7 @@ function replace(text: string, part: string, other: string, most = -1n): string 
   if (most === 0n) return text;
   const pieces = text.split(part);
   const limit = most < 0n ? pieces.length - 1 : Math.min(Number(most), pieces.length - 1);
+  checkLength(text.length + limit * other.length);
   return (
     pieces.slice(0, limit + 1).join(other) +
     pieces
@@ -61,12 +63,23 @@ function replace(text: string, part: string, other: string, most = -1n): string 
   );
 }
 
+/** What is made of texts may be long, not endless. */
+function checkLength(length: number): void {
+  if (length > 10_000_000) throw new EvaluationError('operation cancelled: actual cost limit exceeded');
+}
+
 function split(text: string, separator: string, most = -1n): ListValue {
   if (most === 0n) return new ListValue([]);
   const pieces = separator === '' ? [...text] : text.split(separator);
   if (most < 0n || pieces.length <= most) return new ListValue(pieces);
   const head = pieces.slice(0, Number(most) - 1);
   return new ListValue([...head, pieces.slice(Number(most) - 1).join(separator)]);
+}
+
+function join({ items }: ListValue, separator = ''): string {
+  const texts = items.map(String);
+  checkLength(texts.reduce((length, text) => length + text.length + separator.length, 0));
+  return texts.join(separator);
 }
 
 function asciiCase(text: string, range: RegExp, by: 32 | -32): string {
@@ -85,20 +98,26 @@ function compiled(pattern: string): RE2JS {
   }
 }
 
-/** The longest text that a search with positions is made in: it may take time that grows faster than the text. */
-const LONGEST_SEARCHED = 10_000;
+/** The regular expressions that know positions, in a context of their own: only such a one can be stopped. */
+const searching = createContext({ text: '', source: '', flags: '' });
+const search = new Script('Array.from(text.matchAll(new RegExp(source, flags)), (match) => match[0])');
+const LONGEST_SEARCH_MS = 100;
 
-/** Matches with their positions, which the engine behind `matches` does not know. */
+/** All matches. The engine behind `matches` takes no time to speak of, and knows no positions. */
 function found(text: string, pattern: string): string[] {
   if (!compiled(pattern).test(text)) return [];
-  if (text.length > LONGEST_SEARCHED) throw new EvaluationError('operation cancelled: actual cost limit exceeded');
   const flags = /^\(\?([ims]+)\)/.exec(pattern);
   const source = pattern
     .slice(flags?.[0].length ?? 0)
     .replace(/\(\?P</g, '(?<')
     .replace(/\\z/g, '$')
     .replace(/\\A/g, '^');
-  return [...text.matchAll(new RegExp(source, `g${flags?.[1] ?? ''}`))].map(([match]) => match);
+  try {
+    Object.assign(searching, { text, source, flags: `g${flags?.[1] ?? ''}` });
+    return Array.from(search.runInContext(searching, { timeout: LONGEST_SEARCH_MS }) as string[]);
+  } catch {
+    throw new EvaluationError('operation cancelled: actual cost limit exceeded');
+  }
 }
 
 function quotedText(text: string): string {
@@ -248,11 +267,7 @@ export const stringLibrary: readonly Declared[] = [
   ...declareEach('replace', ['string.(string, string) string', 'string.(string, string, int) string'], replace),
   ...declareEach('split', ['string.(string) list(string)', 'string.(string, int) list(string)'], split),
   ...declareEach('substring', ['string.(int) string', 'string.(int, int) string'], substring),
-  ...declareEach(
-    'join',
-    ['list(string).() string', 'list(string).(string) string'],
-    ({ items }: ListValue, separator: string = '') => items.map(String).join(separator),
-  ),
+  ...declareEach('join', ['list(string).() string', 'list(string).(string) string'], join),
   declare('lowerAscii', 'string.() string', (text: string) => asciiCase(text, /[A-Z]/g, 32)),
   declare('upperAscii', 'string.() string', (text: string) => asciiCase(text, /[a-z]/g, -32)),
   declare('trim', 'string.() string', (text: string) => text.trim()),
