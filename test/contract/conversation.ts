@@ -192,7 +192,7 @@ export function converse(target: Target, known: Known): { api: Conversation; end
           if (!holds(answer)) throw new Error(`GET ${fill(path)} still says ${JSON.stringify(answer.body)}`);
           return answer;
         },
-        { withinMs: 120_000 },
+        { withinMs: target.name === 'real' ? 120_000 : 20_000 },
       ),
     keepManagedFields() {
       mask.keepManagedFields = true;

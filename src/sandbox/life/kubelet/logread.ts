@@ -22,7 +22,8 @@ export interface LogWish {
 /** What is read: a log that is being written, or the file that is left of one. */
 export type LogSource = LiveLog | { readonly path: string; readonly closed: true };
 
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 128 * 1024;
+const empty = Buffer.alloc(0);
 const LINE_FEED = 10;
 const readFile = promisify(read);
 /** In a record, `F` or `P` stands here. */
@@ -126,25 +127,26 @@ class Bell {
 
 /** Bytes read but not yet given out, because a record was cut off by the end of a chunk. */
 class Held {
-  #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  #rest: Buffer = Buffer.alloc(0);
+  #chunk: Buffer = empty;
+  #rest: Buffer = empty;
 
+  /** Where to read to: behind what is held. Each time another, because what was given out is still on its way. */
   room(): Buffer {
-    return this.#chunk;
+    this.#chunk = Buffer.allocUnsafeSlow(this.#rest.length + CHUNK_BYTES);
+    this.#rest.copy(this.#chunk);
+    return this.#chunk.subarray(this.#rest.length);
   }
 
   /** The whole records among what was held and the first `length` bytes of the room. */
   take(length: number): Buffer {
     if (length === 0) return empty;
-    const fresh = this.#chunk.subarray(0, length);
-    const bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh]);
+    const bytes = this.#chunk.subarray(0, this.#rest.length + length);
     const end = bytes.lastIndexOf(LINE_FEED) + 1;
-    this.#rest = Buffer.from(bytes.subarray(end));
+    this.#rest = Buffer.from(bytes.subarray(end)); // text is made of the chunk in place
     return bytes.subarray(0, end);
   }
 }
 
-const empty = Buffer.alloc(0);
 
 /** Turns records into what is served. Keeps what one chunk must know of the one before. */
 class Text {
@@ -164,7 +166,7 @@ class Text {
   /** At most the first `most` records. `full` says that the byte limit is reached. */
   of(records: Buffer, most: number): { readonly bytes: Buffer; readonly records: number; readonly full: boolean } {
     // What is served is never longer than its records: a timestamp is part of them.
-    const out = Buffer.allocUnsafe(records.length);
+    const out = records;
     let length = 0;
     let count = 0;
     for (let start = 0; start < records.length && count < most; count++) {
@@ -172,9 +174,12 @@ class Text {
       const partial = records[start + TAG_AT] === PARTIAL;
       if (this.#isWanted(records, start)) {
         if (this.#timestamps && this.#atLineStart) {
-          length += records.copy(out, length, start, start + TIMESTAMP_BYTES);
+          out.copyWithin(length, start, start + TIMESTAMP_BYTES);
+          length += TIMESTAMP_BYTES;
         }
-        length += records.copy(out, length, start + HEADER_BYTES, partial ? end : end + 1);
+        const to = partial ? end : end + 1;
+        out.copyWithin(length, start + HEADER_BYTES, to);
+        length += to - start - HEADER_BYTES;
       }
       this.#atLineStart = !partial;
       start = end + 1;
