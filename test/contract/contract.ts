@@ -70,11 +70,11 @@ export function contract(
       it(title, async () => {
         const difference = differences[`${area}: ${title}`];
         if (stage.target.name === 'sandbox' && difference !== undefined) {
-          const exchanges = await stage.talk(run).catch((error: Error) => error);
+          const exchanges = await stage.talk(run);
           assert.notDeepEqual(exchanges, recorded[title], 'listed as a difference, but it is none any more');
-          if (difference.sandbox === undefined) return;
-          if (exchanges instanceof Error) throw exchanges;
-          assertSame(exchanges, difference.sandbox(recorded[title] ?? []));
+          // JSON in, JSON out.
+          const expected = JSON.parse(difference.sandbox(JSON.stringify(recorded[title]))) as readonly Exchange[];
+          assertSame(exchanges, expected);
           return;
         }
         const exchanges = await stage.talk(run);

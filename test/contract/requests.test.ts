@@ -2,7 +2,7 @@
 import type { Json } from '../../src/sandbox/object.ts';
 import { contract } from './contract.ts';
 import { configMap, paths } from './objects.ts';
-import { sayingUpTo } from './show.ts';
+import { nothing, sayingUpTo } from './show.ts';
 
 const { configMaps } = paths;
 
@@ -64,6 +64,11 @@ contract('requests', {
     await api.given.post(configMaps, configMap('any-format'));
     await api.get(`${configMaps}/any-format`, { headers: { Accept: '*/*' } });
     await api.get(`${configMaps}/any-format`, { headers: { Accept: 'text/html, application/*' } });
+  },
+  'who takes protobuf or JSON gets protobuf': async (api) => {
+    await api.given.post(configMaps, configMap('protobuf'));
+    const headers = { Accept: 'application/vnd.kubernetes.protobuf,application/json' };
+    await api.get(`${configMaps}/protobuf`, { headers, ...nothing });
   },
   'an object can be had as YAML': async (api) => {
     await api.given.post(configMaps, configMap('as-yaml', { colour: 'red' }, { annotations: { note: 'two words' } }));

@@ -104,7 +104,8 @@ const cases: readonly Case[] = [
   { run: 'unschedulable', rest: taskReasonIs(/"reason":"Pending"/) },
 ];
 
-describe("Tekton's answer to a run", () => {
+describe("Tekton's answer to a run", function () {
+  this.timeout(300_000);
   let world: World;
   // A run takes its pods' time: several go at once, and each test waits for its own.
   const outcomes = new Map<string, Promise<JsonObject>>();

@@ -115,10 +115,7 @@ contract(
         resources: { requests: { storage: '1Gi' } },
       };
       await api.given.post(paths.claims, { metadata: { name: 'claim' }, spec });
-      await api.put(`${paths.claims}/claim`, {
-        metadata: { name: 'claim' },
-        spec: { ...spec, accessModes: ['ReadWriteMany'] },
-      });
+      await api.patch(`${paths.claims}/claim`, 'merge', { spec: { accessModes: ['ReadWriteMany'] } });
     },
     'the role of a binding is immutable': async (api) => {
       const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'a' };

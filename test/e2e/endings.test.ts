@@ -4,7 +4,8 @@ import { eventually } from '../support/eventually.ts';
 import type { LiveAnswer } from '../support/gateway.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-describe('how a stream ends', () => {
+describe('how a stream ends', function () {
+  this.timeout(300_000);
   let world: World;
   before(async () => {
     world = await startWorld();

@@ -6,7 +6,8 @@ import { expiredFrame, kubeletError, on, refusal, type WireFault } from '../supp
 import { assertSameAsKubelet } from '../support/log-text.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-describe('when the way to the cluster breaks', () => {
+describe('when the way to the cluster breaks', function () {
+  this.timeout(300_000);
   let world: World;
   before(async () => {
     world = await startWorld({ faults: true });

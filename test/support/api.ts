@@ -43,7 +43,7 @@ export function createApi({ faults = [], history }: { faults?: readonly ApiFault
   const client = createLocalClient({ ...parts, verbs, log: silentLog, manager: 'test' });
   const authorizer = createAuthorizer(client);
   const tokens = createTokens({ reader: client, clock });
-  registry.put(createCrdKind({ registry, extras: new Map(), clock }));
+  registry.put(createCrdKind({ registry, extras: new Map() }));
   const core = { now: () => new Date(now()), tokens, authorizer, podLog: undefined, reader: client };
   for (const kind of coreKinds(core)) registry.put(kind);
   client.create(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ci' } });

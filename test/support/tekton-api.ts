@@ -33,7 +33,7 @@ export function tektonApi(clock: Clock, faults: readonly ApiFault[] = []): Tekto
   const client = createLocalClient({ ...parts, verbs: createVerbs(parts), log: silentLog, manager: 'test' });
   const authorizer = createAuthorizer(client);
   const tokens = createTokens({ reader: client, clock });
-  registry.put(createCrdKind({ registry, extras: tektonWebhooks, clock }));
+  registry.put(createCrdKind({ registry, extras: tektonWebhooks }));
   const core = coreKinds({ now: () => new Date(now()), tokens, authorizer, podLog: undefined, reader: client });
   for (const kind of core) registry.put(kind);
   for (const definition of tektonCrds()) client.create(definitionsResource, definition);

@@ -3,7 +3,6 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/custom-resource-definition-v1/
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../../clock.ts';
 import { builtin } from '../core/builtin.ts';
 import { isObject, objectIn, objectsIn, textIn, textsIn } from '../core/reading.ts';
 import { always, optional, struct, time } from '../core/typed.ts';
@@ -36,7 +35,6 @@ export interface DefinitionParts {
   readonly registry: Registry;
   /** What webhooks would do for kinds that others define, by the name of the definition: `pipelineruns.tekton.dev`. */
   readonly extras: ReadonlyMap<string, Partial<Strategy>>;
-  readonly clock: Pick<Clock, 'now'>;
 }
 
 /**

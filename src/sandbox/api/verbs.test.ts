@@ -58,13 +58,13 @@ describe('the verbs', () => {
     assert.match(api.verbs.create(request(configMaps), given).metadata.name, /^build-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
   });
 
-  const created = [
+  const created: readonly (readonly [string, JsonObject, number, RegExp])[] = [
     ['a name that is none', { metadata: { name: 'Bad_Name' } }, 422, /^ConfigMap "Bad_Name" is invalid: metadata.name: /],
     ['no name', { metadata: {} }, 422, /name or generateName is required/],
     ['another namespace', { metadata: { name: 'a', namespace: 'other' } }, 400, /does not match the namespace sent/],
     ['a resourceVersion', { metadata: { name: 'a', resourceVersion: '5' } }, 500, /should not be set on objects to be/],
     ['two controllers', { metadata: { name: 'a', ownerReferences: [owner('x'), owner('y')] } }, 422, /Only one reference/],
-  ] as const;
+  ];
   for (const [what, more, code, message] of created) {
     it(`create: ${what} is refused with ${code}`, () => {
       const error = refusal(() => api.verbs.create(request(configMaps), configMap('a', more)));
@@ -124,9 +124,9 @@ describe('the verbs', () => {
     assert.equal(refusal(() => api.client.update(configMaps, configMap('none'))).code, 404);
   });
 
-  it('update: what changes nothing is not written', () => {
+  it('update: what changes nothing is not written', async () => {
     const first = api.client.create(configMaps, configMap('a', { data: { x: '1' } }));
-    api.clock.turn(60_000);
+    await api.clock.turn(60_000);
     assert.equal(api.client.update(configMaps, { ...first }), first);
     assert.equal(api.client.patch(configMaps, 'ci', 'a', { data: { x: '1' } }), first);
   });

@@ -98,7 +98,7 @@ describe('definitions, as a real server takes them', () => {
   }
 
   function answer(definition: KubeObject) {
-    const kind = createCrdKind({ registry: createRegistry(), extras: new Map(), clock: { now: () => 0 } });
+    const kind = createCrdKind({ registry: createRegistry(), extras: new Map() });
     const schema = kind.versions[0]?.schema;
     assert.ok(schema);
     try {
