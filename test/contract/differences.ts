@@ -9,7 +9,8 @@ export interface Difference {
 
 const noProtobuf: Difference = {
   reason: 'The sandbox understands protobuf where kubectl sends it, but writes JSON and YAML only, and says so.',
-  sandbox: (recording) => recording.replaceAll(/, application\/vnd\.kubernetes\.protobuf(?:;stream=watch)?/g, ''),
+  sandbox: (recording) =>
+    recording.replaceAll(/, application\/(?:vnd\.kubernetes\.protobuf|json;stream=watch)(?:;stream=watch)?/g, ''),
 };
 
 /** By `area: title of the case`. */
@@ -19,7 +20,7 @@ export const differences: Readonly<Record<string, Difference>> = {
   'requests: any format is JSON': noProtobuf,
   'requests: who takes protobuf or JSON gets protobuf': {
     reason: noProtobuf.reason,
-    sandbox: (recording) => recording.replace('"headers":{"content-type":"application/vnd.kubernetes.protobuf"},', ''),
+    sandbox: (recording) => recording.replace(',"headers":{"content-type":"application/vnd.kubernetes.protobuf"}', ''),
   },
   'tables: an old version of tables is served, a view that nobody knows is not': noProtobuf,
   'tables: volume claims': {

@@ -98,6 +98,19 @@ describe('the arrows between rooms', () => {
     assert.deepEqual(around, []);
   });
 
+  it('lead out of src only to packages that are installed with it', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
+    const found = sources.flatMap((path) =>
+      [...codeOf(path).matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)].map(([, name = '']) => ({ path, name })),
+    );
+    const wrong = found.filter(({ name }) => {
+      const [scope = '', rest = ''] = name.split('/');
+      const own = scope.startsWith('@') ? `${scope}/${rest}` : scope;
+      return !name.startsWith('node:') && manifest.dependencies[own] === undefined;
+    });
+    assert.deepEqual(wrong, []);
+  });
+
   it('only main reads the environment, arguments and signals, or ends the process', () => {
     const found = sources
       .filter((path) => path !== 'src/main.ts')
