@@ -101,7 +101,7 @@ describe('the arrows between rooms', () => {
   it('lead out of src only to packages that are installed with it', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
     const found = sources.flatMap((path) =>
-      [...codeOf(path).matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)].map(([, name = '']) => ({ path, name })),
+      [...codeOf(path).matchAll(/(?:^(?:import|\}) [^']*|import\()'([^'.\n][^'\n]*)'/gm)].map(([, name = '']) => ({ path, name })),
     );
     const wrong = found.filter(({ name }) => {
       const [scope = '', rest = ''] = name.split('/');
