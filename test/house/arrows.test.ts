@@ -43,12 +43,25 @@ function codeOf(path: string): string {
   return readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*|`(?:[^`\\]|\\.)*`/g, '');
 }
 
-function importsOf(path: string): Import[] {
+/** What a source imports, as it is written there. */
+function statementsOf(path: string): { readonly text: string; readonly typeOnly: boolean }[] {
   const statements = codeOf(path).matchAll(
     /\b(?:import|export)\s+(type\s+)?(?:[^'";()]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'/g,
   );
-  return [...statements]
-    .map(([, typeOnly, named, dynamic]) => ({ text: named ?? dynamic ?? '', typeOnly: typeOnly !== undefined }))
+  return [...statements].map(([, typeOnly, named, dynamic]) => ({
+    text: named ?? dynamic ?? '',
+    typeOnly: typeOnly !== undefined,
+  }));
+}
+
+function packagesOf(path: string): string[] {
+  return statementsOf(path)
+    .map(({ text }) => text)
+    .filter((text) => !text.startsWith('.'));
+}
+
+function importsOf(path: string): Import[] {
+  return statementsOf(path)
     .filter(({ text }) => text.startsWith('.'))
     .map(({ text, typeOnly }) => {
       const target = normalize(join(dirname(path), text));
@@ -100,9 +113,7 @@ describe('the arrows between rooms', () => {
 
   it('lead out of src only to packages that are installed with it', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
-    const found = sources.flatMap((path) =>
-      [...codeOf(path).matchAll(/(?:^(?:import|\}) [^']*|import\()'([^'.\n][^'\n]*)'/gm)].map(([, name = '']) => ({ path, name })),
-    );
+    const found = sources.flatMap((path) => packagesOf(path).map((name) => ({ path, name })));
     const wrong = found.filter(({ name }) => {
       const [scope = '', rest = ''] = name.split('/');
       const own = scope.startsWith('@') ? `${scope}/${rest}` : scope;
