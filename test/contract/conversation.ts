@@ -73,6 +73,7 @@ export interface Conversation extends Verbs {
 const headers = [
   'allow',
   'cache-control',
+  'content-encoding',
   'content-type',
   'etag',
   'location',

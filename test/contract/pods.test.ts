@@ -254,6 +254,15 @@ contract('pods', {
       },
     });
   },
+  'a quota that is used up is refused': async (api) => {
+    await api.given.post('/api/v1/namespaces', { metadata: { name: 'NS-few' } });
+    const few = '/api/v1/namespaces/NS-few';
+    await api.until(`${few}/serviceaccounts/default`, ({ status }) => status === 200);
+    await api.given.post(`${few}/resourcequotas`, { metadata: { name: 'few' }, spec: { hard: { pods: '0' } } });
+    await api.until(`${few}/resourcequotas/few`, ({ body }) => JSON.stringify(body).includes('"used"'));
+    await api.post(`${few}/pods`, unschedulable('too-many'));
+    await api.given.remove(few);
+  },
   'a pod that ended well': async (api) => {
     await api.given.post(pods, pod('good', 'echo hello'));
     await api.until(`${pods}/good`, ({ body }) => JSON.stringify(body).includes('"phase":"Succeeded"'));

@@ -74,6 +74,14 @@ contract('requests', {
     await api.given.post(configMaps, configMap('as-yaml', { colour: 'red' }, { annotations: { note: 'two words' } }));
     await api.get(`${configMaps}/as-yaml`, { headers: { Accept: 'application/yaml' }, show: withoutManagedFields });
   },
+  'a long answer is compressed for who takes that, a short one is not': async (api) => {
+    await api.given.post(configMaps, configMap('long', { text: 'x'.repeat(200_000) }));
+    await api.given.post(configMaps, configMap('brief'));
+    const headers = { 'Accept-Encoding': 'gzip' };
+    await api.get(`${configMaps}/long`, { headers, ...nothing });
+    await api.get(`${configMaps}/brief`, { headers, ...nothing });
+    await api.get(`${configMaps}/long`, nothing);
+  },
   'an error can be had as YAML': async (api) => {
     await api.get(`${configMaps}/absent`, { headers: { Accept: 'application/yaml' } });
   },

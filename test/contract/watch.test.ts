@@ -162,6 +162,13 @@ contract('watch', {
     await api.given.patch(`${configMaps}/tabled-a`, 'merge', { data: { more: 'z' } });
     await watch.take(1);
   },
+  'a watch is JSON, whether its own type is asked for or any': async (api) => {
+    const more = (accept: string) => ({ headers: { Accept: accept } });
+    const query = watching('typed', '&timeoutSeconds=1');
+    await (await api.stream(query, more('application/json;stream=watch'))).takeAll();
+    await (await api.stream(query, more('application/json, */*'))).takeAll();
+    await (await api.stream(query, more('*/*'))).takeAll();
+  },
   'a watch can be had of metadata alone': async (api) => {
     await api.given.post(configMaps, configMap('partial', { x: 'y' }, inSet('partial')));
     const watch = await api.stream(watching('partial'), {

@@ -1,7 +1,8 @@
 /** The API server in the process, without certificates and sockets, with time turned by hand. */
+
+import { silentLog } from '../../src/log.ts';
 import { createAuthorizer } from '../../src/sandbox/access/rbac.ts';
 import { createTokens } from '../../src/sandbox/access/tokens.ts';
-import { silentLog } from '../../src/log.ts';
 import type { ApiClient } from '../../src/sandbox/api/client.ts';
 import { createCrdKind } from '../../src/sandbox/api/crds.ts';
 import type { ApiFault } from '../../src/sandbox/api/faults.ts';

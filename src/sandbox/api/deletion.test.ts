@@ -17,14 +17,25 @@ describe('deleteObject', () => {
     seen = [];
     api.memory.listen((_, { type, object }) => {
       const { finalizers = [], deletionGracePeriodSeconds } = object.metadata;
-      seen.push([type, ...finalizers, ...(deletionGracePeriodSeconds === undefined ? [] : [deletionGracePeriodSeconds])].join(' '));
+      seen.push(
+        [type, ...finalizers, ...(deletionGracePeriodSeconds === undefined ? [] : [deletionGracePeriodSeconds])].join(
+          ' ',
+        ),
+      );
     });
   });
 
   function remove(resource: Resource, name: string, options: Partial<DeleteParameters> = {}): Deletion {
     const namespace = resource === namespaces ? '' : 'ci';
     const { kind } = api.verbs.target(resource, namespace);
-    return deleteObject(api, { kind, namespace, name, options: { ...deletion({}), ...options }, now: api.clock.now(), lose() {} });
+    return deleteObject(api, {
+      kind,
+      namespace,
+      name,
+      options: { ...deletion({}), ...options },
+      now: api.clock.now(),
+      lose() {},
+    });
   }
 
   const configMap = (metadata: JsonObject = {}): NewObject => ({
@@ -34,7 +45,11 @@ describe('deleteObject', () => {
   });
 
   function makeRunningPod(): void {
-    api.client.create(serviceAccounts, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'ci' } });
+    api.client.create(serviceAccounts, {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default', namespace: 'ci' },
+    });
     api.client.create(pods, {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -58,8 +73,11 @@ describe('deleteObject', () => {
     const marked = api.client.get(configMaps, 'ci', 'a');
     assert.equal(marked?.metadata.deletionTimestamp, '2026-11-01T10:00:00Z');
     assert.equal(remove(configMaps, 'a').object, marked, 'a second delete changes nothing');
-    const patch = (finalizers: string[] | null) => api.client.patch(configMaps, 'ci', 'a', { metadata: { finalizers } });
-    assert.throws(() => patch(['a.b/c', 'a.b/d', 'a.b/e']), { message: /no new finalizers can be added if the object is/ });
+    const patch = (finalizers: string[] | null) =>
+      api.client.patch(configMaps, 'ci', 'a', { metadata: { finalizers } });
+    assert.throws(() => patch(['a.b/c', 'a.b/d', 'a.b/e']), {
+      message: /no new finalizers can be added if the object is/,
+    });
     patch(['a.b/c']);
     patch(null);
     assert.equal(api.client.get(configMaps, 'ci', 'a'), undefined);

@@ -40,7 +40,12 @@ describe('collectGarbage', () => {
     const [one, other] = [make('one'), make('other')];
     make('child', [one, other]);
     api.client.remove(configMaps, 'ci', 'one');
-    await eventually(() => assert.deepEqual(get('child')?.metadata.ownerReferences?.map(({ name }) => name), ['other']));
+    await eventually(() =>
+      assert.deepEqual(
+        get('child')?.metadata.ownerReferences?.map(({ name }) => name),
+        ['other'],
+      ),
+    );
     api.client.remove(configMaps, 'ci', 'other');
     await eventually(() => assert.deepEqual(left(), []));
   });

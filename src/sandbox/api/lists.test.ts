@@ -32,7 +32,9 @@ describe('readPage', () => {
     const page = read('');
     assert.deepEqual(names(page), ['a', 'b', 'c', 'd', 'e']);
     assert.equal(page.resourceVersion, String(api.memory.resourceVersion));
-    assert.deepEqual(listMeta(page, api.verbs.target(configMaps, 'ci').kind), { resourceVersion: page.resourceVersion });
+    assert.deepEqual(listMeta(page, api.verbs.target(configMaps, 'ci').kind), {
+      resourceVersion: page.resourceVersion,
+    });
   });
 
   it('goes on where the page before ended, whatever was written in between', () => {
@@ -86,8 +88,16 @@ describe('readPage', () => {
     ['continue=a%2Bb', 400, /illegal base64 data at input byte 1$/],
     [`continue=${token({ v: 'v7', rv: 1, start: 'a' })}`, 400, /does not recognize this encoded version v7$/],
     [`continue=${token({ v: 'meta.k8s.io/v1', rv: 0, start: 'a' })}`, 400, /incorrect encoded start resourceVersion/],
-    [`continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: 'a' })}&resourceVersion=5`, 400, /^specifying resource version is not/],
-    ['resourceVersion=abc', 400, /^invalid resource version: resourceVersion: Invalid value: "abc": strconv\.ParseUint/],
+    [
+      `continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: 'a' })}&resourceVersion=5`,
+      400,
+      /^specifying resource version is not/,
+    ],
+    [
+      'resourceVersion=abc',
+      400,
+      /^invalid resource version: resourceVersion: Invalid value: "abc": strconv\.ParseUint/,
+    ],
     ['resourceVersion=99999', 504, /^Timeout: Too large resource version: 99999, current: \d+$/],
     ['resourceVersion=1&resourceVersionMatch=Exact', 410, /^The resourceVersion for the provided list is too old\.$/],
   ] as const;

@@ -18,8 +18,6 @@ export interface LocalParts extends VerbParts {
   readonly manager: string;
 }
 
-const BATCH = 500;
-
 /** Makes a client. */
 export function createLocalClient(parts: LocalParts): ApiClient {
   const { verbs, log, manager } = parts;
@@ -87,27 +85,31 @@ export function createLocalClient(parts: LocalParts): ApiClient {
     const { kind, served, namespace } = target;
     const collection = objectsOf(parts, kind);
     const select = selectorOf(filter, kind);
-    let initial: readonly KubeObject[] = current(target, filter);
+    let pending: WatchEvent[] = current(target, filter).map((object) => ({ type: 'ADDED', object }));
     let isOpen = true;
-    const follower = collection.follow(collection.resourceVersion, deliver);
-    setImmediate(deliver);
+    let isScheduled = false;
+    // Taken at once and told later: unlike a client far away, a controller is never too slow to be told everything.
+    const stop = parts.memory.listen((changed, change) => {
+      const event = changed === collection ? eventFor(change, namespace, select) : undefined;
+      if (event === undefined) return;
+      pending.push(event);
+      schedule();
+    });
+    schedule();
     return () => {
       isOpen = false;
-      follower.close();
+      stop();
     };
 
-    function deliver(): void {
-      const existing = initial;
-      initial = [];
-      for (const object of existing) tell({ type: 'ADDED', object });
-      for (;;) {
-        const changes = isOpen ? follower.take(BATCH) : [];
-        if (changes.length === 0) return;
-        for (const change of changes) {
-          const event = eventFor(change, namespace, select);
-          if (event !== undefined) tell({ type: event.type, object: shownAs(event.object, kind, served.version) });
-        }
-      }
+    function schedule(): void {
+      if (isScheduled) return;
+      isScheduled = true;
+      setImmediate(() => {
+        isScheduled = false;
+        const events = pending;
+        pending = [];
+        for (const { type, object } of events) tell({ type, object: shownAs(object, kind, served.version) });
+      });
     }
 
     function tell(event: WatchEvent): void {

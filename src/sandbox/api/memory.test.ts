@@ -74,7 +74,10 @@ describe('a collection', () => {
       ...gone,
       message: 'The resourceVersion for the provided list is too old.',
     });
-    assert.throws(() => configs.follow(version, () => {}), { ...gone, message: /^too old resource version: 2 \(\d+\)$/ });
+    assert.throws(() => configs.follow(version, () => {}), {
+      ...gone,
+      message: /^too old resource version: 2 \(\d+\)$/,
+    });
   });
 
   it('does not know what happened before anybody asked for it', () => {
@@ -125,7 +128,9 @@ describe('the memory', () => {
   it('tells listeners of every change, within the write', () => {
     const memory = new Memory();
     const heard: string[] = [];
-    const stop = memory.listen(({ plural }, { type, object }) => heard.push(`${type} ${plural} ${object.metadata.name}`));
+    const stop = memory.listen(({ plural }, { type, object }) =>
+      heard.push(`${type} ${plural} ${object.metadata.name}`),
+    );
     memory.collection('', 'configmaps').put(config('a'));
     memory.collection('', 'secrets').put(config('s'));
     stop();

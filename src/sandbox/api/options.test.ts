@@ -97,7 +97,10 @@ describe('writeParameters', () => {
     const warns = { dryRun: false, fieldManager: '', fieldValidation: 'Warn' };
     assert.deepEqual(writeParameters('CreateOptions', query('')), warns);
     const strict = { dryRun: true, fieldManager: 'm', fieldValidation: 'Strict' };
-    assert.deepEqual(writeParameters('CreateOptions', query('dryRun=All&fieldManager=m&fieldValidation=Strict')), strict);
+    assert.deepEqual(
+      writeParameters('CreateOptions', query('dryRun=All&fieldManager=m&fieldValidation=Strict')),
+      strict,
+    );
   });
 });
 

@@ -16,7 +16,13 @@ describe('askedFor', () => {
     ['/api/v1/namespaces/ci/pods/a/log/b', { ...pods, namespace: 'ci', name: 'a', subresource: 'log', tooDeep: true }],
     [
       '/api/v1/namespaces/ci/status',
-      { ...pods, resource: { ...pods.resource, plural: 'namespaces' }, namespace: '', name: 'ci', subresource: 'status' },
+      {
+        ...pods,
+        resource: { ...pods.resource, plural: 'namespaces' },
+        namespace: '',
+        name: 'ci',
+        subresource: 'status',
+      },
     ],
     [
       '/apis/tekton.dev/v1/namespaces/ci/pipelineruns/a%20b',
@@ -34,7 +40,16 @@ describe('askedFor', () => {
     it(`reads ${path}`, () => assert.deepEqual(asked(path), { of: 'resource', ...want }));
   }
 
-  for (const path of ['/', '/version', '/api', '/api/v1', '/apis', '/apis/tekton.dev', '/apis/tekton.dev/v1', '/openapi/v3/api/v1']) {
+  for (const path of [
+    '/',
+    '/version',
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/apis/tekton.dev',
+    '/apis/tekton.dev/v1',
+    '/openapi/v3/api/v1',
+  ]) {
     it(`takes ${path} for no resource`, () => assert.deepEqual(asked(path), { of: 'path', path }));
   }
 

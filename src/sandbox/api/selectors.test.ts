@@ -66,8 +66,12 @@ describe('labelSelector', () => {
   }
 
   it('refuses keys and values that no label has', () => {
-    assert.throws(() => labelSelector('a/b/c=d'), { message: /^unable to parse requirement: <nil>: Invalid value: "a\/b\/c": a qualified name must/ });
-    assert.throws(() => labelSelector('a=-x'), { message: /^unable to parse requirement: values\[0\]\[a\]: Invalid value: "-x": a valid label must/ });
+    assert.throws(() => labelSelector('a/b/c=d'), {
+      message: /^unable to parse requirement: <nil>: Invalid value: "a\/b\/c": a qualified name must/,
+    });
+    assert.throws(() => labelSelector('a=-x'), {
+      message: /^unable to parse requirement: values\[0\]\[a\]: Invalid value: "-x": a valid label must/,
+    });
   });
 });
 

@@ -38,7 +38,10 @@ describe('the API server', () => {
       message(refused),
       'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" in API group "" in the namespace "default"',
     );
-    assert.equal(message(await ask('GET', '/api', { token: '' })), 'forbidden: User "system:anonymous" cannot get path "/api"');
+    assert.equal(
+      message(await ask('GET', '/api', { token: '' })),
+      'forbidden: User "system:anonymous" cannot get path "/api"',
+    );
   });
 
   it('does not know tokens that nobody gave', async () => {
@@ -54,10 +57,13 @@ describe('the API server', () => {
     const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
     const { body } = await ask('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', { body: review, headers });
     const { userInfo } = (body as { status: { userInfo: JsonObject } }).status;
-    assert.deepEqual([userInfo.username, userInfo.groups], [
-      'system:serviceaccount:default:default',
-      ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'],
-    ]);
+    assert.deepEqual(
+      [userInfo.username, userInfo.groups],
+      [
+        'system:serviceaccount:default:default',
+        ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'],
+      ],
+    );
   });
 
   it('is met on loopback alone', async () => {
@@ -86,7 +92,10 @@ describe('the API server', () => {
     const raw = async (headers: Record<string, string>) => (await fetchText(`${path}`, headers)).text;
     assert.match(await raw({ 'User-Agent': 'curl/8' }), /^{\n {2}"kind": "ConfigMap",\n {2}"apiVersion": "v1",/);
     assert.match(await raw({}), /^{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"forms",.*}\n$/);
-    assert.match(await raw({ Accept: 'application/yaml' }), /^apiVersion: v1\ndata:\n {2}answer: "yes"\nkind: ConfigMap\n/);
+    assert.match(
+      await raw({ Accept: 'application/yaml' }),
+      /^apiVersion: v1\ndata:\n {2}answer: "yes"\nkind: ConfigMap\n/,
+    );
     const partial = await raw({ Accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' });
     assert.equal((JSON.parse(partial) as JsonObject).data, undefined);
   });
@@ -101,13 +110,21 @@ describe('the API server', () => {
   });
 
   it('warns in headers, once for each reason', async () => {
-    const { headers } = await ask('POST', `${configMaps}?dryRun=All`, { body: { metadata: { name: 'w', size: 1 }, spec: 'ü"' } });
-    assert.deepEqual(headers.warning, ['299 - "unknown field \\"metadata.size\\""', '299 - "unknown field \\"spec\\""']);
+    const { headers } = await ask('POST', `${configMaps}?dryRun=All`, {
+      body: { metadata: { name: 'w', size: 1 }, spec: 'ü"' },
+    });
+    assert.deepEqual(headers.warning, [
+      '299 - "unknown field \\"metadata.size\\""',
+      '299 - "unknown field \\"spec\\""',
+    ]);
   });
 
   it('refuses what is too large, and goes on', async () => {
     const body = `{"metadata":{"name":"huge"},"data":{"a":"${'x'.repeat(3_200_000)}"}}`;
-    const { status, body: answer } = await ask('POST', configMaps, { body, headers: { 'Content-Type': 'application/json' } });
+    const { status, body: answer } = await ask('POST', configMaps, {
+      body,
+      headers: { 'Content-Type': 'application/json' },
+    });
     assert.deepEqual([status, (answer as JsonObject).message], [413, 'Request entity too large: limit is 3145728']);
     assert.equal((await ask('GET', '/readyz')).status, 200);
   });
@@ -144,18 +161,24 @@ describe('the API server', () => {
   });
 
   function fetchText(path: string, headers: Record<string, string>) {
-    return new Promise<{ status: number; headers: Record<string, unknown>; text: string; bytes: Buffer }>((resolve, reject) => {
-      const options = { ca: sandbox.authority, headers: { Authorization: `Bearer ${sandbox.token}`, ...headers }, agent: false };
-      https
-        .get(sandbox.url + path, options, (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('end', () => {
-            const bytes = Buffer.concat(chunks);
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, text: bytes.toString(), bytes });
-          });
-        })
-        .on('error', reject);
-    });
+    return new Promise<{ status: number; headers: Record<string, unknown>; text: string; bytes: Buffer }>(
+      (resolve, reject) => {
+        const options = {
+          ca: sandbox.authority,
+          headers: { Authorization: `Bearer ${sandbox.token}`, ...headers },
+          agent: false,
+        };
+        https
+          .get(sandbox.url + path, options, (response) => {
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.on('end', () => {
+              const bytes = Buffer.concat(chunks);
+              resolve({ status: response.statusCode ?? 0, headers: response.headers, text: bytes.toString(), bytes });
+            });
+          })
+          .on('error', reject);
+      },
+    );
   }
 });

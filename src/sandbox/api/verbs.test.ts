@@ -55,15 +55,28 @@ describe('the verbs', () => {
 
   it('create: a name is made up of letters that spell nothing', () => {
     const given = configMap('', { metadata: { generateName: 'build-', namespace: 'ci' } });
-    assert.match(api.verbs.create(request(configMaps), given).metadata.name, /^build-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
+    assert.match(
+      api.verbs.create(request(configMaps), given).metadata.name,
+      /^build-[bcdfghjklmnpqrstvwxz2456789]{5}$/,
+    );
   });
 
   const created: readonly (readonly [string, JsonObject, number, RegExp])[] = [
-    ['a name that is none', { metadata: { name: 'Bad_Name' } }, 422, /^ConfigMap "Bad_Name" is invalid: metadata.name: /],
+    [
+      'a name that is none',
+      { metadata: { name: 'Bad_Name' } },
+      422,
+      /^ConfigMap "Bad_Name" is invalid: metadata.name: /,
+    ],
     ['no name', { metadata: {} }, 422, /name or generateName is required/],
     ['another namespace', { metadata: { name: 'a', namespace: 'other' } }, 400, /does not match the namespace sent/],
     ['a resourceVersion', { metadata: { name: 'a', resourceVersion: '5' } }, 500, /should not be set on objects to be/],
-    ['two controllers', { metadata: { name: 'a', ownerReferences: [owner('x'), owner('y')] } }, 422, /Only one reference/],
+    [
+      'two controllers',
+      { metadata: { name: 'a', ownerReferences: [owner('x'), owner('y')] } },
+      422,
+      /Only one reference/,
+    ],
   ];
   for (const [what, more, code, message] of created) {
     it(`create: ${what} is refused with ${code}`, () => {
@@ -79,7 +92,10 @@ describe('the verbs', () => {
     const lost = { ...configMap('a'), metadata: { name: 'a', namespace: 'none' } };
     assert.equal(refusal(() => api.client.create(configMaps, lost)).message, 'namespaces "none" not found');
     api.client.remove(namespaces, '', 'ci');
-    assert.match(refusal(() => api.client.create(configMaps, configMap('b'))).message, /because it is being terminated$/);
+    assert.match(
+      refusal(() => api.client.create(configMaps, configMap('b'))).message,
+      /because it is being terminated$/,
+    );
   });
 
   it('create: a dry run stores nothing and answers as if it had', () => {
@@ -95,7 +111,10 @@ describe('the verbs', () => {
     const warnings: string[] = [];
     const asked = (fieldValidation: 'Strict' | 'Warn' | 'Ignore') => {
       const { writer, ...rest } = request(widgets, { problems: ['duplicate field "spec.size"'] });
-      return { ...rest, writer: { ...writer, fieldValidation, dryRun: true, warn: (text: string) => void warnings.push(text) } };
+      return {
+        ...rest,
+        writer: { ...writer, fieldValidation, dryRun: true, warn: (text: string) => void warnings.push(text) },
+      };
     };
     assert.equal(
       refusal(() => api.verbs.create(asked('Strict'), odd())).message,
@@ -119,7 +138,12 @@ describe('the verbs', () => {
   it('update: some kinds need a version, and some make what is not there', () => {
     api.client.create(widgets, widget('a'));
     assert.match(refusal(() => api.client.update(widgets, widget('a'))).message, /must be specified for an update$/);
-    const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'l', namespace: 'ci' }, spec: {} };
+    const lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'l', namespace: 'ci' },
+      spec: {},
+    };
     assert.equal(api.verbs.update(request(leases), 'l', lease as unknown as KubeObject).created, true);
     assert.equal(refusal(() => api.client.update(configMaps, configMap('none'))).code, 404);
   });
@@ -134,9 +158,15 @@ describe('the verbs', () => {
   it('update: uid and time of creation stay', () => {
     const first = api.client.create(configMaps, configMap('a'));
     const patch = (metadata: JsonObject) => api.client.patch(configMaps, 'ci', 'a', { metadata });
-    assert.match(refusal(() => patch({ uid: 'other' })).message, /metadata.uid: Invalid value: "other": field is immutable$/);
+    assert.match(
+      refusal(() => patch({ uid: 'other' })).message,
+      /metadata.uid: Invalid value: "other": field is immutable$/,
+    );
     assert.equal(patch({ creationTimestamp: null, generation: 7 }), first);
-    assert.match(refusal(() => patch({ name: 'b' })).message, /^the name of the object \(b\) does not match the name on the/);
+    assert.match(
+      refusal(() => patch({ name: 'b' })).message,
+      /^the name of the object \(b\) does not match the name on the/,
+    );
   });
 
   it('a generation counts the changes of the spec alone', () => {
@@ -158,10 +188,13 @@ describe('the verbs', () => {
     assert.equal(api.client.get(widgets, 'ci', 'a')?.status, undefined);
     const change = { status: { phase: 'Ready' }, spec: { size: 3 }, metadata: { labels: { x: 'y' } } };
     const { spec, status, metadata } = api.client.patch(widgets, 'ci', 'a', change, { subresource: 'status' });
-    assert.deepEqual({ spec, status, labels: metadata.labels }, { spec: { size: 2 }, status: { phase: 'Ready' }, labels: undefined });
+    assert.deepEqual(
+      { spec, status, labels: metadata.labels },
+      { spec: { size: 2 }, status: { phase: 'Ready' }, labels: undefined },
+    );
   });
 
-  it('stored objects are nobody else\'s: what was handed in can be changed, and shared parts stay', () => {
+  it("stored objects are nobody else's: what was handed in can be changed, and shared parts stay", () => {
     const shared = { size: 1, weight: 2 } as JsonObject;
     const first = api.client.create(widgets, widget('a', { spec: shared }));
     shared.size = 5;
@@ -173,11 +206,18 @@ describe('the verbs', () => {
   it('an apply makes, owns and conflicts', () => {
     const apply = (manager: string, size: number, force = false) => {
       const patch = widget('a', { spec: { size } }) as JsonObject;
-      return api.verbs.patch({ ...insideRequest(api.verbs.target(widgets, 'ci'), manager) }, 'a', { type: 'apply', patch, force });
+      return api.verbs.patch({ ...insideRequest(api.verbs.target(widgets, 'ci'), manager) }, 'a', {
+        type: 'apply',
+        patch,
+        force,
+      });
     };
     assert.equal(apply('one', 1).created, true);
     assert.equal(apply('one', 2).created, false);
-    assert.match(refusal(() => apply('two', 3)).message, /^Apply failed with 1 conflict: conflict with "one": \.spec\.size$/);
+    assert.match(
+      refusal(() => apply('two', 3)).message,
+      /^Apply failed with 1 conflict: conflict with "one": \.spec\.size$/,
+    );
     assert.deepEqual(apply('two', 3, true).object.spec, { size: 3 });
   });
 });
@@ -196,8 +236,13 @@ describe('faults', () => {
     const quota = createApi({ faults: [quotaFull('configmaps', 'ci')] });
     const why = 'exceeded quota: quota, requested: configmaps=1, used: configmaps=1, limited: configmaps=1';
     assert.throws(() => act(quota), { code: 403, message: `configmaps "a" is forbidden: ${why}` });
-    const denied = createApi({ faults: [denyAdmission('hook.test', 'not today', { verb: 'create', plural: 'configmaps' })] });
-    assert.throws(() => act(denied), { code: 403, message: 'admission webhook "hook.test" denied the request: not today' });
+    const denied = createApi({
+      faults: [denyAdmission('hook.test', 'not today', { verb: 'create', plural: 'configmaps' })],
+    });
+    assert.throws(() => act(denied), {
+      code: 403,
+      message: 'admission webhook "hook.test" denied the request: not today',
+    });
   });
 
   it('loseAnswer: the write is there, and who asked is not told', () => {

@@ -1,7 +1,7 @@
 /** Watches as clients see them, over HTTPS, with time turned by hand. */
 import assert from 'node:assert/strict';
-import { resources } from '../../../test/support/api.ts';
 import { type Lines, openTarget, type Target } from '../../../test/contract/target.ts';
+import { resources } from '../../../test/support/api.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { HandClock } from '../../../test/support/hand-clock.ts';
 import { type RunningSandbox, startSandbox } from '../../../test/support/sandbox.ts';
@@ -79,7 +79,8 @@ describe('a watch', () => {
     make('a');
     const lines = await watch('');
     await next(lines);
-    const label = (set: string | null) => sandbox.client.patch(configMaps, 'default', 'a', { metadata: { labels: { set } } });
+    const label = (set: string | null) =>
+      sandbox.client.patch(configMaps, 'default', 'a', { metadata: { labels: { set } } });
     label('other');
     label(null);
     label('test');
@@ -127,10 +128,10 @@ describe('a watch', () => {
   it('is refused when its version is none', async () => {
     await begin();
     const { status, body } = await target.request('GET', `${path}?watch=true&resourceVersion=x`);
-    assert.deepEqual([status, (body as JsonObject).message], [
-      500,
-      'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
-    ]);
+    assert.deepEqual(
+      [status, (body as JsonObject).message],
+      [500, 'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'],
+    );
   });
 
   it('can be had as tables, which name their columns once', async () => {
@@ -138,16 +139,21 @@ describe('a watch', () => {
     const lines = await watch('', { Accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
     make('a', { data: { x: '1' } });
     make('b');
-    const tables = [await lines.next(), await lines.next()].map((line) => (JSON.parse(line ?? '') as { object: JsonObject }).object);
+    const tables = [await lines.next(), await lines.next()].map(
+      (line) => (JSON.parse(line ?? '') as { object: JsonObject }).object,
+    );
     const columns = tables.map(({ columnDefinitions }) => Array.isArray(columnDefinitions));
     const cells = tables.map(({ rows }) => (rows as { cells: unknown[] }[])[0]?.cells.slice(0, 2));
-    assert.deepEqual([columns, cells], [
-      [true, false],
+    assert.deepEqual(
+      [columns, cells],
       [
-        ['a', 1],
-        ['b', 0],
+        [true, false],
+        [
+          ['a', 1],
+          ['b', 0],
+        ],
       ],
-    ]);
+    );
   });
 
   it('ends when the server stops', async () => {

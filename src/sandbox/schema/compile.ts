@@ -24,7 +24,15 @@ import { compileWalk } from './walk.ts';
  * @throws an Error for a pattern or a rule that does not compile; a CRD's are checked before.
  */
 export function compileSchema(node: SchemaNode, about: { readonly custom: boolean }): ObjectSchema {
-  return about.custom ? customSchema(node) : typedSchema(node);
+  if (!about.custom) return typedSchema(node);
+  let compiled: ObjectSchema | undefined;
+  const schema = (): ObjectSchema => (compiled ??= customSchema(node));
+  return {
+    node,
+    applyDefaults: (object) => schema().applyDefaults(object),
+    prune: (object) => schema().prune(object),
+    validate: (object, old) => schema().validate(object, old),
+  };
 }
 
 function customSchema(node: SchemaNode): ObjectSchema {

@@ -96,6 +96,17 @@ describe('a supervised process', () => {
     });
   }
 
+  it('does not wait for what has left its session and holds on to its output', async function () {
+    if (!existsSync('/usr/bin/setsid')) return this.skip();
+    const running = await run('echo one; setsid sh -c "echo \\$\\$ > pids; exec sleep 600" & sleep 0.2; exit 4');
+    try {
+      assert.equal((await running.ended).code, 4);
+      assert.equal(running.output, 'stdout: one\n');
+    } finally {
+      for (const pid of pidsIn(folder)) process.kill(pid, 'SIGKILL');
+    }
+  });
+
   it('is asked to end: the first process alone, or all', async () => {
     const first = await run(
       `sh -c "trap 'echo child' TERM; sleep 0.4; :" & trap 'sleep 0.2; exit 7' TERM; echo ready; wait`,

@@ -1,13 +1,15 @@
 /**
  * Runs a container's program as a local process, and sees to its end. A watcher stays in its process group and holds the
  * other end of a pipe of ours: when the pipe closes, because the program has ended or because this process is gone, even
- * by SIGKILL, the watcher kills the group. Nothing but a POSIX shell is needed. What leaves its session (`setsid`) escapes.
+ * by SIGKILL, the watcher kills the group. Nothing but a POSIX shell is needed. What leaves its session (`setsid`) escapes,
+ * and is not waited for.
  */
 import { execFile, spawn } from 'node:child_process';
 import { closeSync, constants as fsConstants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Clock } from '../../../clock.ts';
 import type { Stream } from './logfile.ts';
@@ -44,6 +46,9 @@ export interface SupervisorParts {
 
 /** About what Tekton's entrypoint takes for itself. */
 const SMALLEST_BYTES = 32 << 20;
+
+/** How long output is waited for when nothing that could write it ought to be there. */
+const OUTLIVING_MS = 500;
 
 /** Starts programs, as many as are asked for. */
 export function createSupervisor(parts: SupervisorParts): StartProcess {
@@ -97,7 +102,7 @@ function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memo
 
   /** Resolves when the program has ended, the watcher has ended the rest, and all output has been handed on. */
   async function theEnd(group: number): Promise<ProcessEnd> {
-    const outputRead = Promise.all([read(pipes.stdout, take('stdout')), read(pipes.stderr, take('stderr'))]);
+    const outputs = [read(pipes.stdout, take('stdout')), read(pipes.stderr, take('stderr'))];
     const lifeline = child.stdio[3] as Socket; // what Node makes of the fourth of the stdio above
     lifeline.on('error', () => {}).resume(); // nothing is ever written to it
     const watcherGone = new Promise<void>((resolve) => lifeline.once('close', () => resolve()));
@@ -110,7 +115,7 @@ function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memo
     lifeline.end();
     await watcherGone;
     signal(-group, 'SIGKILL'); // in case the program had ended its watcher
-    await outputRead;
+    await drain(outputs, clock);
     return {
       code: code ?? undefined,
       signal: name === null ? undefined : constants.signals[name],
@@ -152,12 +157,33 @@ async function openPipes(path: string): Promise<Record<Stream, Pipe>> {
   return { stdout, stderr };
 }
 
-/** Hands on what comes out of a pipe; resolves when nobody holds its other end any more. */
-function read(pipe: Pipe, on: (chunk: Buffer) => void): Promise<void> {
+/** Output that is being read. */
+interface Output {
+  readonly socket: Socket;
+  /** Resolves when nobody holds the other end any more. */
+  readonly closed: Promise<void>;
+}
+
+/** Hands on what comes out of a pipe. */
+function read(pipe: Pipe, on: (chunk: Buffer) => void): Output {
   const socket = new Socket({ fd: pipe.read, readable: true, writable: false });
   socket.on('data', on);
   socket.on('error', () => {}); // followed by close
-  return new Promise((resolve) => socket.once('close', () => resolve()));
+  return { socket, closed: new Promise((resolve) => socket.once('close', () => resolve())) };
+}
+
+/**
+ * Resolves when all that was written has been handed on. What has left the session may hold a pipe open for ever; in a
+ * container it would have ended with the first process, so it is not listened to for longer than a moment.
+ */
+async function drain(outputs: readonly Output[], clock: Clock): Promise<void> {
+  const drained = new AbortController();
+  void clock.sleep(OUTLIVING_MS, drained.signal).then(async () => {
+    await setImmediate(); // if we were busy for as long, what was written has not been read yet
+    for (const { socket } of outputs) socket.destroy();
+  });
+  await Promise.all(outputs.map(({ closed }) => closed));
+  drained.abort();
 }
 
 /** Sends a signal to a process or, negative, to a group. One that is not there any more is what is wanted. */
