@@ -324,13 +324,25 @@ function validate(
   const causes = [
     ...checkIdentity(object, target),
     ...inMetadata,
-    ...served.schema.validate(object, old),
+    ...checkSchema(object, old, target, subresource),
     ...(kind.strategy.validate?.(object, old, subresource) ?? []),
   ];
   // What says it is something else is refused as that.
   if (causes.length > 0) throw invalid({ group: kind.group, kind: object.kind }, object.metadata.name ?? '', causes);
   kind.strategy.admit?.(object, old);
   for (const warning of warningsAbout(kind, object, old)) writer.warn(warning);
+}
+
+/** The status of a kind from a CRD is checked by itself, so what is said of it leaves out where it stands. */
+function checkSchema(
+  object: KubeObject,
+  old: KubeObject | undefined,
+  { kind, served }: Target,
+  subresource: string,
+): Cause[] {
+  const causes = served.schema.validate(object, old);
+  if (subresource === '' || !kind.custom) return causes;
+  return causes.map((cause) => ({ ...cause, message: cause.message.replace(/: status\.(\S+ in body )/, ': $1') }));
 }
 
 /** Kinds from CRDs find out so late that they are meant to be another one; the decoder of the others has looked. */
