@@ -38,31 +38,43 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
  */
 export function decodeObject(body: Body, kind: Kind, served: ServedVersion, registry: Registry): Decoded<KubeObject> {
   const source = readSource(body, kind);
-  const about = (why: string) => {
-    return badRequest(
-      `the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body.bytes)})`,
-    );
-  };
-  const { value, problems } = read(source, (why) =>
-    about(source.type === 'yaml' ? why : `couldn't get version/kind; json parse error: ${why}`),
-  );
+  const about = unrecognized(body, kind.kind);
+  const { value: object, problems } = readObject(source, about);
+  checkIdentity(object, { kind, served, registry, about, source });
+  const { apiVersion, kind: name, metadata, ...rest } = object;
+  // What is not there is the path's; `metadata` may still be of any type, which the schema's decoding finds.
+  return { value: { apiVersion, kind: name, metadata: metadata ?? {}, ...rest } as KubeObject, problems };
+}
+
+/** What a subresource is sent, which has to be a `kind`. Throws 400 and 415 StatusErrors. */
+export function decodeRequest(body: Body, kind: string): JsonObject {
+  return readObject(readSource(body), unrecognized(body, kind)).value;
+}
+
+/** Makes the refusal of a body that is no `kind`, with how it begins. */
+type Unrecognized = (why: string) => StatusError;
+
+function unrecognized({ bytes }: Body, kind: string): Unrecognized {
+  return (why) =>
+    badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${summary(bytes)})`);
+}
+
+/** Go looks for version and kind first, so that is what it says it was doing. */
+function readObject(source: Source, about: Unrecognized): Decoded<JsonObject> {
+  const versionless = (why: string) => about(`couldn't get version/kind; json parse error: ${why}`);
+  const { value, problems } = read(source, source.type === 'yaml' ? about : versionless);
   if (value !== null && !isObject(value)) {
     const type =
       'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
-    const why = `json: cannot unmarshal ${typeNameOf(value)} into Go value of type ${type}`;
-    throw about(`couldn't get version/kind; json parse error: ${why}`);
+    throw versionless(`json: cannot unmarshal ${typeNameOf(value)} into Go value of type ${type}`);
   }
   const object: JsonObject = value ?? {};
   for (const field of ['apiVersion', 'kind']) {
     const given = object[field] ?? '';
     if (typeof given === 'string') continue;
-    const why = `json: cannot unmarshal ${typeNameOf(given)} into Go struct field .${field} of type string`;
-    throw about(`couldn't get version/kind; json parse error: ${why}`);
+    throw versionless(`json: cannot unmarshal ${typeNameOf(given)} into Go struct field .${field} of type string`);
   }
-  checkIdentity(object, { kind, served, registry, about, source });
-  const { apiVersion, kind: name, metadata, ...rest } = object;
-  // What is not there is the path's; `metadata` may still be of any type, which the schema's decoding finds.
-  return { value: { apiVersion, kind: name, metadata: metadata ?? {}, ...rest } as KubeObject, problems };
+  return { value: object, problems };
 }
 
 interface Identification {
@@ -70,7 +82,7 @@ interface Identification {
   readonly served: ServedVersion;
   readonly registry: Registry;
   readonly source: Source;
-  about(why: string): StatusError;
+  readonly about: Unrecognized;
 }
 
 /** Checks what the object says it is, and fills in what it leaves out. */

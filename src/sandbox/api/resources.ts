@@ -7,7 +7,7 @@ import {
   type Body,
   decodeDeleteOptions,
   decodeObject,
-  decodePatch,
+  decodeRequest,
   mediaTypeOf,
   unsupportedMediaType,
 } from './decode.ts';
@@ -234,8 +234,8 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     if (subresource === undefined) throw noSuchSubresource(asked, target);
     requireSubresourceVerb(subresource, exchange.method);
     const form = formFor(exchange.asking);
-    const body =
-      exchange.method === 'POST' || exchange.method === 'PUT' ? await objectBody(exchange, target) : undefined;
+    const takesBody = exchange.method === 'POST' || exchange.method === 'PUT';
+    const body = takesBody ? decodeRequest(await exchange.body(), subresource.kind) : undefined;
     const object = verbs.get({ kind, served, namespace }, asked.name);
     const gone = new AbortController();
     exchange.response.on('close', () => gone.abort());
@@ -243,13 +243,6 @@ export function resourceServer(parts: ResourceParts): ServeResource {
     const signal = AbortSignal.any([gone.signal, parts.signal]);
     const answer = await subresource.handle({ caller, method, query, body, signal }, object);
     await sendAnswer(exchange, answer, { form, signal });
-  }
-
-  async function objectBody(exchange: Exchange, { kind }: Target): Promise<JsonObject> {
-    const body = await exchange.body();
-    const { value } = decodePatch(body);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-    throw new StatusError(400, 'BadRequest', `the object provided is unrecognized (must be of type ${kind.kind})`);
   }
 
   async function sendAnswer(

@@ -320,7 +320,7 @@ function validate(
   old: KubeObject | undefined,
   inMetadata: readonly Cause[],
 ): void {
-  const { kind, served } = target;
+  const { kind } = target;
   const causes = [
     ...checkIdentity(object, target),
     ...inMetadata,
