@@ -158,7 +158,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   async function open(certificate: Parameters<typeof listen>[1]['certificate']): Promise<Listening> {
     const access = createAccess({ token, authenticator: tokens, authorizer });
     const { signal } = stopping;
-    const serveResource = resourceServer({ ...parts, verbs, clock, random: Math.random, signal });
+    const serveResource = resourceServer({ ...parts, verbs, clock, log, random: Math.random, signal });
     const servePath = rootServer({ registry, address: () => new URL(url()).host, isReady: () => isReady });
     const { port = 0 } = options;
     const handler = apiHandler({ access, serveResource, servePath, log });

@@ -2,7 +2,7 @@
 import { parseDocument } from 'yaml';
 import { apiVersionOf, groupVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
 import { badRequest, StatusError } from '../status.ts';
-import { duplicateFields, JsonProblem, parseJson, typeNameOf } from './json.ts';
+import { duplicateFields, JsonProblem, parseJson, requireShallow, typeNameOf } from './json.ts';
 import type { Kind, Registry, ServedVersion } from './kind.ts';
 import { PROTOBUF, readProtobuf } from './protobuf.ts';
 
@@ -202,7 +202,9 @@ function readYaml(text: string): Decoded<Json> {
     problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
   }
   const value: unknown = document.toJS({ maxAliasCount: 100 });
-  return { value: JSON.parse(JSON.stringify(value ?? null)) as Json, problems }; // whatever YAML had, JSON it is now
+  const json = JSON.stringify(value ?? null);
+  requireShallow(json);
+  return { value: JSON.parse(json) as Json, problems }; // whatever YAML had, JSON it is now
 }
 
 /** What is wrong within brackets or braces. */

@@ -3,6 +3,7 @@ import { apiVersionOf, type Json, type JsonObject, type KubeObject } from '../ob
 import { goText } from '../patch/go.ts';
 import { badRequest, invalid, StatusError } from '../status.ts';
 import { mistakenIdentity } from './decode.ts';
+import { JsonProblem, requireShallow } from './json.ts';
 import type { Kind, Registry, ServedVersion } from './kind.ts';
 import type { FieldValidation } from './options.ts';
 
@@ -67,8 +68,10 @@ export function takeInPatched(object: KubeObject, intake: Intake & { readonly re
     if (wrong !== undefined) throw nameless(refuse(wrong));
   }
   try {
+    requireShallow(text); // each patch may add some levels
     takeIn(object, intake);
   } catch (error) {
+    if (error instanceof JsonProblem) throw nameless(refuse(error.message));
     const before = cannotBeHandled(object, kind, served);
     if (error instanceof StatusError && error.message.startsWith(before)) {
       const why = error.message.slice(before.length);

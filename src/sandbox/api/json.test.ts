@@ -1,7 +1,7 @@
 /** JSON as Go's decoder sees it. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { duplicateFields, goQuoted, JsonProblem, parseJson } from './json.ts';
+import { duplicateFields, goQuoted, JsonProblem, parseJson, requireShallow } from './json.ts';
 
 describe('parseJson', () => {
   const wrong = [
@@ -74,10 +74,14 @@ describe('duplicateFields', () => {
   it('finds none in what JSON.stringify writes', () => {
     fc.assert(fc.property(fc.jsonValue(), (value) => assert.deepEqual(duplicateFields(JSON.stringify(value)), [])));
   });
+});
 
-  it('refuses nesting that Go would refuse', () => {
-    assert.throws(() => duplicateFields('['.repeat(10_001)), new JsonProblem('exceeded max depth'));
-  });
+it('nesting has an end', () => {
+  const nested = (depth: number) => `${'[{"[":'.repeat(depth / 2)}"{"${'}]'.repeat(depth / 2)}`;
+  for (const read of [duplicateFields, requireShallow]) {
+    read(nested(1_000));
+    assert.throws(() => read(nested(1_002)), new JsonProblem('exceeded max depth'));
+  }
 });
 
 describe('goQuoted', () => {

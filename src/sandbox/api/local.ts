@@ -108,16 +108,16 @@ export function createLocalClient(parts: LocalParts): ApiClient {
         isScheduled = false;
         const events = pending;
         pending = [];
-        for (const { type, object } of events) tell({ type, object: shownAs(object, kind, served.version) });
+        for (const event of events) tell(event);
       });
     }
 
-    function tell(event: WatchEvent): void {
+    function tell({ type, object }: WatchEvent): void {
       if (!isOpen) return;
       try {
-        on(event);
+        on({ type, object: shownAs(object, kind, served.version) });
       } catch (error) {
-        const { name, namespace: of = '' } = event.object.metadata;
+        const { name, namespace: of = '' } = object.metadata;
         const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
         log.error('a controller failed on an event', { kind: kind.kind, namespace: of, name, error: said });
       }

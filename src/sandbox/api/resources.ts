@@ -1,6 +1,7 @@
 /** The verbs of resources over HTTP: parse, ask, shape the answer. */
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../clock.ts';
+import type { Log } from '../../log.ts';
 import type { JsonObject, KubeObject, Resource } from '../object.ts';
 import { methodNotAllowed, noSuchPath, notFound, qualified, StatusError } from '../status.ts';
 import {
@@ -38,6 +39,7 @@ import { FrameCache, serveWatch } from './watch.ts';
 export interface ResourceParts extends VerbParts {
   readonly verbs: Verbs;
   readonly clock: Clock;
+  readonly log: Log;
   readonly random: () => number;
   /** Aborts when the server stops. */
   readonly signal: AbortSignal;
@@ -145,6 +147,7 @@ export function resourceServer(parts: ResourceParts): ServeResource {
       as: as.kind === 'metadata' ? { ...as, isList: false } : as,
       response: exchange.response,
       clock: parts.clock,
+      log: parts.log,
       frames,
       faults: parts.faults,
       random: parts.random,

@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../clock.ts';
+import type { Log } from '../../log.ts';
 import { apiVersionOf, type JsonObject, type KubeObject } from '../object.ts';
 import { StatusError } from '../status.ts';
 import type { WatchEvent } from './client.ts';
@@ -29,6 +30,7 @@ export interface WatchRequest {
   readonly as: Representation;
   readonly response: ServerResponse;
   readonly clock: Clock;
+  readonly log: Log;
   readonly frames: FrameCache;
   readonly faults: readonly ApiFault[];
   /** In [0, 1): spreads the ends of watches that ask for no other. */
@@ -179,26 +181,30 @@ class WatchStream {
   }
 
   #deliver(): void {
-    const { response, namespace, select } = this.#request;
+    const { response } = this.#request;
     if (this.#isHeldBack) return;
     while (!response.writableNeedDrain && !response.writableEnded && !response.destroyed) {
-      let changes: readonly Change[];
       try {
-        changes = this.#follower?.take(BATCH) ?? [];
+        const changes = this.#follower?.take(BATCH) ?? [];
+        if (changes.length === 0) return;
+        const frames = this.#framesOf(changes);
+        if (frames.length > 0) response.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
       } catch (error) {
         this.#fail(error);
         return;
       }
-      if (changes.length === 0) return;
-      const frames: Buffer[] = [];
-      for (const change of changes) {
-        if (change.resourceVersion <= this.#startedAt) continue;
-        const event = eventFor(change, namespace, select);
-        if (event !== undefined) frames.push(this.#frame(event));
-      }
-      if (frames.length === 1) response.write(frames[0] as Buffer);
-      else if (frames.length > 1) response.write(Buffer.concat(frames));
     }
+  }
+
+  #framesOf(changes: readonly Change[]): Buffer[] {
+    const { namespace, select } = this.#request;
+    const frames: Buffer[] = [];
+    for (const change of changes) {
+      const isKnown = change.resourceVersion <= this.#startedAt;
+      const event = isKnown ? undefined : eventFor(change, namespace, select);
+      if (event !== undefined) frames.push(this.#frame(event));
+    }
+    return frames;
   }
 
   #frame(event: WatchEvent): Buffer {
@@ -222,8 +228,13 @@ class WatchStream {
   }
 
   #fail(error: unknown): void {
-    const { response } = this.#request;
-    if (!(error instanceof StatusError)) throw error;
+    const { response, kind, log } = this.#request;
+    if (!(error instanceof StatusError)) {
+      const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error('a watch failed', { kind: kind.kind, error: said });
+      response.destroy();
+      return;
+    }
     response.write(`${JSON.stringify({ type: 'ERROR', object: error.toStatus() })}\n`);
     this.#end();
   }
