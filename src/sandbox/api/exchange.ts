@@ -45,6 +45,11 @@ export class Exchange {
     this.#warnings.add(text);
   };
 
+  /** What was warned of so far; a refusal is sent with it too. */
+  get warnings(): ReadonlySet<string> {
+    return this.#warnings;
+  }
+
   /** The answer is not to be sent, and the connection breaks instead. */
   readonly lose = (): void => {
     this.#isLost = true;

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Log } from '../../log.ts';
 import { internal, StatusError } from '../status.ts';
 import type { Access } from './admission.ts';
-import { sendObject } from './answer.ts';
+import { sendObject, setWarnings } from './answer.ts';
 import type { ServingCertificate } from './certificate.ts';
 import { askingOf, Exchange } from './exchange.ts';
 import { formForStatus } from './negotiate.ts';
@@ -54,13 +54,18 @@ async function answer(
       const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.error('a request failed', { method: request.method, path: url.pathname, error: said });
     }
-    await refuse(refusal, { request, response, url });
+    await refuse(refusal, { request, response, url, warnings: exchange?.warnings ?? new Set() });
   }
 }
 
 async function refuse(
   refusal: StatusError,
-  { request, response, url }: { request: IncomingMessage; response: ServerResponse; url: URL },
+  {
+    request,
+    response,
+    url,
+    warnings,
+  }: { request: IncomingMessage; response: ServerResponse; url: URL; warnings: ReadonlySet<string> },
 ): Promise<void> {
   if (response.headersSent) {
     response.destroy();
@@ -69,6 +74,7 @@ async function refuse(
   if (refusal.details?.retryAfterSeconds !== undefined) {
     response.setHeader('Retry-After', String(refusal.details.retryAfterSeconds));
   }
+  setWarnings(response, warnings);
   // What is left of a body that was not read would be taken for the next request.
   if (!request.complete) response.setHeader('Connection', 'close');
   const form = formForStatus(askingOf(request, url.searchParams));

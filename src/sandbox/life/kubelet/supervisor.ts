@@ -62,7 +62,7 @@ export function createSupervisor(parts: SupervisorParts): StartProcess {
 function supervise(plan: ProcessPlan, pipes: Record<Stream, Pipe>, { clock, memory }: SupervisorParts): RunningProcess {
   const child = spawn('/bin/sh', ['-c', becomeWatched, 'container', plan.program, ...plan.args], {
     cwd: plan.folder,
-    env: plan.env,
+    env: { ...plan.env, NODE_V8_COVERAGE: undefined }, // which Node hands on otherwise, whatever it is told
     detached: true, // a session and a group of its own
     stdio: ['ignore', pipes.stdout.write, pipes.stderr.write, 'pipe'],
   });
