@@ -390,19 +390,25 @@ describe('kubectl against the sandbox: pods', () => {
 
   it('logs: of one container, of all, with their names, by label', async () => {
     assert.equal(await kubectl('logs', 'both', '-c', 'beside'), 'beside\n');
-    assert.equal(await kubectl('logs', 'both', '--all-containers'), 'main\nbeside\n');
-    assert.equal(
-      await kubectl('logs', 'both', '--all-containers', '--prefix'),
-      '[pod/both/main] main\n[pod/both/beside] beside\n',
-    );
+    // kubectl asks for the containers in no particular order.
+    const sorted = async (...more: string[]) =>
+      (await kubectl('logs', 'both', '--all-containers', ...more)).trim().split('\n').sort();
+    assert.deepEqual(await sorted(), ['beside', 'main']);
+    assert.deepEqual(await sorted('--prefix'), ['[pod/both/beside] beside', '[pod/both/main] main']);
     assert.equal(await kubectl('logs', '-l', 'app=lines', '--tail=1'), 'three\n');
     assert.match(await refused('logs', 'both', '-c', 'absent'), /container absent is not valid for pod both/);
   });
 
-  it('logs -f: as lines come, until the container ends', async () => {
-    await piped(pod('ticking', 'echo one; sleep 1; echo two'), 'apply', '-f', '-');
+  it('logs -f: as lines come, and to the end', async () => {
+    await piped(pod('ticking', 'echo one; sleep 1; echo two; sleep 1000'), 'apply', '-f', '-');
     await kubectl('wait', '--for=condition=Ready', 'pod/ticking', '--timeout=30s');
-    assert.equal(await kubectl('logs', '-f', 'ticking'), 'one\ntwo\n');
+    const follow = staying('logs', '-f', 'ticking');
+    try {
+      await eventually(() => assert.deepEqual(follow.lines, ['one', 'two']));
+    } finally {
+      follow.end();
+    }
+    assert.equal(await kubectl('logs', '-f', 'lines'), 'one\ntwo\nthree\n');
   });
 
   it('wait: for a deletion', async () => {

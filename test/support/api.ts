@@ -1,11 +1,12 @@
-/** The API server in the process, without certificates and sockets, with time turned by hand. */
-
-import { silentLog } from '../../src/log.ts';
+/** The API server in the process, without certificates and sockets. */
+import type { Clock } from '../../src/clock.ts';
+import { type Log, silentLog } from '../../src/log.ts';
 import { createAuthorizer } from '../../src/sandbox/access/rbac.ts';
 import { createTokens } from '../../src/sandbox/access/tokens.ts';
 import type { ApiClient } from '../../src/sandbox/api/client.ts';
 import { createCrdKind } from '../../src/sandbox/api/crds.ts';
 import type { ApiFault } from '../../src/sandbox/api/faults.ts';
+import type { Subresource } from '../../src/sandbox/api/kind.ts';
 import { createLocalClient } from '../../src/sandbox/api/local.ts';
 import { Memory } from '../../src/sandbox/api/memory.ts';
 import { createRegistry } from '../../src/sandbox/api/registry.ts';
@@ -26,27 +27,60 @@ export const resources = {
   widgets: { group: 'test.rungate.dev', version: 'v1', plural: 'widgets' },
 } as const satisfies Record<string, Resource>;
 
-/** An API with the built-in kinds, the namespace `ci`, and `widgets`, a kind from a CRD with a status. */
+/** An API in this process, with time turned by hand. */
 export interface Api extends VerbParts {
   readonly verbs: Verbs;
   readonly client: ApiClient;
   readonly clock: HandClock;
 }
 
+/** An API that serves no kind yet. */
+export interface BareApi extends Omit<Api, 'clock'> {
+  /** Serves the built-in kinds; `podLog` answers `pods/log`. */
+  serveCore(podLog?: Subresource): void;
+}
+
+/** What an API is made of. */
+export interface ApiOptions {
+  readonly clock: Clock;
+  readonly log?: Log;
+  /** May be added and taken away while the API is used. */
+  readonly faults?: readonly ApiFault[];
+  readonly history?: number;
+}
+
 /** Makes one. Nothing keeps house in it. */
-export function createApi({ faults = [], history }: { faults?: readonly ApiFault[]; history?: number } = {}): Api {
-  const clock = new HandClock();
+export function bareApi({ clock, log = silentLog, faults = [], history }: ApiOptions): BareApi {
   const now = () => clock.now();
   const registry = createRegistry();
   const memory = new Memory(history === undefined ? {} : { history });
   const parts = { registry, memory, faults, now };
   const verbs = createVerbs(parts);
-  const client = createLocalClient({ ...parts, verbs, log: silentLog, manager: 'test' });
-  const authorizer = createAuthorizer(client);
-  const tokens = createTokens({ reader: client, clock });
+  const client = createLocalClient({ ...parts, verbs, log, manager: 'test' });
+  return {
+    ...parts,
+    verbs,
+    client,
+    serveCore(podLog) {
+      const authorizer = createAuthorizer(client);
+      const tokens = createTokens({ reader: client, clock });
+      const core = coreKinds({ now: () => new Date(now()), tokens, authorizer, podLog, reader: client });
+      for (const kind of core) registry.put(kind);
+    },
+  };
+}
+
+/** Makes an API with the built-in kinds, the namespace `ci`, and `widgets`, a kind from a CRD with a status. */
+export function createApi({ faults, history }: Pick<ApiOptions, 'faults' | 'history'> = {}): Api {
+  const clock = new HandClock();
+  const { serveCore, ...api } = bareApi({
+    clock,
+    ...(faults === undefined ? {} : { faults }),
+    ...(history === undefined ? {} : { history }),
+  });
+  const { client, registry } = api;
   registry.put(createCrdKind({ registry, extras: new Map() }));
-  const core = { now: () => new Date(now()), tokens, authorizer, podLog: undefined, reader: client };
-  for (const kind of coreKinds(core)) registry.put(kind);
+  serveCore();
   client.create(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ci' } });
   client.create(resources.definitions, {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -75,5 +109,5 @@ export function createApi({ faults = [], history }: { faults?: readonly ApiFault
       ],
     },
   });
-  return { ...parts, verbs, client, clock };
+  return { ...api, clock };
 }

@@ -6,17 +6,11 @@ import { parseAllDocuments } from 'yaml';
 import { systemClock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import { administrator } from '../../src/sandbox/access/caller.ts';
-import { createAuthorizer } from '../../src/sandbox/access/rbac.ts';
-import { createTokens } from '../../src/sandbox/access/tokens.ts';
 import type { ApiClient, NewObject } from '../../src/sandbox/api/client.ts';
-import { createLocalClient } from '../../src/sandbox/api/local.ts';
-import { Memory } from '../../src/sandbox/api/memory.ts';
-import { createRegistry } from '../../src/sandbox/api/registry.ts';
-import { createVerbs } from '../../src/sandbox/api/verbs.ts';
-import { coreKinds } from '../../src/sandbox/core/kinds.ts';
 import { createBinder } from '../../src/sandbox/life/kubelet/binding.ts';
 import { createKubelet, type KubeletOptions } from '../../src/sandbox/life/kubelet/kubelet.ts';
 import { groupVersionOf, type JsonObject, type KubeObject, type Resource } from '../../src/sandbox/object.ts';
+import { bareApi, resources } from './api.ts';
 
 /** What a request for a log was answered. */
 export interface LogAnswer {
@@ -46,13 +40,13 @@ export interface KubeletRig {
   end(): Promise<void>;
 }
 
-const resources: { readonly [kind: string]: Resource } = {
-  Pod: { group: '', version: 'v1', plural: 'pods' },
-  ConfigMap: { group: '', version: 'v1', plural: 'configmaps' },
-  Secret: { group: '', version: 'v1', plural: 'secrets' },
+const resourceOf: { readonly [kind: string]: Resource } = {
+  Pod: resources.pods,
+  ConfigMap: resources.configMaps,
+  Secret: resources.secrets,
   PersistentVolumeClaim: { group: '', version: 'v1', plural: 'persistentvolumeclaims' },
 };
-const pods = resources.Pod as Resource;
+const { pods } = resources;
 const never = new AbortController().signal;
 const events: Resource = { group: '', version: 'v1', plural: 'events' };
 
@@ -60,12 +54,7 @@ const events: Resource = { group: '', version: 'v1', plural: 'events' };
 export async function startKubelet(options: Partial<KubeletOptions> = {}): Promise<KubeletRig> {
   const folder = mkdtempSync(join(tmpdir(), 'kubelet-'));
   const { clock = systemClock, log = silentLog } = options;
-  const memory = new Memory();
-  const registry = createRegistry();
-  const parts = { registry, memory, faults: [], now: () => clock.now() };
-  const client = createLocalClient({ ...parts, verbs: createVerbs(parts), log, manager: 'test' });
-  const authorizer = createAuthorizer(client);
-  const tokens = createTokens({ reader: client, clock });
+  const { client, memory, serveCore } = bareApi({ clock, log });
   const create = () =>
     createKubelet({
       client,
@@ -77,21 +66,14 @@ export async function startKubelet(options: Partial<KubeletOptions> = {}): Promi
       ...options,
     });
   let kubelet = create();
-  const core = { now: () => new Date(clock.now()), tokens, authorizer, podLog: kubelet.podLog, reader: client };
-  for (const kind of coreKinds(core)) registry.put(kind);
-  client.create(
-    { group: '', version: 'v1', plural: 'namespaces' },
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } },
-  );
-  client.create(
-    { group: '', version: 'v1', plural: 'serviceaccounts' },
-    {
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: { name: 'default', namespace: 'default' },
-      automountServiceAccountToken: false,
-    },
-  );
+  serveCore(kubelet.podLog);
+  client.create(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
+  client.create(resources.serviceAccounts, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default', namespace: 'default' },
+    automountServiceAccountToken: false,
+  });
   await kubelet.start();
   let ended: Promise<void> | undefined;
 
@@ -111,7 +93,7 @@ export async function startKubelet(options: Partial<KubeletOptions> = {}): Promi
     apply: (yaml) =>
       parseAllDocuments(yaml).map((document) => {
         const object = document.toJS() as NewObject;
-        const resource = resources[object.kind];
+        const resource = resourceOf[object.kind];
         if (resource === undefined) throw new Error(`${object.kind} of ${groupVersionOf(object.apiVersion).group}`);
         return client.create(resource, { ...object, metadata: { namespace: 'default', ...object.metadata } });
       }),

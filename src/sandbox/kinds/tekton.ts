@@ -17,7 +17,7 @@ import {
 import { olderTaskSpec, stepActionSpec, taskSpec } from './taskfields.ts';
 
 /** The release whose kinds these are; it stands in every definition's labels. */
-export const tektonRelease = 'v1.15.0';
+const tektonRelease = 'v1.15.0';
 
 /** The CustomResourceDefinitions of `tekton.dev`. A new list with every call. */
 export function tektonCrds(): NewObject[] {

@@ -29,16 +29,6 @@ export function applyJsonPatch(object: JsonObject, patch: Json): JsonObject {
   throw new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes });
 }
 
-/** Fields of operations that mean nothing, in the words of `fieldValidation`: `json patch unknown field "[0].foo"`. */
-export function unknownInJsonPatch(patch: Json): string[] {
-  const known = ['op', 'path', 'from', 'value'];
-  return operationsIn(patch).flatMap((_, place) => {
-    const operation = (patch as Json[])[place] as JsonObject; // operationsIn has refused all else
-    const unknown = Object.keys(operation).filter((name) => !known.includes(name));
-    return unknown.map((name) => `json patch unknown field "[${place}].${name}"`);
-  });
-}
-
 /** What any patch that cannot be carried out is answered with; the server keeps the details to itself. */
 export function refused(): StatusError {
   const text = 'the server rejected our request due to an error in our request';

@@ -5,7 +5,7 @@ import type { Log } from '../../../log.ts';
 import type { ApiClient } from '../../api/client.ts';
 import type { JsonObject, KubeObject, Resource } from '../../object.ts';
 
-export const claimsResource: Resource = { group: '', version: 'v1', plural: 'persistentvolumeclaims' };
+const claimsResource: Resource = { group: '', version: 'v1', plural: 'persistentvolumeclaims' };
 
 /** The claims there are, and their folders. */
 export interface Claims {

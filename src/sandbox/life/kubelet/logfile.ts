@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import type { Clock } from '../../../clock.ts';
 
 /** The runtime writes at most this much of a line into one record. */
-export const RECORD_BYTES = 16 * 1024;
+const RECORD_BYTES = 16 * 1024;
 
 /** Every record begins with this many bytes: a timestamp of fixed width, stream, tag, and their spaces. */
 export const HEADER_BYTES = '2026-11-01T10:00:00.000000001Z stdout F '.length;

@@ -29,7 +29,7 @@ export interface ScenarioLine {
 }
 
 /** The annotation that chooses. */
-export const scenarioAnnotation = 'sandbox.rungate.dev/scenario';
+const scenarioAnnotation = 'sandbox.rungate.dev/scenario';
 
 /** Those that are always there. */
 export const scenarios: { readonly [name: string]: Scenario } = {

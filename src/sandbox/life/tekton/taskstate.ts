@@ -37,7 +37,7 @@ export const cancelledBecause = {
 } as const;
 
 /** The task's runs that exist. */
-export function runsOf(state: TaskState): readonly (TaskRun | CustomRun | PipelineRun)[] {
+function runsOf(state: TaskState): readonly (TaskRun | CustomRun | PipelineRun)[] {
   if (state.kind === 'PipelineRun') return state.pipelineRuns;
   return state.kind === 'CustomRun' ? state.customRuns : state.taskRuns;
 }
