@@ -1,10 +1,16 @@
 /** The sandbox that is measured, a process of its own. It sends the path of its kubeconfig once it is there, and ends with its parent. */
 import { mkdtemp, rm } from 'node:fs/promises';
+import { enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../src/clock.ts';
-import { silentLog } from '../src/log.ts';
-import { createSandbox } from '../src/sandbox/sandbox.ts';
+
+// As `bin/rungate.js` does.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/rungate'));
+const [{ systemClock }, { silentLog }, { createSandbox }] = await Promise.all([
+  import('../src/clock.ts'),
+  import('../src/log.ts'),
+  import('../src/sandbox/sandbox.ts'),
+]);
 
 const folder = await mkdtemp(join(tmpdir(), 'rungate-bench-'));
 const sandbox = createSandbox({ folder, clock: systemClock, log: silentLog, life: process.argv.includes('--life') });

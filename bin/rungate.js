@@ -7,8 +7,11 @@ if (major < 24) {
   console.error(`rungate needs Node.js 24 or newer; this is ${process.version}.`);
   process.exit(1);
 } else {
-  import('node:fs')
-    .then((fs) => {
+  Promise.all([import('node:fs'), import('node:module')])
+    .then(([fs, { enableCompileCache }]) => {
+      // The second start loads in a third of the time. Where nothing can be written it does nothing, and what is measured
+      // for coverage is measured as it was written.
+      if (!process.env.NODE_V8_COVERAGE) enableCompileCache(`${import.meta.dirname}/../node_modules/.cache/rungate`);
       // A checkout runs its source. An installed package runs what was built, because Node strips no types below
       // node_modules; an image has no source at all.
       const installed = import.meta.url.includes('/node_modules/');

@@ -124,6 +124,10 @@ function openLog(config: Config): Log {
 async function live(config: Config, log: Log, make: (stop: AbortSignal) => readonly Part[]): Promise<number> {
   const stop = new AbortController();
   const hurry = new AbortController();
+  // Whoever read what we print has gone; what we serve is not less for it.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   let exitCode: number = EXIT.clean;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

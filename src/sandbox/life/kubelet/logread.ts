@@ -147,7 +147,6 @@ class Held {
   }
 }
 
-
 /** Turns records into what is served. Keeps what one chunk must know of the one before. */
 class Text {
   readonly #timestamps: boolean;

@@ -1,5 +1,6 @@
 /** What a PipelineRun is about: its pipeline, its tasks, and the runs they have become. */
 
+import { mergeTemplate } from './containers.ts';
 import type { Lookup } from './lookup.ts';
 import { follow, nameOf } from './lookup.ts';
 import { countCombinations } from './matrix.ts';
@@ -17,7 +18,13 @@ export function resolvePipeline(draft: RunDraft, lookup: Lookup): Pick<Pipelined
   const { pipelineRef, pipelineSpec } = run.spec;
   const remembered = run.status?.pipelineSpec;
   const resolved = (pipeline: Pipelined): Pick<Pipelined, 'name' | 'spec'> => {
-    const spec = { ...pipeline.spec, ...only('params', pipeline.spec.params?.map(withType)) };
+    const { params, tasks, finally: final } = pipeline.spec;
+    const spec = {
+      ...pipeline.spec,
+      ...only('params', params?.map(withType)),
+      ...only('tasks', tasks?.map(withTemplate)),
+      ...only('finally', final?.map(withTemplate)),
+    };
     draft.remember({ ...pipeline, spec });
     return { name: pipeline.name, spec };
   };
@@ -38,6 +45,17 @@ export function resolvePipeline(draft: RunDraft, lookup: Lookup): Pick<Pipelined
       ? found.why
       : `error when getting Pipeline for PipelineRun ${name}: tekton client cannot get pipeline ${pipelineRef.name} from local cluster: ${found.why}`;
   throw new Refused('CouldntGetPipeline', `Error retrieving pipeline for pipelinerun ${namespace}/${name}: ${why}`);
+}
+
+/**
+ * A task whose embedded steps are complete: Tekton's check of a pipeline leaves them so, in the status and in what is made
+ * of it. Steps that refer to a StepAction stay as they are until it is read.
+ */
+function withTemplate(task: PipelineTask): PipelineTask {
+  const { taskSpec } = task;
+  if (taskSpec?.steps === undefined || taskSpec.stepTemplate === undefined) return task;
+  const steps = taskSpec.steps.map((step) => (step.ref ? step : mergeTemplate(taskSpec.stepTemplate, step)));
+  return { ...task, taskSpec: { ...taskSpec, steps } };
 }
 
 /** The tasks and their runs. Those that have runs come first: what they have written may decide how others fan out. */
