@@ -103,6 +103,9 @@ const messages: Readonly<Record<string, Message>> = {
     7: ['fieldPath', 'string'],
   },
   LocalObjectReference: { 1: ['name', 'string'] },
+  ResourceQuota: { 1: ['metadata', 'ObjectMeta'], 2: ['spec', 'ResourceQuotaSpec'] },
+  ResourceQuotaSpec: { 1: ['hard', '{quantity}'], 2: ['scopes', '[string]'] },
+  Quantity: { 1: ['string', 'string'] },
   Role: { 1: ['metadata', 'ObjectMeta'], 2: ['rules', '[PolicyRule]'] },
   ClusterRole: {
     1: ['metadata', 'ObjectMeta'],
@@ -277,6 +280,8 @@ function readValue(reader: BinaryReader, type: FieldType, depth: number): Json {
     case 'bytes':
     case 'base64':
       return Buffer.from(reader.bytes()).toString('base64');
+    case 'quantity':
+      return readMessage(reader.bytes(), 'Quantity', depth + 1).string ?? '0';
     case 'fields': {
       const inner = new BinaryReader(reader.bytes());
       inner.tag(); // the only field there is: the JSON itself

@@ -46,7 +46,16 @@ const VERSION = {
   buildDate: '1970-01-01T00:00:00Z',
   goVersion: 'go1.26.8',
   compiler: 'gc',
-  platform: `${process.platform}/${process.arch}`,
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`, // as Go names them
+};
+
+/**
+ * OpenAPI v2 that describes nothing: kubectl looks there for kinds that v3 does not have, and says what is wrong with them
+ * only when it finds a document. `swagger: "2.0"`, in the one form that it asks for.
+ */
+const OPENAPI_TWO = {
+  type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+  bytes: Buffer.from([0x0a, 0x03, 0x32, 0x2e, 0x30]),
 };
 
 /** Makes the handler. */
@@ -61,6 +70,8 @@ export function rootServer({ registry, address, isReady }: RootParts): ServePath
         return health(exchange, true);
       case '/readyz':
         return health(exchange, isReady());
+      case '/openapi/v2':
+        return openApiTwo(exchange);
       case '/openapi/v3':
         return openApiIndex(exchange);
     }
@@ -133,6 +144,11 @@ export function rootServer({ registry, address, isReady }: RootParts): ServePath
     if (hash !== null) exchange.response.setHeader('Cache-Control', 'public, immutable');
     await document(exchange, found.text);
   }
+}
+
+function openApiTwo({ response }: Exchange): void {
+  response.setHeader('Content-Type', OPENAPI_TWO.type);
+  response.end(OPENAPI_TWO.bytes);
 }
 
 /** A document that clients keep, and ask again whether it has changed. */

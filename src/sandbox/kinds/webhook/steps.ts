@@ -14,7 +14,7 @@ export type StepAsWritten = Omit<Step, 'results'> & {
   readonly volumeDevices?: readonly { readonly name: string; readonly devicePath: string }[];
 };
 
-/** The steps with what the step template gives them. */
+/** The steps with what the step template gives them; it gives nothing to those that refer to a StepAction. */
 export function stepsOf({
   steps = [],
   stepTemplate,
@@ -22,7 +22,8 @@ export function stepsOf({
   readonly steps?: readonly StepAsWritten[];
   readonly stepTemplate?: ContainerFields;
 }): readonly StepAsWritten[] {
-  return stepTemplate === undefined ? steps : steps.map((step) => ({ ...step, ...withTemplate(step, stepTemplate) }));
+  if (stepTemplate === undefined) return steps;
+  return steps.map((step) => (step.ref === undefined ? { ...step, ...withTemplate(step, stepTemplate) } : step));
 }
 
 /** One step. `isTwice`: an earlier one has its name. */

@@ -188,6 +188,30 @@ describe('PipelineRun: order', () => {
     );
   });
 
+  it('embedded steps are completed by their template, in the status and in the TaskRun', () => {
+    const story = new Story(`
+      pipelineSpec:
+        tasks:
+          - name: a
+            taskSpec:
+              stepTemplate: { image: i, env: [{ name: A, value: theirs }] }
+              steps: [{ name: s, env: [{ name: B, value: own }] }, { name: later, ref: { name: action } }]`);
+    story.told();
+    const steps = [
+      {
+        name: 's',
+        image: 'i',
+        env: [
+          { name: 'B', value: 'own' },
+          { name: 'A', value: 'theirs' },
+        ],
+      },
+      { name: 'later', ref: { name: 'action' } },
+    ];
+    assert.deepEqual(story.run.status?.pipelineSpec?.tasks?.[0]?.taskSpec?.steps, steps);
+    assert.deepEqual(story.child('run-a').spec.taskSpec?.steps, steps);
+  });
+
   it('a failure lets what runs end, starts nothing more, and finally tasks are told', () => {
     const story = new Story(`
       pipelineSpec:
