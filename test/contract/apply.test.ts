@@ -3,7 +3,7 @@ import type { JsonObject } from '../../src/sandbox/object.ts';
 import { contract } from './contract.ts';
 import type { Conversation } from './conversation.ts';
 import { configMap, paths, unschedulable, widget, widgets } from './objects.ts';
-import { only } from './show.ts';
+import { conflicts, only } from './show.ts';
 
 const { configMaps } = paths;
 const by = (manager: string, more = '') => `?fieldManager=${manager}${more}`;
@@ -49,7 +49,7 @@ contract(
       await api.given.patch(`${configMaps}/conflicts${by('two')}`, 'apply', configMap('conflicts', { c: '3' }));
       await api.given.patch(`${configMaps}/conflicts${by('edit')}`, 'merge', { data: { d: '4' } });
       const wanted = { a: '9', b: '9', c: '9', d: '9' };
-      await api.patch(`${configMaps}/conflicts${by('three')}`, 'apply', configMap('conflicts', wanted));
+      await api.patch(`${configMaps}/conflicts${by('three')}`, 'apply', configMap('conflicts', wanted), conflicts);
     }),
     'force takes the fields over': about(async (api) => {
       await api.given.patch(`${configMaps}/forced${by('one')}`, 'apply', configMap('forced', { a: '1', b: '2' }));

@@ -61,6 +61,14 @@ export const inAnyOrder = {
   },
 };
 
+/** The refusal of an apply that conflicts with several managers: its sentence is in order, the causes are in any. */
+export const conflicts = {
+  show: (body: Json): Json => {
+    const { reason, causes } = inAnyOrder.show(body) as { reason: Json; causes: Json };
+    return { reason, message: valueAt(body, 'message') ?? null, causes };
+  },
+};
+
 /** The value at a path, `spec.containers.0.name`; undefined when there is none. */
 export function valueAt(value: Json, path: string): Json | undefined {
   let found: Json | undefined = value;

@@ -6,7 +6,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Demo, processesOf, startDemo } from '../support/demo.ts';
+import { type Demo, processesOf, spawnDemo, startDemo } from '../support/demo.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, ask } from '../support/gateway.ts';
 
@@ -101,6 +101,21 @@ describe('rungate demo', function () {
     });
     assert.deepEqual(processesOf(folder).length, 1); // the demo itself
     await demo.stop();
+  });
+
+  it('leaves nothing behind when its terminal is closed, nor when nobody reads what it prints', async () => {
+    const demo = await startDemo(folder, { env: { PORT: '0', METRICS_PORT: '0' } });
+    demo.stopReading();
+    assert.deepEqual(await demo.stop('SIGHUP'), { code: 0, signal: null });
+    assert.deepEqual(processesOf(folder), []);
+    assert.deepEqual(await readdir(folder), []);
+  });
+
+  it('leaves nothing behind when it is ended while it starts', async () => {
+    const demo = spawnDemo(folder, { env: { PORT: '0', METRICS_PORT: '0' } });
+    await eventually(() => assert.ok(existsSync(join(folder, '.rungate', 'sandbox'))), { withinMs: 30_000 });
+    assert.deepEqual(await demo.stop('SIGINT'), { code: 0, signal: null });
+    assert.deepEqual(await readdir(folder), []);
   });
 
   it('only one runs in a folder at a time', async () => {

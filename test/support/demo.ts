@@ -5,17 +5,30 @@ import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { checkout, type Exit } from './gateway.ts';
 
-/** A demo that has greeted. */
-export interface Demo {
+/** A demo on its way. */
+export interface SpawnedDemo {
   /** Everything it printed. */
   output(): string;
-  /** What the greeting says to use. */
-  readonly url: string;
-  readonly kubeconfig: string;
   readonly pid: number;
+  /** Resolves when it has ended. */
   readonly exit: Promise<Exit>;
   /** Sends a signal to it, as Ctrl-C does, and resolves when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<Exit>;
+  /** Closes our end of what it prints into. */
+  stopReading(): void;
+}
+
+/** A demo that has greeted. */
+export interface Demo extends SpawnedDemo {
+  /** What the greeting says to use. */
+  readonly url: string;
+  readonly kubeconfig: string;
+}
+
+/** How it is started. */
+export interface DemoStart {
+  readonly args?: readonly string[];
+  readonly env?: object;
 }
 
 const children = new Set<ChildProcess>();
@@ -24,11 +37,24 @@ process.on('exit', () => {
 });
 
 /** Starts it in `folder` and resolves with its greeting. Throws with what it printed when there is none. */
-export async function startDemo(
-  folder: string,
-  options: { readonly args?: readonly string[]; readonly env?: object } = {},
-): Promise<Demo> {
-  const { args = [], env = {} } = options;
+export async function startDemo(folder: string, options: DemoStart = {}): Promise<Demo> {
+  const demo = spawnDemo(folder, options);
+  const read = (pattern: RegExp) => {
+    const found = pattern.exec(demo.output())?.[1];
+    if (found === undefined) throw new Error(`the demo did not say ${pattern}; it said:\n${demo.output()}`);
+    return found;
+  };
+  const greeted = () => ({ url: read(/(https?:\/\/localhost:\d+)/), kubeconfig: read(/export KUBECONFIG=(\S+)/) });
+  let ended = false;
+  void demo.exit.then(() => {
+    ended = true;
+  });
+  await eventually(() => void (ended || greeted()), { withinMs: 30_000 });
+  return { ...demo, ...greeted() };
+}
+
+/** Starts it in `folder`. */
+export function spawnDemo(folder: string, { args = [], env = {} }: DemoStart = {}): SpawnedDemo {
   const child = spawn(process.execPath, [`${checkout}bin/rungate.js`, 'demo', ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: folder, ...env },
@@ -43,21 +69,17 @@ export async function startDemo(
       resolve({ code, signal });
     });
   });
-  const read = (pattern: RegExp) => {
-    const found = pattern.exec(printed)?.[1];
-    if (found === undefined) throw new Error(`the demo did not say ${pattern}; it said:\n${printed}`);
-    return found;
-  };
-  const greeted = () => ({ url: read(/(https?:\/\/localhost:\d+)/), kubeconfig: read(/export KUBECONFIG=(\S+)/) });
-  await eventually(async () => void (child.exitCode ?? greeted()), { withinMs: 30_000 });
   return {
-    ...greeted(),
     output: () => printed,
     pid: child.pid ?? 0,
     exit,
     stop: (signal = 'SIGINT') => {
       child.kill(signal);
       return exit;
+    },
+    stopReading() {
+      child.stdout.destroy();
+      child.stderr.destroy();
     },
   };
 }
