@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { Fault } from './fault.ts';
 import { connect } from './kube/connect.ts';
-import { group, type Part } from './lifecycle.ts';
+import { group, type Part, stopAfterStart } from './lifecycle.ts';
 import type { Log } from './log.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
@@ -63,14 +63,21 @@ export function createDemo(options: DemoOptions): readonly Part[] {
       gateway = assembleGateway({ config, connection, version, clock, log, anyPort: true });
       return gateway.parts;
     }),
+    stopAfterStart({
+      name: 'repository',
+      start: async () => {
+        const { seedRepository } = await import('./sandbox/scenarios/repository.ts');
+        repository = await seedRepository(state, clock.now());
+      },
+      stop: async () => {},
+    }),
     {
       name: 'samples',
       start: async () => {
-        const [{ applySamples, sampleObjects }, { repositorySource, seedRepository }] = await Promise.all([
+        const [{ applySamples, sampleObjects }, { repositorySource }] = await Promise.all([
           import('./sandbox/scenarios/samples.ts'),
           import('./sandbox/scenarios/repository.ts'),
         ]);
-        repository = await seedRepository(state, clock.now());
         applySamples(sandbox.client, [...sampleObjects(), repositorySource(repository)]);
         await gateway.filled(stopped.signal);
       },
@@ -111,13 +118,14 @@ function claimFolder({
 }: Pick<DemoOptions, 'folder' | 'process'> & { readonly passing: readonly string[] }): Part {
   const claim = join(folder, 'demo.pid');
   const clear = () => Promise.all(passing.map((path) => rm(path, { recursive: true, force: true })));
-  return {
+  return stopAfterStart({
     name: 'folder',
     async start() {
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         const other = Number(await readFile(claim, 'utf8').catch(() => ''));
-        if (other > 0 && process.isAlive(other)) {
+        // In a container every start may have the same number: then it is the one that was killed.
+        if (other > 0 && other !== process.pid && process.isAlive(other)) {
           throw new Fault(
             'refused',
             `a demo runs here already (process ${other}); end it, start this one in another folder, or delete ${claim} if that process is another program`,
@@ -135,7 +143,7 @@ function claimFolder({
       await rm(claim, { force: true });
       await rmdir(folder).catch(() => {}); // others may have put something there
     },
-  };
+  });
 }
 
 /** What is told at the terminal. */
@@ -167,7 +175,7 @@ function greeting(told: Greeting): string {
     `  curl ${credentials} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
     '',
     'It is a Kubernetes API with Tekton and Flux to kubectl as well:',
-    `  export KUBECONFIG=${kubeconfig}`,
+    `  export KUBECONFIG=${shellWord(kubeconfig)}`,
     '  kubectl get pipelineruns,pods',
     '  kubectl create -f examples/hello.yaml',
     `A push to ${repository} moves the GitRepository demo.`,
@@ -178,4 +186,9 @@ function greeting(told: Greeting): string {
     `Ctrl-C ends it${keep ? '; what is there is kept in .rungate/' : ' and leaves nothing behind'}.`,
     '',
   ].join('\n');
+}
+
+/** A path as a shell reads it as one word. */
+function shellWord(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

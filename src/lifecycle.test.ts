@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { HandClock } from '../test/support/hand-clock.ts';
-import { group, type Part, runParts } from './lifecycle.ts';
+import { group, type Part, runParts, stopAfterStart } from './lifecycle.ts';
 import { silentLog } from './log.ts';
 
 describe('runParts', () => {
@@ -136,6 +136,29 @@ describe('group', () => {
     slow.resolve();
     await starting;
     assert.deepEqual(events, ['a starts', 'b stops', 'a stops']);
+  });
+});
+
+describe('stopAfterStart', () => {
+  it('stops a part when its start has come to an end, whichever', async () => {
+    for (const end of ['resolve', 'reject'] as const) {
+      const events: string[] = [];
+      const slow = Promise.withResolvers<void>();
+      const whole = stopAfterStart({ ...part('a', events), start: () => slow.promise });
+      const starting = whole.start();
+      const stopping = whole.stop(new AbortController().signal);
+      await turn();
+      assert.deepEqual(events, []);
+      slow[end]();
+      await Promise.allSettled([starting, stopping]);
+      assert.deepEqual(events, ['a stops']);
+    }
+  });
+
+  it('stops a part that was never started', async () => {
+    const events: string[] = [];
+    await stopAfterStart(part('a', events)).stop(new AbortController().signal);
+    assert.deepEqual(events, ['a stops']);
   });
 });
 

@@ -90,6 +90,22 @@ export function group(name: string, make: () => Promise<readonly Part[]> | reado
   };
 }
 
+/** The same part, but a stop that comes while it starts waits for that: what starts on would undo what stop has done. */
+export function stopAfterStart(part: Part): Part {
+  let starting: Promise<void> | undefined;
+  return {
+    name: part.name,
+    start() {
+      starting = part.start();
+      return starting;
+    },
+    async stop(signal) {
+      await starting?.catch(() => {}); // whoever started it is told
+      await part.stop(signal);
+    },
+  };
+}
+
 async function stopParts(started: readonly Part[], { hurry, deadlineMs, clock, log }: LifeOptions): Promise<void> {
   const over = new AbortController();
   const deadline = new AbortController();

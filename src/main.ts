@@ -124,12 +124,12 @@ function openLog(config: Config): Log {
 async function live(config: Config, log: Log, make: (stop: AbortSignal) => readonly Part[]): Promise<number> {
   const stop = new AbortController();
   const hurry = new AbortController();
-  // Whoever read what we print has gone; what we serve is not less for it.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  // Whoever read what we print has gone (EPIPE; EIO of a closed terminal), or the disk that it goes to is full; what we
+  // serve is not less for it.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let exitCode: number = EXIT.clean;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  // A closed terminal is the end as well, and Node does not know whether `nohup` asked for something else.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) {
         exitCode = 128 + constants.signals[signal];

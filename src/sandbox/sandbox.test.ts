@@ -116,6 +116,7 @@ describe('a sandbox', () => {
         /state\.json is no state of a sandbox; remove it/.test(error.message)
       );
     });
+    assert.equal(await readFile(join(folder, 'state.json'), 'utf8'), '{"torn');
   });
 
   it('says which port is taken, and leaves nothing of its start', async () => {

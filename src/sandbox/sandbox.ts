@@ -125,6 +125,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   let listening: Listening | undefined;
   let authority = '';
   let isReady = false;
+  let starting: Promise<void> | undefined;
 
   async function start(): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -202,14 +203,18 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     kubeconfigFile,
     client,
     async start() {
+      starting = start();
       try {
-        await start();
+        await starting;
       } catch (error) {
         await stop(AbortSignal.abort());
         throw error;
       }
     },
-    stop,
+    async stop(signal) {
+      await starting?.catch(() => {}); // what still starts would undo what stop does
+      await stop(signal);
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { Memory, Snapshot } from './api/memory.ts';
 export interface StateFile {
   /** Puts its content into an empty memory; nothing happens when there is no file. Throws a Fault for one that cannot be used. */
   load(): Promise<void>;
-  /** Writes the memory, unless it is as it was. */
+  /** Writes the memory, unless it is as it was; nothing before `load` has succeeded, because that is not what was kept. */
   save(): Promise<void>;
   /** Saves now and then until `signal` aborts, so that a process that is killed loses little. */
   keepSaving(signal: AbortSignal): Promise<void>;
@@ -19,11 +19,12 @@ const EVERY_MS = 5_000;
 /** Keeps `memory` in `file`. */
 export function stateFile(file: string, memory: Memory, clock: Clock): StateFile {
   let saved = -1;
+  let loaded = false;
   let saving = Promise.resolve();
 
   async function write(): Promise<void> {
     const { resourceVersion } = memory;
-    if (saved === resourceVersion) return;
+    if (!loaded || saved === resourceVersion) return;
     const unfinished = `${file}.new`;
     await writeFile(unfinished, JSON.stringify(memory.snapshot()), { mode: 0o600 });
     await rename(unfinished, file); // at once: whoever is killed leaves the old state or the new one
@@ -41,18 +42,19 @@ export function stateFile(file: string, memory: Memory, clock: Clock): StateFile
         if (error.code === 'ENOENT') return undefined;
         throw error;
       });
-      if (text === undefined) return;
       try {
-        memory.restore(JSON.parse(text) as Snapshot); // our own file, which nobody else is meant to write
+        if (text !== undefined) memory.restore(JSON.parse(text) as Snapshot); // our own file, which nobody else is meant to write
       } catch (error) {
         throw new Fault('refused', `${file} is no state of a sandbox; remove it to begin anew`, { cause: error });
       }
+      loaded = true;
     },
     save,
     async keepSaving(signal) {
       while (!signal.aborted) {
         await clock.sleep(EVERY_MS, signal);
-        if (!signal.aborted) await save();
+        // What is wrong with the disk may pass; at the end it is told.
+        if (!signal.aborted) await save().catch(() => {});
       }
     },
   };

@@ -47,7 +47,10 @@ export type Launched =
 /** A step's scripts lie here. */
 const scriptsFolder = '/tekton/scripts/';
 
-/** Runs a command to its end. Its output goes to the log, as does what keeps it from running. */
+/**
+ * Runs a command to its end. Its output goes to the log, as does what keeps it from running. Rejects, when nothing of it
+ * runs any more, if the output could not be written.
+ */
 export async function launch(
   command: readonly string[],
   variables: Environment,
@@ -76,6 +79,7 @@ export async function launch(
   const [named = '', ...rest] = script === undefined ? line : interpreted(script, line);
   const found = findProgram(named, { searchPath: env.PATH ?? '', folder });
   if ('missing' in found) return { at: 'missing', program, why: found.missing, path: program.includes('/') };
+  const unkept = new AbortController();
   const process = await start({
     program: found.program,
     args: rest,
@@ -85,17 +89,24 @@ export async function launch(
     outputBytes: parts.outputBytes,
     activeMs: parts.activeMs,
     onOutput(stream, chunk) {
-      log.write(stream, chunk);
-      const copy = copies[stream];
-      if (copy) append(paths.resolve(copy), chunk);
+      try {
+        log.write(stream, chunk);
+        const copy = copies[stream];
+        if (copy) append(paths.resolve(copy), chunk);
+        if (log.failure !== undefined) throw log.failure;
+      } catch (error) {
+        unkept.abort(error);
+      }
     },
   });
   parts.onStart();
   const ended = new AbortController();
   when(stopping.kill, ended.signal, () => process.kill());
+  when(unkept.signal, ended.signal, () => process.kill());
   when(stopping.term, ended.signal, () => process.terminate(parts.asks));
   const end = await process.ended;
   ended.abort();
+  if (unkept.signal.aborted) throw new Error(`its output could not be kept: ${unkept.signal.reason.message}`);
   if (end.broke !== undefined) log.say('stderr', explainBound(end.broke, parts));
   else if (end.starved) log.say('stderr', `sandbox: a process was stopped: ${overMemory(parts)}`);
   return { at: 'ended', ...end };

@@ -3,7 +3,7 @@
  * `2026-11-01T10:00:00.000000001Z stdout F text`, one record a line; P instead of F when the line goes on in the next record.
  * https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md
  */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '../../../clock.ts';
 
@@ -54,6 +54,7 @@ export class LogFile implements LiveLog {
   #size: number;
   #generation = 0;
   #closed = false;
+  #failure: Error | undefined;
 
   /** Creates the file and the folders above it, or goes on with the file that is there. */
   constructor(path: string, { rotation, clock }: { readonly rotation: Rotation; readonly clock: Clock }) {
@@ -71,6 +72,11 @@ export class LogFile implements LiveLog {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Why the last records that are lost could not be written, as on a disk that is full; undefined when none is lost. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** Takes output as it comes: whole lines are written at once, the beginning of a line waits for its end. */
@@ -127,7 +133,14 @@ export class LogFile implements LiveLog {
   #append(): void {
     const bytes = this.#records.take();
     if (bytes.length === 0) return;
-    for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written);
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(this.#file, bytes, written);
+    } catch (error) {
+      this.#failure = error as Error; // fs throws nothing else
+      if (written > 0) ftruncateSync(this.#file, this.#size); // no torn record
+      return;
+    }
     this.#size += bytes.length;
     if (this.#size >= this.#rotation.bytes) this.#rotate();
     this.#tell();

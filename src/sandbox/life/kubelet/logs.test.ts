@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -54,6 +54,15 @@ describe('the log of a container', () => {
     );
     for (const time of times) assert.match(time, /^2026-11-01T10:00:00\.\d{9}Z$/);
     assert.deepEqual(times, [...new Set(times)].sort());
+  });
+
+  it('says what it could not write, and goes on', function () {
+    if (!existsSync('/dev/full')) return this.skip();
+    symlinkSync('/dev/full', join(folder, 'full.log'));
+    const log = new LogFile(join(folder, 'full.log'), { rotation: { bytes: 1e9, files: 1 }, clock });
+    log.say('stdout', 'one');
+    assert.match(String(log.failure), /ENOSPC/);
+    log.close();
   });
 
   const lines: readonly {

@@ -1,5 +1,5 @@
 /** One run of a container, made from its pod: folders, environment, log, and what it does. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import type { ApiClient } from '../../api/client.ts';
@@ -9,6 +9,7 @@ import { runBody } from './body.ts';
 import type { Changes } from './changes.ts';
 import { environmentOf, expand, type PodPlace } from './environment.ts';
 import { launch, type Stopping } from './launch.ts';
+import { readLeft } from './leftfile.ts';
 import type { LogFile } from './logfile.ts';
 import { readLog } from './logread.ts';
 import { containerPaths } from './mounts.ts';
@@ -160,8 +161,8 @@ async function messageOf(
   file: string,
   log: LogFile,
 ): Promise<string | undefined> {
-  const written = existsSync(file) ? readFileSync(file).subarray(0, MESSAGE_BYTES).toString() : '';
-  if (written !== '') return written;
+  const written = readLeft(file, MESSAGE_BYTES);
+  if (written) return written;
   if (container.terminationMessagePolicy !== 'FallbackToLogsOnError' || end.exitCode === 0) return undefined;
   const chunks: Buffer[] = [];
   const wish = { follow: false, timestamps: false, since: undefined, tailLines: FALLBACK_LINES, limitBytes: undefined };

@@ -2,7 +2,7 @@
  * A step of a TaskRun, run as Tekton's entrypoint runs it: in its turn, with its limits, and with what it leaves for the
  * controller in the termination message. https://github.com/tektoncd/pipeline/blob/v1.15.0/cmd/entrypoint/README.md
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, posix } from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import type { Entrypoint } from '../entrypoint.ts';
@@ -10,6 +10,7 @@ import { allow } from '../tekton/when.ts';
 import type { Changes } from './changes.ts';
 import type { Environment } from './environment.ts';
 import { type Copies, type Launched, type Stopping, when } from './launch.ts';
+import { readLeft } from './leftfile.ts';
 import type { LogFile } from './logfile.ts';
 import type { ContainerPaths } from './mounts.ts';
 import { substituteStepResults } from './stepresults.ts';
@@ -40,11 +41,16 @@ interface Entry {
   readonly type: 1 | 3 | 4 | 5 | 6;
 }
 
+/** A step's own result may be as long as what a program can be given. */
+const STEP_RESULT_BYTES = 2 << 20;
+
 const cancelFile = '/tekton/downward/cancel';
 const stepsFolder = '/tekton/steps';
 
 /** What the kubelet takes of one container's message. */
 const MESSAGE_BYTES = 4096;
+/** Of what goes into the message, more need not be read to know that it is too long. */
+const ENOUGH_BYTES = MESSAGE_BYTES + 1;
 const tooLong = 'Termination message is above max allowed size 4096, caused by large task result.';
 
 /** Runs the step to its end; `term` and `kill` are what the container is sent. Never rejects for what the step does. */
@@ -111,8 +117,12 @@ class Step {
   #substituted() {
     const { command, when: expressions = [] } = this.#entrypoint;
     const { paths, variables } = this.#parts;
-    const read = (step: string, name: string) =>
-      readFileSync(paths.resolve(posix.join(stepsFolder, `step-${step}`, 'results', name)), 'utf8');
+    const read = (step: string, name: string) => {
+      const file = paths.resolve(posix.join(stepsFolder, `step-${step}`, 'results', name));
+      const value = readLeft(file, STEP_RESULT_BYTES);
+      if (value === undefined) throw new Error(`ENOENT: no such file or directory, open '${file}'`);
+      return value;
+    };
     try {
       return substituteStepResults({ command, variables, expressions }, read);
     } catch (error) {
@@ -226,7 +236,7 @@ class Step {
   /** Adds to the termination message; false when that would be too long. */
   #append(entries: readonly Entry[]): boolean {
     const file = this.#file(this.#entrypoint.terminationPath);
-    const before = entriesIn(existsSync(file) ? readFileSync(file, 'utf8') : '');
+    const before = entriesIn(readLeft(file, ENOUGH_BYTES) ?? '');
     const message = goJson([...before, ...entries]);
     if (Buffer.byteLength(message) > MESSAGE_BYTES) return false;
     mkdirSync(dirname(file), { recursive: true });
@@ -236,14 +246,14 @@ class Step {
 
   #read(folder: string, names: readonly string[], type: 1 | 4): Entry[] {
     return names.flatMap((name) => {
-      const file = this.#file(folder, name);
-      return isFile(file) ? [{ key: name, value: readFileSync(file, 'utf8'), type }] : [];
+      const value = readLeft(this.#file(folder, name), ENOUGH_BYTES);
+      return value === undefined ? [] : [{ key: name, value, type }];
     });
   }
 
   #artifacts(path: string, type: 5 | 6): Entry[] {
-    const file = this.#file(path);
-    return isFile(file) ? [{ key: path, value: readFileSync(file, 'utf8'), type }] : [];
+    const value = readLeft(this.#file(path), ENOUGH_BYTES);
+    return value === undefined ? [] : [{ key: path, value, type }];
   }
 
   #post(how: 'succeeded' | 'failed'): void {
@@ -309,8 +319,4 @@ function goJson(value: unknown): string {
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function isFile(path: string): boolean {
-  return existsSync(path) && statSync(path).isFile();
 }
