@@ -109,6 +109,24 @@ describe('decodePatch, decodeApply, decodeDeleteOptions', () => {
     it(`refuses with ${code}: ${message}`, () => assert.throws(decode, { code, message }));
   }
 
+  it('names keys of YAML that stand there twice, in order', () => {
+    const { problems } = decodeApply(body('a: 1\nb:\n  c: 1\n  c: 2\na: 3'));
+    assert.deepEqual(problems, ['line 4: key "c" already set in map', 'line 5: key "a" already set in map']);
+  });
+
+  it('refuses YAML that makes much of little, and what is nested without end', () => {
+    const levels = ['a: &a [x,x,x,x,x,x,x,x,x,x]'];
+    for (const [from, to] of ['ab', 'bc', 'cd', 'de']) {
+      levels.push(`${to}: &${to} [${`*${from},`.repeat(9)}*${from}]`);
+    }
+    const before = 'error decoding YAML: error converting YAML to JSON: yaml: ';
+    const wrong = [
+      [levels.join('\n'), `${before}document contains excessive aliasing`],
+      [`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, `${before}line 1: exceeded max depth of 10000`],
+    ] as const;
+    for (const [text, message] of wrong) assert.throws(() => decodeApply(body(text)), { code: 400, message });
+  });
+
   it('has no options where there is no body', () =>
     assert.equal(decodeDeleteOptions(body('', 'text/plain')), undefined));
 });

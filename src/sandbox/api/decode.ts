@@ -1,5 +1,5 @@
 /** From the bytes of a request to an object of the kind that was asked for, or to the server's refusal. */
-import { parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { apiVersionOf, groupVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
 import { badRequest, StatusError } from '../status.ts';
 import { duplicateFields, JsonProblem, parseJson, requireShallow, typeNameOf } from './json.ts';
@@ -153,7 +153,7 @@ export function decodePatch(body: Body, { isStrategic = false } = {}): Decoded<J
 export function decodeApply(body: Body): Decoded<JsonObject> {
   const source: Source = { type: 'yaml', text: body.bytes.toString('utf8') };
   const { value, problems } = read(source, (why) => {
-    const line = why.includes('line ') ? why : why.replace(/^yaml: /, 'yaml: line 1: ');
+    const line = /line |^yaml: document/.test(why) ? why : why.replace(/^yaml: /, 'yaml: line 1: ');
     return badRequest(`error decoding YAML: error converting YAML to JSON: ${line}`);
   });
   if (isObject(value)) return { value, problems };
@@ -189,22 +189,50 @@ function read({ type, text }: Source, refuse: (why: string) => StatusError): Dec
 
 /** YAML 1.1, in which `yes` and `on` are booleans: that is what the server's decoder speaks. */
 function readYaml(text: string): Decoded<Json> {
-  const document = parseDocument(text, { version: '1.1', uniqueKeys: true, merge: true });
-  const problems: string[] = [];
-  for (const { code, linePos, message, pos } of document.errors) {
+  const lines = new LineCounter();
+  // Looking for duplicates is left to us: the library compares each key with all before it.
+  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, merge: true, lineCounter: lines });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { code, linePos, message, pos } = error;
     const line = linePos?.[0].line ?? 1;
-    if (code !== 'DUPLICATE_KEY') {
-      const why = flowComplaint(message, text, pos[0]) ?? YAML_COMPLAINTS[code] ?? message.split('\n')[0];
-      // Lines are counted from 0 there, and the first is not named.
-      throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line - 1}: ${why}`);
-    }
-    const key = /^["']?([^"':,}\]]*)/.exec(text.slice(pos[0]))?.[1] ?? '';
-    problems.push(`line ${line}: key ${JSON.stringify(key)} already set in map`);
+    const why = flowComplaint(message, text, pos[0]) ?? YAML_COMPLAINTS[code] ?? message.split('\n')[0];
+    // Lines are counted from 0 there, and the first is not named.
+    throw new JsonProblem(line === 1 ? `yaml: ${why}` : `yaml: line ${line - 1}: ${why}`);
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
-  const json = JSON.stringify(value ?? null);
+  const json = JSON.stringify(contentOf(document) ?? null);
   requireShallow(json);
-  return { value: JSON.parse(json) as Json, problems }; // whatever YAML had, JSON it is now
+  return { value: JSON.parse(json) as Json, problems: duplicateKeys(document, lines) }; // whatever YAML had, JSON it is now
+}
+
+/** The value of a document, unless its aliases make much of little. */
+function contentOf(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    if (error instanceof ReferenceError) throw new JsonProblem('yaml: document contains excessive aliasing');
+    throw error;
+  }
+}
+
+/** Keys that stand in their map already, in the order of the text. */
+function duplicateKeys(document: Document, lines: LineCounter): string[] {
+  const found: { readonly line: number; readonly key: string }[] = [];
+  visit(document, {
+    Map(_, { items }) {
+      const known = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (known.has(key.value)) {
+          found.push({ line: lines.linePos(key.range?.[0] ?? 0).line, key: key.source ?? String(key.value) });
+        }
+        known.add(key.value);
+      }
+    },
+  });
+  return found
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, key }) => `line ${line}: key ${JSON.stringify(key)} already set in map`);
 }
 
 /** What is wrong within brackets or braces. */
@@ -221,6 +249,7 @@ const YAML_COMPLAINTS: { readonly [code: string]: string } = {
   TAB_AS_INDENT: 'found character that cannot start any token',
   BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
   MULTILINE_IMPLICIT_KEY: "could not find expected ':'",
+  RESOURCE_EXHAUSTION: 'exceeded max depth of 10000',
 };
 
 function summary(bytes: Buffer): string {
