@@ -169,7 +169,7 @@ function greeting(told: Greeting): string {
     `rungate ${url}   user ${username}, password ${password}   (up in ${seconds.toFixed(1)} s)`,
     ...(taken === undefined ? [] : [`Port ${taken} belongs to another program, so this is another one.`]),
     '',
-    'Three runs have been started. Try, in another terminal:',
+    'Three runs are there. Try, in another terminal:',
     `  curl -N ${credentials} ${url}/logs/slow-build        # streams while it runs, and ends with it`,
     `  curl ${credentials} ${url}/status/green-build        # 200: it succeeded`,
     `  curl ${credentials} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
