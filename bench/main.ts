@@ -110,7 +110,7 @@ async function measure(
 ): Promise<{ readonly place: Place; readonly failed: boolean }> {
   const { capabilities } = await connect();
   say('Starting rungate in a namespace of its own.');
-  world = startWorld({ env: { LOG_LEVEL: 'info', LOG_FORMAT: 'json' } }); // as it runs in a cluster
+  world = startWorld({ ground: 'cluster', env: { LOG_LEVEL: 'info', LOG_FORMAT: 'json' } }); // as it runs in a cluster
   const started = await world;
   try {
     const { gitVersion } = await started.admin.get<{ gitVersion: string }>('/version');

@@ -3,6 +3,7 @@
  * reads the environment with, what `--help` prints and what docs/configuration.md shows (a test keeps them equal).
  * Only `main` holds a `Config`; rooms get slices of it.
  */
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 
 /** What a setting's text may be, and how it is read. */
@@ -119,6 +120,47 @@ const credential = (type: string, colonAllowed: boolean): Kind<string> => ({
   },
 });
 
+const url: Kind<string> = {
+  type: 'URL',
+  allowed: 'a URL that begins with http:// or https://, without credentials, query and fragment',
+  read(text) {
+    const read = URL.canParse(text) ? new URL(text) : undefined;
+    if (read === undefined || !/^https?:$/.test(read.protocol)) return { wrong: `is ${quoted(text)}` };
+    // Never shown: what stands there may be a password.
+    if (read.username !== '' || read.password !== '') return { wrong: 'has credentials in it' };
+    if (read.search !== '' || read.hash !== '') return { wrong: `is ${quoted(text)}` };
+    return { value: read.href.replace(/\/+$/, '') };
+  },
+};
+
+/** As browsers write the `Origin` header: https://www.rfc-editor.org/rfc/rfc6454#section-6.1 */
+const originList: Kind<readonly string[]> = {
+  type: 'list of origins',
+  allowed: 'origins such as https://dashboard.example.com, separated by commas',
+  read(text) {
+    const names = words(text);
+    const bad = names.find((name) => !URL.canParse(name) || new URL(name).origin !== name);
+    return bad === undefined ? { value: names } : { wrong: `names ${quoted(bad)}, which is no origin` };
+  },
+};
+
+const networkList: Kind<readonly string[]> = {
+  type: 'list of networks',
+  allowed: 'addresses or networks such as 10.0.0.0/8 or fd00::/8, separated by commas',
+  read(text) {
+    const names = words(text);
+    const bad = names.find((name) => !isNetwork(name));
+    return bad === undefined ? { value: names } : { wrong: `names ${quoted(bad)}, which is no address or network` };
+  },
+};
+
+function isNetwork(text: string): boolean {
+  const [address = '', length, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
+}
+
 const settings = {
   port: {
     variable: 'PORT',
@@ -169,11 +211,137 @@ const settings = {
     fallback: 'gateway',
     purpose: 'What this process does. There is one part so far.',
   },
+  authFile: {
+    variable: 'AUTH_FILE',
+    kind: anyText('path', 'the path of a file with lines name:hash'),
+    purpose:
+      'More callers: lines `name:hash`, the hash as `rungate hash-password` or `htpasswd -B` writes it. Read again when it changes.',
+  },
+  accessFile: {
+    variable: 'ACCESS_FILE',
+    kind: anyText('path', 'the path of a YAML file'),
+    purpose:
+      'What each name may read (YAML, `name: [namespace, ...]`); a name that is not in it may read every namespace served. Read again when it changes.',
+  },
+  trustProxy: {
+    variable: 'TRUST_PROXY',
+    kind: networkList,
+    purpose: 'Proxies whose `X-Forwarded-For` is believed. None unless set.',
+  },
+  corsOrigins: {
+    variable: 'CORS_ORIGINS',
+    kind: originList,
+    purpose: 'Origins whose pages may read answers in a browser. None unless set.',
+  },
+  cache: {
+    variable: 'CACHE',
+    kind: oneOf('on', 'off'),
+    fallback: 'on',
+    purpose:
+      '`off`: nothing is watched but the runs that somebody asks about, while they ask. For small installs and for rights that allow no list of all pods.',
+  },
+  watchSeconds: {
+    variable: 'WATCH_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '300',
+    purpose: 'A watch is opened anew after this time at the latest; one that is silent 15 s longer is taken for dead.',
+  },
   maxStreams: {
     variable: 'MAX_STREAMS',
     kind: wholeNumber(1, 100_000),
     fallback: '1000',
     purpose: 'Log streams open at the same time; one more is answered 429.',
+  },
+  maxStreamsPerCaller: {
+    variable: 'MAX_STREAMS_PER_CALLER',
+    kind: wholeNumber(1, 100_000),
+    purpose: 'Log and event streams of one caller at the same time; as many as `MAX_STREAMS` when not set.',
+  },
+  maxWaiters: {
+    variable: 'MAX_WAITERS',
+    kind: wholeNumber(1, 1_000_000),
+    fallback: '20000',
+    purpose: 'Requests that wait for a change (`wait`) at the same time; one more is answered 429.',
+  },
+  requestsPerSecond: {
+    variable: 'REQUESTS_PER_SECOND',
+    kind: wholeNumber(0, 1_000_000),
+    fallback: '0',
+    purpose: 'Requests of one caller in a second; more are answered 429. 0: no limit.',
+  },
+  requestBurst: {
+    variable: 'REQUEST_BURST',
+    kind: wholeNumber(1, 1_000_000),
+    fallback: '100',
+    purpose: 'Requests that one caller may send at once before `REQUESTS_PER_SECOND` holds.',
+  },
+  maxConnections: {
+    variable: 'MAX_CONNECTIONS',
+    kind: wholeNumber(1, 1_000_000),
+    fallback: '25000',
+    purpose: 'Connections to the API at the same time; more are closed.',
+  },
+  maxHeaderBytes: {
+    variable: 'MAX_HEADER_BYTES',
+    kind: wholeNumber(1024, 1_048_576),
+    unit: 'bytes',
+    fallback: '16384',
+    purpose: 'The longest head of a request; a longer one is answered 431.',
+  },
+  maxUrlBytes: {
+    variable: 'MAX_URL_BYTES',
+    kind: wholeNumber(256, 1_048_576),
+    unit: 'bytes',
+    fallback: '8192',
+    purpose: 'The longest path with its query; a longer one is answered 414.',
+  },
+  headerSeconds: {
+    variable: 'HEADER_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '15',
+    purpose: 'How long a client may take to send the head of its request.',
+  },
+  idleSeconds: {
+    variable: 'IDLE_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '75',
+    purpose: 'How long a connection may be idle between two requests. Keep it above that of a proxy in front.',
+  },
+  slowClientSeconds: {
+    variable: 'SLOW_CLIENT_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '120',
+    purpose: 'A client of a stream that takes nothing for so long is dropped.',
+  },
+  stallSeconds: {
+    variable: 'STALL_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '30',
+    purpose: 'After so much silence of a running container its log is asked for beside the stream, which may be dead.',
+  },
+  graceSeconds: {
+    variable: 'GRACE_SECONDS',
+    kind: wholeNumber(1, 3600),
+    unit: 'seconds',
+    fallback: '30',
+    purpose: 'How long the log of a run that is over waits for what does not come.',
+  },
+  cursorKeyFile: {
+    variable: 'CURSOR_KEY_FILE',
+    kind: anyText('path', 'the path of a file with at least 32 bytes'),
+    purpose:
+      'Key that log cursors are signed with, the same for all replicas. Without it a cursor ends with its process.',
+  },
+  externalLogsUrl: {
+    variable: 'EXTERNAL_LOGS_URL',
+    kind: url,
+    purpose:
+      'Where logs of deleted pods are: asked as Tekton Dashboard does, `<url>/<namespace>/<pod>/<container>?startTime=...&completionTime=...`.',
   },
   maxWaitSeconds: {
     variable: 'MAX_WAIT',
@@ -258,7 +426,27 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     username: value(settings.username),
     password: value(settings.password),
     parts: value(settings.parts),
+    authFile: value(settings.authFile),
+    accessFile: value(settings.accessFile),
+    trustProxy: value(settings.trustProxy),
+    corsOrigins: value(settings.corsOrigins),
+    cache: value(settings.cache),
+    watchSeconds: value(settings.watchSeconds),
     maxStreams: value(settings.maxStreams),
+    maxStreamsPerCaller: value(settings.maxStreamsPerCaller),
+    maxWaiters: value(settings.maxWaiters),
+    requestsPerSecond: value(settings.requestsPerSecond),
+    requestBurst: value(settings.requestBurst),
+    maxConnections: value(settings.maxConnections),
+    maxHeaderBytes: value(settings.maxHeaderBytes),
+    maxUrlBytes: value(settings.maxUrlBytes),
+    headerSeconds: value(settings.headerSeconds),
+    idleSeconds: value(settings.idleSeconds),
+    slowClientSeconds: value(settings.slowClientSeconds),
+    stallSeconds: value(settings.stallSeconds),
+    graceSeconds: value(settings.graceSeconds),
+    cursorKeyFile: value(settings.cursorKeyFile),
+    externalLogsUrl: value(settings.externalLogsUrl),
     maxWaitSeconds: value(settings.maxWaitSeconds),
     drainSeconds: value(settings.drainSeconds),
     logLevel: value(settings.logLevel),

@@ -54,18 +54,37 @@ const LONGEST_TRAILER = 512;
 /** The options of `/logs`, as docs/api.md lists them. */
 export function logOptions(maxWaitSeconds: number) {
   return {
-    follow: option(truth, true),
-    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
-    tail: option(wholeNumber({ from: 0, to: MOST_TAIL_LINES }), undefined),
-    since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined),
-    timestamps: option(word('false', 'true', 'iso'), 'false'),
-    task: listOption(taskPath),
-    step: listOption(objectName),
-    prefix: option(word('task', 'none'), 'task'),
-    color: option(word('auto', 'always', 'never'), 'auto'),
-    notices: option(word('problems', 'all', 'none'), 'problems'),
-    onFailure: option(word('trailer', 'abort'), 'trailer'),
-    format: option(word('text'), 'text'),
+    follow: option(truth, true, '`false`: what exists now, without waiting for more'),
+    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0, 'Seconds to wait for the run to be created'),
+    tail: option(
+      wholeNumber({ from: 0, to: MOST_TAIL_LINES }),
+      undefined,
+      'So many lines of each container, counted from its end',
+    ),
+    since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined, 'Only lines younger than this'),
+    timestamps: option(
+      word('false', 'true', 'iso'),
+      'false',
+      "Before each line: the kubelet's, or UTC with milliseconds",
+    ),
+    task: listOption(
+      taskPath,
+      'Only these pipeline tasks; `test-3` is one of a matrix, `deploy/test` one of a nested run',
+    ),
+    step: listOption(objectName, 'Only these steps'),
+    prefix: option(word('task', 'none'), 'task', '`[task : step] ` before each line'),
+    color: option(word('auto', 'always', 'never'), 'auto', 'Of the prefix and of notices; `auto` is on for text'),
+    notices: option(
+      word('problems', 'all', 'none'),
+      'problems',
+      'Sentences beside the log, in lines that begin with `[gateway] `: why nothing comes, what failed, what is missing',
+    ),
+    onFailure: option(
+      word('trailer', 'abort'),
+      'trailer',
+      '`abort`: an answer about a run that did not succeed is left unfinished, and curl exits 18',
+    ),
+    format: option(word('text'), 'text', 'How lines are written'),
   };
 }
 

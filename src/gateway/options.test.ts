@@ -15,12 +15,12 @@ import {
 } from './options.ts';
 
 const read = optionReader({
-  follow: option(truth, true),
-  wait: option(duration({ toSeconds: 300 }), 0),
-  tail: option(wholeNumber({ from: 0, to: 1000 }), undefined),
-  format: option(word('text', 'ndjson'), undefined),
-  task: listOption(objectName),
-  path: listOption(taskPath),
+  follow: option(truth, true, ''),
+  wait: option(duration({ toSeconds: 300 }), 0, ''),
+  tail: option(wholeNumber({ from: 0, to: 1000 }), undefined, ''),
+  format: option(word('text', 'ndjson'), undefined, ''),
+  task: listOption(objectName, ''),
+  path: listOption(taskPath, ''),
 });
 const defaults = {
   follow: true,

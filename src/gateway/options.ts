@@ -2,10 +2,15 @@
 import { Fault } from '../fault.ts';
 import type { ObjectRef } from '../kube/objects.ts';
 
+/** JSON Schema (2020-12) of an option's text, as the OpenAPI document shows it. */
+export type OptionSchema = Readonly<Record<string, unknown>>;
+
 /** What an option's text may be, and how it is read. */
 export interface OptionKind<T> {
   /** What to write, as the end of "option wait: write ...". */
   readonly allowed: string;
+  /** The same for programs. Whatever it lets pass `read` must accept, unless the value is out of a range it cannot state. */
+  readonly schema: OptionSchema;
   /** The value, or `undefined` where the text is none. */
   read(text: string): T | undefined;
 }
@@ -14,6 +19,8 @@ export interface OptionKind<T> {
 export interface Option<T> {
   readonly kind: OptionKind<T>;
   readonly fallback: T;
+  /** What it is for, a sentence or two for the documentation. */
+  readonly purpose: string;
   /** Given several times, the values of each are taken together. Other options may be given once. */
   join?(values: readonly T[]): T;
 }
@@ -27,13 +34,13 @@ export type OptionValues<T extends OptionTable> = {
 };
 
 /** An option that may be given once. */
-export function option<T, const F = T>(kind: OptionKind<T>, fallback: F): Option<T | F> {
-  return { kind, fallback };
+export function option<T, const F = T>(kind: OptionKind<T>, fallback: F, purpose: string): Option<T | F> {
+  return { kind, fallback, purpose };
 }
 
 /** An option that may be given several times, as a comma list, or both: `task=a&task=b` is `task=a,b`. None: empty. */
-export function listOption<T>(kind: OptionKind<T>): Option<readonly T[]> {
-  return { kind: listOf(kind), fallback: [], join: (values) => [...new Set(values.flat())] };
+export function listOption<T>(kind: OptionKind<T>, purpose: string): Option<readonly T[]> {
+  return { kind: listOf(kind), fallback: [], purpose, join: (values) => [...new Set(values.flat())] };
 }
 
 /**
@@ -78,18 +85,24 @@ export function optionReader<T extends OptionTable>(table: T): (url: string) => 
 /** `true` or `false`. */
 export const truth: OptionKind<boolean> = {
   allowed: 'true or false',
+  schema: { type: 'boolean' },
   read: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
 };
 
 /** One of the words given. */
 export function word<const T extends string>(...words: readonly T[]): OptionKind<T> {
-  return { allowed: `one of ${words.join(', ')}`, read: (text) => words.find((each) => each === text) };
+  return {
+    allowed: `one of ${words.join(', ')}`,
+    schema: { type: 'string', enum: words },
+    read: (text) => words.find((each) => each === text),
+  };
 }
 
 /** A whole number from `from` to `to`, both included. */
 export function wholeNumber({ from, to }: { readonly from: number; readonly to: number }): OptionKind<number> {
   return {
     allowed: `a whole number from ${from} to ${to}`,
+    schema: { type: 'integer', minimum: from, maximum: to },
     read(text) {
       if (!/^\d{1,16}$/.test(text)) return undefined;
       const value = Number(text);
@@ -98,12 +111,15 @@ export function wholeNumber({ from, to }: { readonly from: number; readonly to: 
   };
 }
 
+const DURATION = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/;
+
 /** A length of time, in milliseconds: `90`, `90s`, `5m`, `1h30m`; a number alone is seconds. */
 export function duration({ toSeconds }: { readonly toSeconds: number }): OptionKind<number> {
   return {
     allowed: `a duration such as 90, 90s, 5m or 1h30m, at most ${toSeconds} seconds`,
+    schema: { type: 'string', pattern: DURATION.source, examples: ['90', '5m', '1h30m'] },
     read(text) {
-      const parts = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/.exec(text);
+      const parts = DURATION.exec(text);
       if (parts === null) return undefined;
       const [, plain, hours, minutes, seconds] = parts;
       const total = Number(plain ?? 0) + Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
@@ -112,15 +128,20 @@ export function duration({ toSeconds }: { readonly toSeconds: number }): OptionK
   };
 }
 
+const RUN_NAME_TEXT = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+const RUN_NAME = new RegExp(`^${RUN_NAME_TEXT}$`);
+
 /** A name of Kubernetes' kind: lower case letters, digits, `-` and `.`, at most 63 characters. */
 export const objectName: OptionKind<string> = {
   allowed: 'a name of lower case letters, digits, "-" and "."',
+  schema: { type: 'string', pattern: RUN_NAME.source, maxLength: 63 },
   read: (text) => (isRunName(text) ? text : undefined),
 };
 
 /** The name of a task, behind those of the runs it is nested in: `test`, `deploy/test`. */
 export const taskPath: OptionKind<string> = {
   allowed: 'names of lower case letters, digits, "-" and ".", joined by "/"',
+  schema: { type: 'string', pattern: `^${RUN_NAME_TEXT}(/${RUN_NAME_TEXT})*$`, maxLength: 63 },
   read: (text) => (text.split('/').every(isRunName) ? text : undefined),
 };
 
@@ -130,6 +151,7 @@ const LONGEST_LIST = 200;
 function listOf<T>(kind: OptionKind<T>): OptionKind<readonly T[]> {
   return {
     allowed: `${kind.allowed}; several are separated by commas`,
+    schema: { type: 'array', items: kind.schema, minItems: 1, maxItems: LONGEST_LIST },
     read(text) {
       const values = text.split(',').map((each) => kind.read(each.trim()));
       if (values.length > LONGEST_LIST || values.includes(undefined)) return undefined;
@@ -158,7 +180,7 @@ function isNamespace(text: string): boolean {
 }
 
 function isRunName(text: string): boolean {
-  return text.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text);
+  return text.length <= 63 && RUN_NAME.test(text);
 }
 
 /** As JSON would show it, so that invisible characters are seen, and no longer than a line. */

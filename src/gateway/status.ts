@@ -36,10 +36,22 @@ interface Prepared {
 /** The options of `/status`, as docs/api.md lists them. */
 export function statusOptions(maxWaitSeconds: number) {
   return {
-    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0),
-    full: option(truth, false),
-    pending: option(word('400', '202', '503'), '400'),
-    failed: option(word('400', '200'), '400'),
+    wait: option(
+      wholeNumber({ from: 0, to: maxWaitSeconds }),
+      0,
+      'Seconds: answers when the run is final, or at the deadline; waits for the run to be created too. With `If-None-Match`: answers at any change',
+    ),
+    full: option(
+      truth,
+      false,
+      'Everything about the run: tasks, attempts, steps, progress, results, and which step made it fail',
+    ),
+    pending: option(
+      word('400', '202', '503'),
+      '400',
+      'The code while the run is not final; 503 comes with `Retry-After`, which `curl --retry` understands',
+    ),
+    failed: option(word('400', '200'), '400', 'The code of a run that did not succeed'),
   };
 }
 

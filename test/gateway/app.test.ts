@@ -371,7 +371,7 @@ function world(changes: Partial<GatewayParts> = {}) {
   const drain = createDrain(silentLog);
   const asked: string[] = [];
   const routes = Router();
-  const readOptions = optionReader({ wait: option(duration({ toSeconds: 300 }), 0) });
+  const readOptions = optionReader({ wait: option(duration({ toSeconds: 300 }), 0, '') });
   for (const path of ['/status/:name', '/status/:namespace/:name']) {
     serveGet(routes, path, (req, res) => {
       const ref = runRef(req.params, 'a');

@@ -26,8 +26,11 @@ export const kubectlVariable = 'RUNGATE_KUBECTL';
 export const onCluster = process.env[capabilitiesVariable] !== undefined && process.env[groundVariable] !== 'sandbox';
 
 /** Finds the cluster, or starts a sandbox whose files are below `folder`. */
-export async function findGround(folder: string): Promise<Ground> {
-  if (onCluster) {
+export async function findGround(
+  folder: string,
+  kind: Ground['kind'] = onCluster ? 'cluster' : 'sandbox',
+): Promise<Ground> {
+  if (kind === 'cluster') {
     const { kubeconfig, kubectl } = await connect();
     return { kind: 'cluster', kubeconfig, kubectl: kubectl.file, end: async () => {} };
   }

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly faults?: boolean;
   /** Added to rungate's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where the world stands; where the tests of this process do unless told. */
+  readonly ground?: Ground['kind'];
   /** `false`: rungate is not started; the test does that with `startGateway`. */
   readonly gateway?: boolean;
 }
@@ -162,7 +164,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   open.add(end);
 
   try {
-    const ground = await findGround(folder);
+    const ground = await findGround(folder, options.ground);
     endings.push(() => ground.end());
     const admin = await openAdmin(ground.kubeconfig);
     endings.push(() => Promise.all(namespaces.map((name) => admin.remove(`/api/v1/namespaces/${name}`))));
