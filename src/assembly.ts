@@ -6,7 +6,9 @@ import { oneCaller } from './gateway/auth.ts';
 import { createCaches } from './gateway/caches.ts';
 import { createDrain } from './gateway/drain.ts';
 import { probes, type Readiness } from './gateway/health.ts';
+import { createLimits } from './gateway/limits.ts';
 import { logsRoutes } from './gateway/logs.ts';
+import { createOnDemand } from './gateway/ondemand.ts';
 import { createListener, type Listener } from './gateway/server.ts';
 import { statusRoutes } from './gateway/status.ts';
 import { kubeClient } from './kube/client.ts';
@@ -43,10 +45,15 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
   const metrics = createMetrics({ clock, version, processSeries: true });
   const drain = createDrain(log);
   const client = kubeClient(connection, { metrics });
-  const caches = createCaches({ reader: client, served: config.namespaces, clock, random: Math.random, log, metrics });
+  const { watchSeconds } = config;
+  const makeCaches = config.cache === 'on' ? createCaches : createOnDemand;
+  const watching = { reader: client, served: config.namespaces, watchSeconds };
+  const caches = makeCaches({ ...watching, clock, random: Math.random, log, metrics });
   const { readiness, runs } = caches;
+  const limits = createLimits(config, { clock, metrics });
   const served = {
     runs,
+    limits,
     clock,
     log,
     metrics,
@@ -66,6 +73,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     routes,
     log,
     metrics,
+    version,
   });
   const { host, tlsCertFile, tlsKeyFile } = config;
   const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;

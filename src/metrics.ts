@@ -16,6 +16,12 @@ export interface Metrics {
   relist(resource: string, reason: string): void;
   /** A log had to be resumed. */
   resume(reason: string): void;
+  /** A request was refused because a limit is used up; `limit` is the setting's name. */
+  limited(limit: string): void;
+  /** How many of `what` there are now; `read` is called whenever somebody looks. The latest one for a name counts. */
+  level(what: string, read: () => number): void;
+  /** A file that a setting names was read again because it changed; what is wrong with a version leaves the one before in use. */
+  reload(setting: string, outcome: 'taken' | 'refused'): void;
 }
 
 /** Counts nothing. */
@@ -27,4 +33,7 @@ export const silentMetrics: Metrics = {
   watchHeard() {},
   relist() {},
   resume() {},
+  limited() {},
+  level() {},
+  reload() {},
 };

@@ -62,6 +62,34 @@ export function createMetrics(options: {
     labelNames: ['reason'],
     registers,
   });
+  const limited = new Counter({
+    name: 'rungate_limited_total',
+    help: 'Requests and connections refused because a limit is used up, by setting.',
+    labelNames: ['limit'],
+    registers,
+  });
+  const levels = new Map<string, () => number>();
+  new Gauge({
+    name: 'rungate_open',
+    help: 'What is open now: connections, streams, requests that wait for a change, and what they hold.',
+    labelNames: ['what'],
+    registers,
+    collect() {
+      for (const [what, read] of levels) this.set({ what }, read());
+    },
+  });
+  const reloads = new Counter({
+    name: 'rungate_reloads_total',
+    help: 'Times a file that a setting names had changed, by whether the new version was taken.',
+    labelNames: ['setting', 'outcome'],
+    registers,
+  });
+  const current = new Gauge({
+    name: 'rungate_reload_current',
+    help: '0 while the file that a setting names cannot be used and an older version of it is.',
+    labelNames: ['setting'],
+    registers,
+  });
   const heardAtMs = new Map<string, number>();
   new Gauge({
     name: 'rungate_watch_age_seconds',
@@ -87,6 +115,12 @@ export function createMetrics(options: {
     watchHeard: (resource, atMs) => void heardAtMs.set(resource, atMs),
     relist: (resource, reason) => relists.inc({ resource, reason }),
     resume: (reason) => resumes.inc({ reason }),
+    limited: (limit) => limited.inc({ limit }),
+    level: (what, read) => void levels.set(what, read),
+    reload(setting, outcome) {
+      reloads.inc({ setting, outcome });
+      current.set({ setting }, outcome === 'taken' ? 1 : 0);
+    },
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

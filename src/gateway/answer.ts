@@ -41,6 +41,25 @@ export function sendJsonText(
   endTogether(response, request.method === 'HEAD' ? undefined : text);
 }
 
+/**
+ * Answers with a head whose `more` takes the place of what every answer carries under the same name, which elsewhere
+ * nothing may: pages need another policy. Only `Vary` adds to itself. HEAD gets the head alone.
+ */
+export function sendPage(
+  request: Request,
+  response: Response,
+  status: number,
+  more: HeaderPairs,
+  body?: string | Buffer,
+): void {
+  const { headers, requestId } = notesOf(request);
+  const said = new Set(more.filter((_, place) => place % 2 === 0));
+  said.delete('Vary');
+  const kept = headers.filter((_, place) => !said.has(headers[place - (place % 2)] ?? ''));
+  response.writeHead(status, [...kept, 'X-Request-Id', requestId, ...more]);
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
 /** Answers `body` as JSON. */
 export function sendJson(
   request: Request,

@@ -6,8 +6,10 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { arrival } from './arrival.ts';
 import { authenticate, type Callers } from './auth.ts';
+import { describedApi } from './described.ts';
 import type { Drain } from './drain.ts';
-import { type Readiness, serveHealth, serveReady } from './health.ts';
+import { healthRoute, type Readiness, readyRoute } from './health.ts';
+import { type Route, serveRoutes } from './operation.ts';
 import { problem, unknownPath } from './problem.ts';
 
 /** What the API is made of. */
@@ -15,24 +17,28 @@ export interface GatewayParts {
   readonly callers: Callers;
   readonly readiness: () => Readiness;
   readonly drain: Drain;
-  /** What is served to callers, in order; each route made with `serveGet`, its handlers ask `callerOf` and `requireRead`. */
-  readonly routes: readonly Router[];
+  /** What is served to callers, in order; handlers ask `callerOf` and `requireRead`. */
+  readonly routes: readonly (readonly Route[] | Router)[];
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Of rungate, for the documentation. */
+  readonly version: string;
 }
 
 /** Builds the API. */
-export function buildApp({ callers, readiness, drain, routes, log, metrics }: GatewayParts): Express {
+export function buildApp({ callers, readiness, drain, routes, log, metrics, version }: GatewayParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // what may be kept, and for how long, its handler knows
   app.set('query parser', 'simple');
 
   app.use(arrival({ log, metrics, drain }));
-  serveHealth(app); // before draining: a process that drains is alive, and must not be restarted for it
+  serveRoutes(app, [healthRoute]); // before draining: a process that drains is alive, and must not be restarted for it
   app.use(unlessDraining(drain, authenticate(callers))); // before unknown paths: a stranger cannot tell which exist
-  for (const router of routes) app.use(router);
-  serveReady(app, readiness);
+  const served = [...routes.filter((each) => Array.isArray(each)), [readyRoute(readiness)]].flat();
+  const operations = [healthRoute, ...served].map(({ operation }) => operation);
+  serveRoutes(app, [...served, ...describedApi(operations, version).routes]);
+  for (const router of routes) if (!Array.isArray(router)) app.use(router as Router);
   app.use(unknownPath);
   app.use(problem(log));
   return app;

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { KubeReader } from '../kube/client.ts';
 import { discovery, type Wanted } from '../kube/discovery.ts';
-import type { JsonObject, Kept, ObjectRef } from '../kube/objects.ts';
+import type { JsonObject, Kept } from '../kube/objects.ts';
 import { readiness as readinessOf, STALE_MS } from '../kube/ready.ts';
 import { createStore } from '../kube/store.ts';
 import { startWatch, type Watch } from '../kube/watch.ts';
@@ -11,15 +11,18 @@ import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../tekton/project.ts';
-import type { PipelineRun, Pod } from '../tekton/types.ts';
+import type { PipelineRun } from '../tekton/types.ts';
 import type { ServedNamespaces } from './auth.ts';
 import { createRuns, type Runs } from './gather.ts';
 import type { Readiness } from './health.ts';
+import { CUSTOM_RUNS, createLookup, PIPELINE_RUNS, TASK_RUNS } from './lookup.ts';
 
 /** What the caches need. */
 export interface CachesParts {
   readonly reader: KubeReader;
   readonly served: ServedNamespaces;
+  /** As WATCH_SECONDS. */
+  readonly watchSeconds?: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -33,11 +36,6 @@ export interface Caches extends Part {
   /** Resolves when every store has been filled once; rejects with the reason of `signal`. Only after `start`. */
   filled(signal: AbortSignal): Promise<void>;
 }
-
-/** Tekton's kinds, in the versions we can read, best first. https://github.com/tektoncd/pipeline/blob/main/docs/README.md */
-const PIPELINE_RUNS: Wanted = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
-const TASK_RUNS: Wanted = { group: 'tekton.dev', resource: 'taskruns', versions: ['v1', 'v1beta1'] };
-const CUSTOM_RUNS: Wanted = { group: 'tekton.dev', resource: 'customruns', versions: ['v1beta1'] };
 
 /** More namespaces than this are watched together: each one costs four connections. */
 const MOST_NAMESPACE_WATCHES = 20;
@@ -79,7 +77,7 @@ export function createCaches(parts: CachesParts): Caches {
       path: async () => (scope === '' ? '/api/v1/pods' : `/api/v1/namespaces/${scope}/pods`),
       resource: 'pods',
       scope,
-      selector: 'tekton.dev/taskRun',
+      selection: { labels: 'tekton.dev/taskRun' },
       writer: pods.writer,
       project: projectPod,
     }),
@@ -99,7 +97,7 @@ export function createCaches(parts: CachesParts): Caches {
     name: 'caches',
     runs: createRuns(
       { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
-      { fetchRun, fetchPod, requireFresh, log },
+      { lookup: createLookup({ reader, versions }), requireFresh, log },
     ),
     readiness: () => readinessOf(watches, clock.now()),
     async filled(signal) {
@@ -112,26 +110,4 @@ export function createCaches(parts: CachesParts): Caches {
       await Promise.all(watches.map((watch) => watch.stop()));
     },
   };
-
-  async function fetchPod({ namespace, name }: ObjectRef): Promise<Pod | undefined> {
-    try {
-      return projectPod(await reader.get(`/api/v1/namespaces/${namespace}/pods/${encodeURIComponent(name)}`));
-    } catch {
-      // Asked only about pods that are believed to be gone: whatever keeps us from seeing it, it cannot be read.
-      return undefined;
-    }
-  }
-
-  async function fetchRun(ref: ObjectRef): Promise<PipelineRun> {
-    const collection = await versions.pathOf(PIPELINE_RUNS, ref.namespace);
-    if (collection === undefined)
-      throw new Fault('refused', 'this cluster serves no PipelineRuns that can be read here');
-    try {
-      return projectPipelineRun(await reader.get(`${collection}/${encodeURIComponent(ref.name)}`));
-    } catch (error) {
-      if (error instanceof Fault && error.code === 'not-found')
-        throw new Fault('not-found', 'pipeline not found', { cause: error });
-      throw error;
-    }
-  }
 }

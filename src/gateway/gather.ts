@@ -1,9 +1,10 @@
 /** From stores to facts: finds a run, gathers what belongs to it, and tells whoever waits that something of it changed. */
 import { Fault } from '../fault.ts';
-import type { Kept, ObjectRef, Owner } from '../kube/objects.ts';
-import type { Store } from '../kube/store.ts';
+import type { ObjectRef, Owner } from '../kube/objects.ts';
+import type { Store, StoreChange } from '../kube/store.ts';
 import type { Log } from '../log.ts';
 import type { CustomRun, PipelineRun, Pod, RunFacts, TaskRun } from '../tekton/types.ts';
+import type { Lookup } from './lookup.ts';
 
 /** The caches that answers come from. */
 export interface RunStores {
@@ -20,12 +21,20 @@ export interface Runs {
    * from the cluster for too long, or the cluster does not answer; `refused`, `timeout` as the GET says.
    */
   find(ref: ObjectRef): Promise<PipelineRun>;
+  /** As `find`, for who wants nothing but the run itself: where nothing is watched it costs one GET. */
+  glance(ref: ObjectRef): Promise<PipelineRun>;
+  /** The TaskRun of this name, standalone or of a run, as `find` finds a run. Fault `not-found`: 'taskrun not found'. */
+  findTaskRun(ref: ObjectRef): Promise<TaskRun>;
   /** Fault `unavailable` while what the stores have of this namespace is incomplete or too old to be believed. */
   requireFresh(namespace: string): void;
   /** The run in the store now, however old that is. */
   known(ref: ObjectRef): PipelineRun | undefined;
+  /** The TaskRun in the store now, however old that is. */
+  knownTaskRun(ref: ObjectRef): TaskRun | undefined;
   /** Everything of `run` that the stores have. */
   facts(run: PipelineRun): RunFacts;
+  /** The pods of one TaskRun that the stores have: one for each attempt. */
+  podsOf(taskRun: TaskRun): readonly Pod[];
   /** The pod of this name by one GET; undefined when there is none, or it cannot be had. */
   fetchPod(ref: ObjectRef): Promise<Pod | undefined>;
   /** The pod of this name now, if it is (one attempt of) a TaskRun's. */
@@ -35,64 +44,101 @@ export interface Runs {
    * loop. Runs not yet created may be named. Returns the end of the subscription; calling that twice is harmless.
    */
   subscribe(ref: ObjectRef, listener: () => void): () => void;
+  /** As `subscribe`, for what changes of the TaskRun of this name and its pods. */
+  subscribeTaskRun(ref: ObjectRef, listener: () => void): () => void;
+  /** Every run that is served; undefined where nothing is watched (CACHE=off), and `list` asks the cluster. */
+  readonly all: Store<PipelineRun> | undefined;
+  /**
+   * The runs of `namespace` ('' for all the cluster) in pages from the API server, in no promised order. Faults: as a
+   * GET; `gone` when the listing took so long that the cluster has forgotten its beginning.
+   */
+  list(namespace: string, signal: AbortSignal): AsyncIterable<readonly PipelineRun[]>;
 }
 
-/** How deep nested PipelineRuns are followed. */
-const DEEPEST = 8;
+/** What of `Runs` comes from stores alone. */
+export type StoredRuns = Pick<
+  Runs,
+  'known' | 'knownTaskRun' | 'facts' | 'podsOf' | 'pod' | 'subscribe' | 'subscribeTaskRun'
+>;
 
-/**
- * `Runs` over stores. `fetchRun` and `fetchPod` GET and project one object; `requireFresh` throws while the watches of a namespace are too
- * old to be believed. Children are found by the uid of their owner alone: names and labels can be set by anybody.
- */
+/** How deep nested PipelineRuns are followed. */
+export const DEEPEST = 8;
+/** Facts kept gathered: those of the runs that are followed now, with room for many that are only asked about. */
+const MOST_GATHERED = 1_000;
+
+/** `Runs` over stores that a watch keeps true, `lookup` for what they do not have, and what else the names say. */
 export function createRuns(
   stores: RunStores,
   more: {
-    readonly fetchRun: (ref: ObjectRef) => Promise<PipelineRun>;
-    readonly fetchPod: (ref: ObjectRef) => Promise<Pod | undefined>;
+    readonly lookup: Lookup;
+    /** Throws while the watches of a namespace are too old to be believed. */
     readonly requireFresh: (namespace: string) => void;
     readonly log: Log;
   },
 ): Runs {
+  const { lookup, requireFresh, log } = more;
+  const find = async <T>(known: T | undefined, namespace: string, ask: () => Promise<T>): Promise<T> => {
+    if (known === undefined) return ask();
+    requireFresh(namespace);
+    return known;
+  };
+  const stored = storedRuns(stores, log);
+  const findRun: Runs['find'] = (ref) => find(stores.runs.get(ref), ref.namespace, () => lookup.run(ref));
+  return {
+    ...stored,
+    find: findRun,
+    glance: findRun,
+    findTaskRun: (ref) => find(stores.taskRuns.get(ref), ref.namespace, () => lookup.taskRun(ref)),
+    requireFresh,
+    fetchPod: lookup.pod,
+    all: stores.runs,
+    list: lookup.runs,
+  };
+}
+
+/** What stores tell. Children are found by the uid of their owner alone: names and labels can be set by anybody. */
+export function storedRuns(stores: RunStores, log: Log): StoredRuns {
   const listeners = new Map<string, Set<() => void>>();
   const due = new Set<string>();
   let isScheduled = false;
-  /** Facts by run, until anything changes: many may follow one run. */
-  const gathered = new Map<PipelineRun, RunFacts>();
+  /** Facts by the uid of their run, until anything of it changes: many may follow one run. */
+  const gathered = new Map<string, RunFacts>();
 
+  const tellDue = (): void => {
+    isScheduled = false;
+    const keys = [...due];
+    due.clear();
+    for (const key of keys)
+      for (const listener of [...(listeners.get(key) ?? [])]) {
+        try {
+          listener();
+        } catch (error) {
+          // One follower's mistake must not keep the others from hearing, nor end the process.
+          log.error('a follower of a run failed', { run: key, error: String(error) });
+        }
+      }
+  };
   const tell = (key: string): void => {
     if (!listeners.has(key)) return;
     due.add(key);
     if (isScheduled) return;
     isScheduled = true;
-    setImmediate(() => {
-      isScheduled = false;
-      const keys = [...due];
-      due.clear();
-      for (const key of keys)
-        for (const listener of [...(listeners.get(key) ?? [])]) {
-          try {
-            listener();
-          } catch (error) {
-            // One follower's mistake must not keep the others from hearing, nor end the process.
-            more.log.error('a follower of a run failed', { run: key, error: String(error) });
-          }
-        }
-    });
+    setImmediate(tellDue);
   };
-  const parent = (namespace: string, owner: Owner | undefined): Kept | undefined => {
+  const parent = (namespace: string, owner: Owner | undefined): PipelineRun | TaskRun | undefined => {
     if (owner?.kind !== 'PipelineRun' && owner?.kind !== 'TaskRun') return undefined;
-    const store: Store<Kept> = owner.kind === 'PipelineRun' ? stores.runs : stores.taskRuns;
+    const store: Store<PipelineRun | TaskRun> = owner.kind === 'PipelineRun' ? stores.runs : stores.taskRuns;
     const found = store.get({ namespace, name: owner.name });
     return found?.meta.uid === owner.uid ? found : undefined;
   };
-  const tellAncestors = ({ object }: { readonly object: Kept }): void => {
-    gathered.clear();
-    if (listeners.size === 0) return;
+  const tellAncestors = ({ object }: StoreChange<PipelineRun | TaskRun | CustomRun | Pod>): void => {
+    if (listeners.size === 0 && gathered.size === 0) return;
     const { namespace } = object.meta;
-    let at: Kept | undefined = object;
+    let at: PipelineRun | TaskRun | CustomRun | Pod | undefined = object;
     // A pod, its TaskRun, its run, and the runs that one is nested in.
     for (let depth = 0; at !== undefined && depth < DEEPEST + 2; depth++) {
-      tell(keyOf(at.meta));
+      gathered.delete(at.meta.uid);
+      tell(keyOf(at.kind, at.meta));
       at = parent(namespace, at.meta.owner);
     }
   };
@@ -100,7 +146,7 @@ export function createRuns(
     store.subscribe(tellAncestors);
   }
 
-  const facts = (run: PipelineRun, seen: ReadonlySet<string>): RunFacts => {
+  const gather = (run: PipelineRun, seen: ReadonlySet<string>): RunFacts => {
     const taskRuns = stores.taskRuns.ownedBy(run.meta.uid);
     const inside = new Set([...seen, run.meta.uid]);
     return {
@@ -113,40 +159,36 @@ export function createRuns(
           : stores.runs
               .ownedBy(run.meta.uid)
               .filter(({ meta }) => !inside.has(meta.uid))
-              .map((nested) => facts(nested, inside)),
+              .map((nested) => gather(nested, inside)),
       pods: taskRuns.flatMap(({ meta }) => stores.pods.ownedBy(meta.uid)),
+    };
+  };
+  const subscribe = (key: string, listener: () => void): (() => void) => {
+    const own = () => listener();
+    const all = listeners.get(key) ?? new Set();
+    all.add(own);
+    listeners.set(key, all);
+    return () => {
+      all.delete(own);
+      if (all.size === 0 && listeners.get(key) === all) listeners.delete(key);
     };
   };
 
   return {
-    async find(ref) {
-      const known = stores.runs.get(ref);
-      if (known === undefined) return more.fetchRun(ref);
-      more.requireFresh(ref.namespace);
-      return known;
-    },
-    requireFresh: more.requireFresh,
     known: (ref) => stores.runs.get(ref),
+    knownTaskRun: (ref) => stores.taskRuns.get(ref),
     facts(run) {
-      const known = gathered.get(run);
-      if (known !== undefined) return known;
-      const made = facts(run, new Set());
-      gathered.set(run, made);
+      const known = gathered.get(run.meta.uid);
+      if (known?.run === run) return known;
+      const made = gather(run, new Set());
+      if (gathered.size >= MOST_GATHERED) gathered.clear();
+      gathered.set(run.meta.uid, made);
       return made;
     },
-    fetchPod: more.fetchPod,
+    podsOf: (taskRun) => stores.pods.ownedBy(taskRun.meta.uid),
     pod: (ref) => stores.pods.get(ref),
-    subscribe(ref, listener) {
-      const key = keyOf(ref);
-      const own = () => listener();
-      const all = listeners.get(key) ?? new Set();
-      all.add(own);
-      listeners.set(key, all);
-      return () => {
-        all.delete(own);
-        if (all.size === 0 && listeners.get(key) === all) listeners.delete(key);
-      };
-    },
+    subscribe: (ref, listener) => subscribe(keyOf('PipelineRun', ref), listener),
+    subscribeTaskRun: (ref, listener) => subscribe(keyOf('TaskRun', ref), listener),
   };
 }
 
@@ -157,29 +199,52 @@ export interface Waiting {
   readonly signal: AbortSignal;
 }
 
-/**
- * Waits until the run exists, `forMs` at most. Faults as `find`: `not-found` when it was not created in time; `draining`
- * when `signal` has ended the waiting.
- */
-export async function findWithin(runs: Runs, ref: ObjectRef, wait: Waiting): Promise<PipelineRun> {
-  try {
-    return await runs.find(ref);
-  } catch (error) {
-    if (wait.forMs <= 0 || !(error instanceof Fault) || error.code !== 'not-found') throw error;
-  }
-  const created = await changed(runs, ref, wait, () => runs.known(ref) !== undefined);
-  // Who waits must not take the end of this process for the absence of the run. A caller who has gone does not mind.
-  if (!created && wait.signal.aborted) throw new Fault('draining', 'this replica is stopping; ask again');
-  if (!created) throw new Fault('not-found', 'pipeline not found');
-  return runs.find(ref);
+/** What can be looked for by name and waited for. `Runs` is one itself, of runs. */
+export interface Finder<T> {
+  find(ref: ObjectRef): Promise<T>;
+  known(ref: ObjectRef): T | undefined;
+  subscribe(ref: ObjectRef, listener: () => void): () => void;
 }
 
-/** Waits until `holds` after some change of the run; false when the time was over or the caller has gone first. */
-export async function changed(runs: Runs, ref: ObjectRef, wait: Waiting, holds: () => boolean): Promise<boolean> {
+/** The TaskRuns of `runs`, to be looked for and waited for. */
+export function taskRunFinder(runs: Runs): Finder<TaskRun> {
+  return {
+    find: (ref) => runs.findTaskRun(ref),
+    known: (ref) => runs.knownTaskRun(ref),
+    subscribe: (ref, listener) => runs.subscribeTaskRun(ref, listener),
+  };
+}
+
+/**
+ * Waits until the object exists, `forMs` at most. Faults as `find`: `not-found` when it was not created in time;
+ * `draining` when `signal` has ended the waiting.
+ */
+export async function findWithin<T>(finder: Finder<T>, ref: ObjectRef, wait: Waiting): Promise<T> {
+  let missing: Fault;
+  try {
+    return await finder.find(ref);
+  } catch (error) {
+    if (wait.forMs <= 0 || !(error instanceof Fault) || error.code !== 'not-found') throw error;
+    missing = error;
+  }
+  const created = await changed(finder, ref, wait, () => finder.known(ref) !== undefined);
+  // Who waits must not take the end of this process for the absence of the run. A caller who has gone does not mind.
+  if (!created && wait.signal.aborted) throw new Fault('draining', 'this replica is stopping; ask again');
+  if (!created) throw missing;
+  return finder.find(ref);
+}
+
+/** Waits until `holds` after some change of the object; false when the time was over or the caller has gone first. */
+export async function changed(
+  finder: Pick<Finder<unknown>, 'subscribe'>,
+  ref: ObjectRef,
+  wait: Waiting,
+  holds: () => boolean,
+): Promise<boolean> {
   if (holds()) return true;
   const over = new AbortController();
   const stop = () => over.abort();
-  const unsubscribe = runs.subscribe(ref, () => {
+  const unsubscribe = finder.subscribe(ref, () => {
     if (holds()) over.abort();
   });
   wait.signal.addEventListener('abort', stop, { once: true });
@@ -193,6 +258,6 @@ export async function changed(runs: Runs, ref: ObjectRef, wait: Waiting, holds: 
   return holds();
 }
 
-function keyOf({ namespace, name }: ObjectRef): string {
-  return `${namespace}/${name}`;
+function keyOf(kind: string, { namespace, name }: ObjectRef): string {
+  return `${kind} ${namespace}/${name}`;
 }

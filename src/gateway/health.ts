@@ -4,7 +4,9 @@ import type { RequestHandler } from 'express';
 import { sendJson } from './answer.ts';
 import type { Drain } from './drain.ts';
 import { notesOf } from './notes.ts';
-import { problemFields, type Routing, serveGet } from './problem.ts';
+import type { Operation, Route } from './operation.ts';
+import { problemFields } from './problem.ts';
+import { healthSchema, notReadySchema, readySchema } from './schemas/status.ts';
 
 /** Where a watch is: before its first list, hearing from the cluster, or silent for too long. */
 export interface WatchReadiness {
@@ -23,15 +25,29 @@ export interface Readiness {
 }
 
 /** `/health`: open to everyone and always the same, because it says only that this process answers. */
-export function serveHealth(routing: Routing): void {
-  serveGet(routing, '/health', (request, response) => {
-    sendJson(request, response, 200, { status: 1 });
-  });
-}
+export const healthRoute: Route = {
+  operation: {
+    id: 'getHealth',
+    path: '/health',
+    tag: 'gateway',
+    summary: 'Whether the process answers',
+    description: 'Always the same, whatever the state of the cluster.',
+    options: {},
+    answers: {
+      200: {
+        description: 'It answers',
+        content: { 'application/json': { schema: healthSchema, example: { status: 1 } } },
+      },
+    },
+    problems: [],
+    open: true,
+  },
+  handler: (request, response) => sendJson(request, response, 200, { status: 1 }),
+};
 
 /** `/ready`: 200 when every watch is current, else 503 whose sentence names those that are not. Needs credentials. */
-export function serveReady(routing: Routing, readiness: () => Readiness): void {
-  const answer: RequestHandler = (request, response) => {
+export function readyRoute(readiness: () => Readiness): Route {
+  const handler: RequestHandler = (request, response) => {
     const { ready, watches } = readiness();
     if (ready) {
       sendJson(request, response, 200, { ready, watches });
@@ -42,8 +58,30 @@ export function serveReady(routing: Routing, readiness: () => Readiness): void {
     const told = problemFields('unavailable', notReady(watches), notes.requestId);
     sendJson(request, response, 503, { ...told, ready, watches }, ['Retry-After', '5']);
   };
-  serveGet(routing, '/ready', answer);
+  return { operation: readyOperation, handler };
 }
+
+const readyOperation: Operation = {
+  id: 'getReadiness',
+  path: '/ready',
+  tag: 'gateway',
+  summary: 'Whether every watch is current',
+  description:
+    'What this replica knows is as new as its watches. The kubelet asks on the other port, without credentials.',
+  options: {},
+  answers: {
+    200: {
+      description: 'Every watch is current',
+      content: { 'application/json': { schema: readySchema } },
+    },
+    503: {
+      description: 'Some are not; the sentence names them',
+      headers: ['Retry-After'],
+      content: { 'application/json': { schema: notReadySchema } },
+    },
+  },
+  problems: ['unavailable'],
+};
 
 function notReady(watches: readonly WatchReadiness[]): string {
   const late = watches.filter(({ state }) => state !== 'current').map(({ name, state }) => `${name} is ${state}`);

@@ -2,7 +2,6 @@
 
 import { TLSSocket } from 'node:tls';
 import type { Request, Response } from 'express';
-import { Router } from 'express';
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { KubeReader } from '../kube/client.ts';
@@ -14,6 +13,7 @@ import { sendHead } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { findWithin, type Runs } from './gather.ts';
 import { callerOf, notesOf } from './notes.ts';
+import { type Operation, type Route, whereReading } from './operation.ts';
 import {
   duration,
   listOption,
@@ -27,7 +27,6 @@ import {
   word,
 } from './options.ts';
 import { createOutbox } from './outbox.ts';
-import { serveGet } from './problem.ts';
 import { type LogOutcome, streamRunLog } from './stream.ts';
 
 /** What the route is made of. */
@@ -88,10 +87,34 @@ export function logOptions(maxWaitSeconds: number) {
   };
 }
 
+/** `/logs` as a value. */
+export function logsOperation(maxWaitSeconds: number) {
+  return {
+    id: 'getLogs',
+    path: '/logs/:namespace/:name',
+    shortPath: '/logs/:name',
+    tag: 'logs',
+    summary: 'The log of a whole run',
+    description:
+      'Every step of every task in one answer, while the run goes on: finally tasks, all instances of a matrix, all attempts of a retried task, tasks of nested runs. Steps come in order; tasks that run at the same time interleave by whole lines. How it ended is in the trailers.',
+    options: logOptions(maxWaitSeconds),
+    answers: {
+      200: {
+        description: 'The log, until its end',
+        headers: ['X-Run-Uid'],
+        trailers: ['X-Run-Status', 'X-Run-Reason', 'X-Run-Message', 'X-Log-Complete'],
+        content: { 'text/plain; charset=utf-8': { schema: { type: 'string' } } },
+      },
+    },
+    problems: whereReading,
+  } as const satisfies Operation;
+}
+
 /** Routes `/logs/:name` (in the default namespace) and `/logs/:namespace/:name`. */
-export function logsRoutes(parts: LogsParts): Router {
+export function logsRoutes(parts: LogsParts): readonly Route[] {
   const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds, maxStreams, metrics, log } = parts;
-  const read = optionReader(logOptions(maxWaitSeconds));
+  const operation = logsOperation(maxWaitSeconds);
+  const read = optionReader(operation.options);
   let open = 0;
 
   const answer = async (request: Request, response: Response): Promise<void> => {
@@ -194,10 +217,7 @@ export function logsRoutes(parts: LogsParts): Router {
     }
   };
 
-  const router = Router();
-  serveGet(router, '/logs/:name', answer);
-  serveGet(router, '/logs/:namespace/:name', answer);
-  return router;
+  return [{ operation, handler: answer }];
 }
 
 /** HTTP/1.0 and HEAD have no chunks, so no trailers. */

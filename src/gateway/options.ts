@@ -11,7 +11,7 @@ export interface OptionKind<T> {
   readonly allowed: string;
   /** The same for programs. Whatever it lets pass `read` must accept, unless the value is out of a range it cannot state. */
   readonly schema: OptionSchema;
-  /** The value, or `undefined` where the text is none. */
+  /** The value, or `undefined` where the text is none. Fault `bad-request` where more can be said about the mistake. */
   read(text: string): T | undefined;
 }
 
@@ -111,7 +111,9 @@ export function wholeNumber({ from, to }: { readonly from: number; readonly to: 
   };
 }
 
-const DURATION = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/;
+// Without look-ahead, which not every reader of a schema knows.
+const DURATION = /^(?:\d{1,9}|\d{1,9}h(?:\d{1,9}m)?(?:\d{1,9}s)?|\d{1,9}m(?:\d{1,9}s)?|\d{1,9}s)$/;
+const SECONDS_IN: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
 
 /** A length of time, in milliseconds: `90`, `90s`, `5m`, `1h30m`; a number alone is seconds. */
 export function duration({ toSeconds }: { readonly toSeconds: number }): OptionKind<number> {
@@ -119,12 +121,32 @@ export function duration({ toSeconds }: { readonly toSeconds: number }): OptionK
     allowed: `a duration such as 90, 90s, 5m or 1h30m, at most ${toSeconds} seconds`,
     schema: { type: 'string', pattern: DURATION.source, examples: ['90', '5m', '1h30m'] },
     read(text) {
-      const parts = DURATION.exec(text);
-      if (parts === null) return undefined;
-      const [, plain, hours, minutes, seconds] = parts;
-      const total = Number(plain ?? 0) + Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
-      return total <= toSeconds ? total * 1000 : undefined;
+      if (!DURATION.test(text)) return undefined;
+      let seconds = 0;
+      for (const [, count, unit = ''] of text.matchAll(/(\d+)([hms]?)/g)) {
+        seconds += Number(count) * (SECONDS_IN[unit] ?? 1);
+      }
+      return seconds <= toSeconds ? seconds * 1000 : undefined;
     },
+  };
+}
+
+const INSTANT =
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+
+/** A moment, in milliseconds since the epoch. https://www.rfc-editor.org/rfc/rfc3339#section-5.6 */
+export const instant: OptionKind<number> = {
+  allowed: 'a time such as 2026-11-01T10:00:00Z (a "+" in it is written %2B)',
+  schema: { type: 'string', pattern: INSTANT.source, examples: ['2026-11-01T10:00:00Z'] },
+  read: (text) => (INSTANT.test(text) ? Date.parse(text) : undefined),
+};
+
+/** Text that matches a pattern as a whole, as the end of "option name: write ...". */
+export function patterned(pattern: RegExp, maxLength: number, allowed: string): OptionKind<string> {
+  return {
+    allowed,
+    schema: { type: 'string', pattern: pattern.source, minLength: 1, maxLength },
+    read: (text) => (text.length > 0 && text.length <= maxLength && pattern.test(text) ? text : undefined),
   };
 }
 
@@ -138,11 +160,24 @@ export const objectName: OptionKind<string> = {
   read: (text) => (isRunName(text) ? text : undefined),
 };
 
+const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** A DNS-1123 label. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
+export const namespaceName: OptionKind<string> = {
+  allowed: 'a namespace: lower case letters, digits and "-"',
+  schema: { type: 'string', pattern: NAMESPACE_NAME.source, maxLength: 63 },
+  read: (text) => (NAMESPACE_NAME.test(text) ? text : undefined),
+};
+
+const TASK_PATH = new RegExp(`^${RUN_NAME_TEXT}(/${RUN_NAME_TEXT})*$`);
+/** Eight names, which is as deep as runs are followed. */
+const LONGEST_TASK_PATH = 8 * 64 - 1;
+
 /** The name of a task, behind those of the runs it is nested in: `test`, `deploy/test`. */
 export const taskPath: OptionKind<string> = {
   allowed: 'names of lower case letters, digits, "-" and ".", joined by "/"',
-  schema: { type: 'string', pattern: `^${RUN_NAME_TEXT}(/${RUN_NAME_TEXT})*$`, maxLength: 63 },
-  read: (text) => (text.split('/').every(isRunName) ? text : undefined),
+  schema: { type: 'string', pattern: TASK_PATH.source, maxLength: LONGEST_TASK_PATH },
+  read: (text) => (text.length <= LONGEST_TASK_PATH && TASK_PATH.test(text) ? text : undefined),
 };
 
 /** More values than any run has tasks. */
@@ -164,19 +199,30 @@ function listOf<T>(kind: OptionKind<T>): OptionKind<readonly T[]> {
  * The run that a path names: `/:name` in the default namespace, or `/:namespace/:name`. Faults: `bad-request` with the
  * listener's sentence where the name can be no PipelineRun's (DNS-1123 subdomain of at most 63 characters).
  */
-export function runRef(
-  params: Readonly<Record<string, string | readonly string[] | undefined>>,
-  defaultNamespace: string,
-): ObjectRef {
-  const { name, namespace = defaultNamespace } = params;
-  if (typeof namespace !== 'string' || !isNamespace(namespace)) throw new Fault('bad-request', 'Invalid namespace');
-  if (typeof name !== 'string' || !isRunName(name)) throw new Fault('bad-request', 'Invalid pipeline RunID');
-  return { namespace, name };
+export function runRef(params: PathParams, defaultNamespace: string): ObjectRef {
+  return objectRef(params, defaultNamespace, 'Invalid pipeline RunID');
 }
 
-/** DNS-1123 label. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
-function isNamespace(text: string): boolean {
-  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text);
+/** The TaskRun that a path names, as `runRef`. Tekton's rules for its name are the same. */
+export function taskRunRef(params: PathParams, defaultNamespace: string): ObjectRef {
+  return objectRef(params, defaultNamespace, 'Invalid TaskRun name');
+}
+
+/** The namespace that a path names. Fault `bad-request` where it can be none. */
+export function namespaceOf({ namespace }: PathParams): string {
+  if (typeof namespace !== 'string' || !NAMESPACE_NAME.test(namespace))
+    throw new Fault('bad-request', 'Invalid namespace');
+  return namespace;
+}
+
+/** Segments of a path by name, as Express reads them. */
+export type PathParams = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+function objectRef(params: PathParams, defaultNamespace: string, invalid: string): ObjectRef {
+  const { name, namespace = defaultNamespace } = params;
+  const ref = { namespace: namespaceOf({ namespace }), name: typeof name === 'string' ? name : '' };
+  if (!isRunName(ref.name)) throw new Fault('bad-request', invalid);
+  return ref;
 }
 
 function isRunName(text: string): boolean {

@@ -42,7 +42,7 @@ function outbox() {
   const client = new Client();
   const clock = new HandClock();
   const log = { dropped: 0 };
-  const box = createOutbox(client, { clock, dropped: () => (log.dropped += 1) });
+  const box = createOutbox(client, { clock, slowMs: 120_000, dropped: () => (log.dropped += 1) });
   return { client, clock, box, log };
 }
 

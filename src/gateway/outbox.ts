@@ -6,8 +6,6 @@ import type { Clock } from '../clock.ts';
 const MOST_QUEUED_BYTES = 1024 * 1024;
 /** What is handed to the socket at a time. */
 const PORTION_BYTES = 64 * 1024;
-/** A client that takes nothing for so long is let go. */
-const LONGEST_UNDRAINED_MS = 120_000;
 
 /** Bytes on their way to one client. */
 export interface Outbox {
@@ -23,11 +21,17 @@ export interface Outbox {
   readonly written: number;
 }
 
-/** An outbox in front of `out`. `dropped` is called once, when the client has taken nothing for two minutes while something waits. */
-export function createOutbox(
-  out: Writable,
-  { clock, dropped }: { readonly clock: Clock; readonly dropped: () => void },
-): Outbox {
+/** What an outbox needs beside the client. */
+export interface OutboxParts {
+  readonly clock: Clock;
+  /** How long a client may take nothing while something waits for it. */
+  readonly slowMs: number;
+  /** Called once, when it has taken nothing for so long. */
+  readonly dropped: () => void;
+}
+
+/** An outbox in front of `out`. */
+export function createOutbox(out: Writable, { clock, slowMs, dropped }: OutboxParts): Outbox {
   let pieces: Buffer[] = [];
   let pieceBytes = 0;
   let isScheduled = false;
@@ -49,7 +53,7 @@ export function createOutbox(
     if (gone || inFlight === 0) return;
     const own = new AbortController();
     watch = own;
-    void clock.sleep(LONGEST_UNDRAINED_MS, own.signal).then(() => {
+    void clock.sleep(slowMs, own.signal).then(() => {
       if (!own.signal.aborted && !gone) dropped();
     });
   };

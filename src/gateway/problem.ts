@@ -68,16 +68,22 @@ export const unknownPath: RequestHandler = (_request, _response, next) => {
 /** What a path is put on: the app itself, or a router that it uses. */
 export type Routing = Pick<Router, 'route'>;
 
+/** Answers 405 to whatever method; `Allow` names those that the path has. */
+export function refuseMethod(methods: readonly string[]): RequestHandler {
+  const allow: HeaderPairs = ['Allow', methods.join(', ')];
+  return (request, response) => {
+    notesOf(request).code = 'method-not-allowed';
+    const refusal = { code: 'method-not-allowed', message: `${request.method} is not served here` } as const;
+    sendProblem(request, response, refusal, allow);
+  };
+}
+
 /** Serves GET (and with it HEAD) of `path` with `handlers`; other methods are answered 405 with `Allow`. */
 export function serveGet(routing: Routing, path: string, ...handlers: readonly RequestHandler[]): void {
   routing
     .route(path)
     .get(...handlers)
-    .all((request, response) => {
-      notesOf(request).code = 'method-not-allowed';
-      const refusal = { code: 'method-not-allowed', message: `${request.method} is not served here` } as const;
-      sendProblem(request, response, refusal, ['Allow', 'GET, HEAD']);
-    });
+    .all(refuseMethod(['GET', 'HEAD']));
 }
 
 function sendProblem(

@@ -1,6 +1,6 @@
 /** `GET /status/...`: how a run stands, in the listener's four keys or in full; at once, or when it is final. */
 import { createHash } from 'node:crypto';
-import { type Request, type Response, Router } from 'express';
+import type { Request, Response } from 'express';
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { Kept, ObjectRef } from '../kube/objects.ts';
@@ -10,8 +10,10 @@ import { endTogether, type HeaderPairs, sendHead, sendJsonText } from './answer.
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import { changed, findWithin, type Runs } from './gather.ts';
 import { callerOf } from './notes.ts';
+import { type AnswerShape, type Operation, type Route, whereReading } from './operation.ts';
 import { type OptionValues, option, optionReader, runRef, truth, wholeNumber, word } from './options.ts';
-import { serveGet } from './problem.ts';
+import type { AnswerHeader } from './schemas/headers.ts';
+import { conditionSchema } from './schemas/status.ts';
 
 /** What the route is made of. */
 export interface StatusParts {
@@ -55,13 +57,45 @@ export function statusOptions(maxWaitSeconds: number) {
   };
 }
 
+/** `/status` as a value. */
+export function statusOperation(maxWaitSeconds: number) {
+  return {
+    id: 'getStatus',
+    path: '/status/:namespace/:name',
+    shortPath: '/status/:name',
+    tag: 'status',
+    summary: 'How a run stands',
+    description:
+      "The four keys are the run's condition of type `Succeeded`. The status code is 200 for `True` and 400 for everything else, so that a script which only looks at the code fails closed; `pending` and `failed` choose others. A failed or unfinished run is no error: its body has no `code`.",
+    options: statusOptions(maxWaitSeconds),
+    headers: ['If-None-Match'],
+    answers: {
+      200: answerAbout('The run succeeded; with `failed=200`, also that it did not'),
+      202: answerAbout('With `pending=202`: the run is not final'),
+      304: { description: 'Nothing has changed', headers: ['ETag', 'X-Run-Phase', 'X-Run-Uid'] },
+      400: answerAbout('The run did not succeed, or is not final'),
+      503: answerAbout('With `pending=503`: the run is not final', ['Retry-After']),
+    },
+    problems: whereReading,
+  } as const satisfies Operation;
+}
+
+function answerAbout(description: string, more: readonly AnswerHeader[] = []): AnswerShape {
+  return {
+    description,
+    headers: ['X-Run-Phase', 'X-Run-Uid', 'ETag', ...more],
+    content: { 'application/json': { schema: conditionSchema } },
+  };
+}
+
 /** What a caller has asked for. */
 type StatusWish = OptionValues<ReturnType<typeof statusOptions>>;
 
 /** Routes `/status/:name` (in the default namespace) and `/status/:namespace/:name`. */
-export function statusRoutes(parts: StatusParts): Router {
+export function statusRoutes(parts: StatusParts): readonly Route[] {
   const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds } = parts;
-  const read = optionReader(statusOptions(maxWaitSeconds));
+  const operation = statusOperation(maxWaitSeconds);
+  const read = optionReader(operation.options);
   const prepared = new WeakMap<PipelineRun, Prepared>();
 
   const prepare = (run: PipelineRun): Prepared => {
@@ -134,10 +168,7 @@ export function statusRoutes(parts: StatusParts): Router {
     send(request, response, wish, known);
   };
 
-  const router = Router();
-  serveGet(router, '/status/:name', answer);
-  serveGet(router, '/status/:namespace/:name', answer);
-  return router;
+  return [{ operation, handler: answer }];
 }
 
 /** `body` is made of `objects`, of which `run` is the first. */

@@ -7,7 +7,7 @@ import type { LogRange } from '../kube/logread.ts';
 import type { ReadNotice } from '../kube/podlog.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Joined } from '../tekton/joiner.ts';
-import { GRACE_MS, type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
+import { type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
 import {
   closingNotices,
   goneNotice,
@@ -16,7 +16,8 @@ import {
   type NoticeLevel,
   noticesOf,
 } from '../tekton/notices.ts';
-import { printable, type TextShaper } from '../tekton/text.ts';
+import type { LogShaper, LogSource } from '../tekton/shaper.ts';
+import { printable } from '../tekton/text.ts';
 import type { PipelineRun, Pod, RunFacts } from '../tekton/types.ts';
 import type { Runs } from './gather.ts';
 import type { Outbox } from './outbox.ts';
@@ -24,6 +25,7 @@ import { type PodFlow, startPodFlow } from './podflow.ts';
 
 /** Finished pods are read this many at a time, and shown one after another. */
 const PODS_AHEAD = 4;
+const GRACE_MS = 30_000;
 /** A deleted run's last lines are waited for this long. */
 const DELETED_GRACE_MS = 10_000;
 /** Without following, an API that does not answer is tried this long. */
@@ -47,7 +49,7 @@ export interface LogSessionParts {
   readonly random: () => number;
   readonly metrics: Metrics;
   readonly outbox: Outbox;
-  readonly shaper: TextShaper;
+  readonly shaper: LogShaper;
   /** Aborts when the client has gone. */
   readonly gone: AbortSignal;
   /** Aborts when this process is stopping. */
@@ -253,7 +255,7 @@ class LogSession {
       // Shortly after its end a run can name children whose watch has not brought them yet.
       const endedMs = now - Date.parse(this.#run.completed ?? '');
       const isRecent = !(endedMs >= GRACE_MS);
-      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, isRecent, idleMs });
+      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, isRecent, idleMs, graceMs: GRACE_MS });
       if (progress === 'overdue') this.#lossless = false;
       if (progress === 'overdue' || progress === 'complete') this.#end('finished');
       else if (!this.#wasInStore && now - this.#startedAt >= DELETED_GRACE_MS) void this.#askAgain();
@@ -296,17 +298,18 @@ class LogSession {
     return Promise.race([Promise.all(promises), over]);
   }
 
-  #write({ pod, task, prefix, steps }: PodPlan, joined: Joined): void {
+  #write({ pod, task, prefix, taskRun, attempt, steps }: PodPlan, joined: Joined): void {
     const { shaper } = this.#parts;
     this.#movedAt = this.#parts.clock.now();
+    const { name: step = '', container = '' } = steps.find(({ position }) => position === joined.step) ?? {};
+    const source: LogSource = { task, prefix, taskRun, attempt, step, pod, container };
     if (joined.kind === 'blank') {
-      this.#speak(pod, shaper.blank(), true);
+      this.#speak(pod, shaper.shape({ type: 'blank', source }), true);
       return;
     }
-    const step = steps.find(({ position }) => position === joined.step)?.name ?? '';
     const { lines } = this.#interrupted.delete(pod) ? { lines: begunAnew(joined.batch.lines) } : joined.batch;
     const last = lines.at(-1)?.part;
-    this.#speak(pod, shaper.lines({ lines }, { task, prefix, step }), last === 'whole' || last === 'last');
+    this.#speak(pod, shaper.shape({ type: 'log', source, batch: { lines } }), last === 'whole' || last === 'last');
   }
 
   #speak(pod: string | undefined, bytes: Buffer, endsLine: boolean): void {
@@ -328,7 +331,7 @@ class LogSession {
     if (this.#speaker === undefined) return;
     const isWaitedFor = this.#unspoken.length > 0 && this.#parts.clock.now() - this.#spokeAt >= IDLE_LOOK_MS;
     if (why === 'overlong' && !isWaitedFor) return;
-    this.#parts.outbox.write(this.#parts.shaper.blank());
+    this.#parts.outbox.write(Buffer.from('\n'));
     this.#interrupted.add(this.#speaker);
     this.#yield();
   }
@@ -361,7 +364,7 @@ class LogSession {
       this.#said.add(key);
       if (isLoss) this.#lossless = false;
       if (this.#wish.notices === 'none' || (level === 'all' && this.#wish.notices !== 'all')) continue;
-      this.#speak(undefined, this.#parts.shaper.notice(sentence), true);
+      this.#speak(undefined, this.#parts.shaper.shape({ type: 'notice', level: 'problem', sentence }), true);
     }
   }
 
@@ -370,7 +373,11 @@ class LogSession {
     const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
     if (notice.type === 'gone' && !notice.delivered) this.#say([goneNotice(plan, step)], 'now');
     else if (this.#wish.notices !== 'none') {
-      this.#speak(undefined, this.#parts.shaper.notice(sentenceOf(where, notice)), true);
+      this.#speak(
+        undefined,
+        this.#parts.shaper.shape({ type: 'notice', level: 'problem', sentence: sentenceOf(where, notice) }),
+        true,
+      );
     }
   }
 }

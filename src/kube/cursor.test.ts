@@ -51,14 +51,14 @@ function read(cursor: LogCursor, bytes: Buffer, piece: number, sink: Sink, whole
   const sift = (lines: ReadLine[]): void => {
     const { fresh, gap } = cursor.sift(lines);
     if (gap) sink.gaps += 1;
-    sink.take(fresh);
+    sink.take(fresh.lines);
   };
   for (let at = 0; at < bytes.length; at += piece) sift(splitter.push(bytes.subarray(at, at + piece)));
   if (!whole) return;
   sift(splitter.end());
   const { fresh, gap } = cursor.settle();
   if (gap) sink.gaps += 1;
-  sink.take(fresh);
+  sink.take(fresh.lines);
 }
 
 const content = fc.oneof(

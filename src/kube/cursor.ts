@@ -1,57 +1,79 @@
 /** How far one container's log has been delivered, exactly enough to go on after any cut without loss or repeat. */
 import { crc32 } from 'node:zlib';
-import { compareInstants, type Instant, type ReadLine } from './splitter.ts';
+import type { LogPosition } from './lines.ts';
+import { type Place, placeAfter, placeOf, positionOf, type ReadBatch, readBatch } from './position.ts';
+import { compareInstants, type ReadLine } from './splitter.ts';
 
 /** Held while it is not known whether they are new; more than this is let go of. */
 const MOST_HELD_BYTES = 1024 * 1024;
 const MOST_HELD_LINES = 4096;
-/** Numbers per delivered line in the window: seconds, nanos, length, checksum. */
-const FIELDS = 4;
+/** Runtimes write a line in records of this many bytes or more. */
+const SMALLEST_RECORD = 4096;
 
 /** What a read brought: `fresh` lines in order, and whether lines may be missing right before them. */
 export interface Sifted {
-  readonly fresh: readonly ReadLine[];
+  readonly fresh: ReadBatch;
   readonly gap: boolean;
 }
 
+/** A resumed read that has not shown the last delivered line yet. */
+interface CatchingUp {
+  sawStamp: boolean;
+  /** Of the lines of the last delivered line's instant that came again. */
+  checksums: number[];
+  /** How many lines that look like the last delivered one have yet to come; the last of them is it. */
+  lookalikes: number;
+  held: ReadLine[];
+  heldBytes: number;
+}
+
 /**
- * Remembers the lines of the last seconds and sifts what a resumed read repeats from what is new.
+ * Remembers the last delivered line and sifts what a resumed read repeats from what is new.
  *
  * A read resumes at a whole second (the API server drops the fraction) before the last delivered line, so it repeats a
  * part of what was delivered. The last delivered line must come again: what follows it is new. If lines later than
- * anything delivered come without it, the file was rotated in between: `gap`. Lines that fit neither are held until one
- * of the two happens, or until `settle`.
+ * anything delivered come without it, the file was rotated in between: `gap`. A log is a file of which only the beginning
+ * can go, so lines that are older are old; those that fit neither are held until one of the two happens, or until `settle`.
  *
  * A line in fragments is known by its first; when a cut fell inside it, the bytes already delivered are skipped.
  */
 export class LogCursor {
-  #window: number[] = [];
-  #last: Instant | undefined;
-  #latest: Instant = { seconds: 0, nanos: 0 };
-  #lastKey = '';
-  /** Undefined when it came in fragments. */
-  #lastText: Buffer | undefined;
-  /** Bytes delivered of the line that stood open at the cut; undefined when the last delivered line was complete. */
-  #openBytes: number | undefined;
-
-  #catchingUp: Map<string, number> | undefined;
-  #held: ReadLine[] = [];
-  #heldBytes = 0;
-  #sawStamp = true;
-  /** What to do with the fragments that follow a first one: bytes still to skip (Infinity: all of them). */
+  #place: Place | undefined;
+  /** The place is in the log that is being read, not in that of an earlier run of the container. */
+  #isHere = true;
+  /** Text of the last line, kept where its last record alone may be shown; `unknown` where only its position is known. */
+  #lastText: Buffer | 'short' | 'unknown' = 'unknown';
+  #catchingUp: CatchingUp | undefined;
+  /** Bytes of a delivered line that are still to come again; Infinity: all there are. */
   #skipBytes = 0;
-  /** True while a held or skipped line's fragments are passing. */
+  /** What to do with the fragments that follow a first one. */
   #following: 'emit' | 'skip' | 'hold' = 'emit';
+
+  /** `from`: where an earlier reader was. Without it nothing has been delivered yet. */
+  constructor(from?: LogPosition) {
+    if (from !== undefined) this.#place = placeOf(from);
+  }
 
   /** The `sinceTime` a resumed read asks for, or undefined when nothing was delivered: repeat the first question then. */
   sinceTime(): string | undefined {
-    if (this.#last === undefined) return undefined;
-    return `${new Date((this.#last.seconds - 1) * 1000).toISOString().slice(0, 19)}Z`;
+    if (this.#place === undefined || !this.#isHere) return undefined;
+    return `${new Date((this.#place.instant.seconds - 1) * 1000).toISOString().slice(0, 19)}Z`;
   }
 
-  /** True once anything was delivered. */
+  /** Where the reader is; undefined before the first line. */
+  get position(): LogPosition | undefined {
+    return this.#place === undefined ? undefined : positionOf(this.#place);
+  }
+
+  /** True once anything of this log was delivered. */
   get started(): boolean {
-    return this.#last !== undefined;
+    return this.#place !== undefined && this.#isHere;
+  }
+
+  /** What is read from now on is another log, of a later run of the same container: all of it is new. */
+  nextLog(): void {
+    this.#isHere = false;
+    this.#catchingUp = undefined;
   }
 
   /** True while a resumed read has not yet shown the last delivered line. */
@@ -59,192 +81,166 @@ export class LogCursor {
     return this.#catchingUp !== undefined;
   }
 
+  /** True while lines are held in doubt. */
+  get holding(): boolean {
+    return (this.#catchingUp?.held.length ?? 0) > 0;
+  }
+
   /** True when `line` is the last one delivered, whole. */
   isLast(line: ReadLine): boolean {
-    return line.part === 'whole' && this.#openBytes === undefined && keyOf(line) === this.#lastKey;
+    const place = this.#place;
+    return (
+      place !== undefined &&
+      this.#isHere &&
+      place.openBytes === undefined &&
+      line.part === 'whole' &&
+      compareInstants(line.instant, place.instant) === 0 &&
+      crc32(line.text) === place.checksums.at(-1)
+    );
   }
 
   /** True when `record`, shown as the last of the log, may be the end of the last line delivered: nobody can tell for certain. */
   mayEndWith(record: ReadLine): boolean {
-    return this.#lastText === undefined ? this.started : isRecordOf(this.#lastText, record.text);
+    if (this.#lastText === 'unknown') return this.started;
+    return this.#lastText !== 'short' && isRecordOf(this.#lastText, record.text);
   }
 
   /** Begins a read with `sinceTime()`; call before its first line. */
   resume(): void {
-    this.#letGo();
     this.#skipBytes = 0;
     this.#following = 'emit';
-    if (this.#last === undefined) return;
-    this.#sawStamp = false;
-    const counts = new Map<string, number>();
-    for (let at = 0; at < this.#window.length; at += FIELDS) {
-      const key = this.#window.slice(at, at + FIELDS).join(' ');
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    this.#catchingUp = counts;
+    this.#catchingUp =
+      this.#place === undefined || !this.#isHere
+        ? undefined
+        : { sawStamp: false, checksums: [], lookalikes: positionOf(this.#place).nth, held: [], heldBytes: 0 };
   }
 
   /** Sifts the next lines of the current read. The fresh ones count as delivered. */
   sift(lines: readonly ReadLine[]): Sifted {
-    if (this.#catchingUp === undefined && this.#skipBytes === 0) {
-      for (const line of lines) this.#deliver(line);
-      return { fresh: lines, gap: false };
-    }
+    if (this.#catchingUp === undefined && this.#skipBytes === 0) return { fresh: this.#deliver(lines), gap: false };
     const fresh: ReadLine[] = [];
     let gap = false;
     for (const line of lines) gap = this.#siftOne(line, fresh) || gap;
-    return { fresh, gap };
+    return { fresh: this.#deliver(fresh), gap };
   }
 
   /** Ends the doubt of a resumed read that is over, or has been silent for long: what is held is new, behind a gap. */
   settle(): Sifted {
-    if (this.#catchingUp === undefined) return { fresh: [], gap: false };
-    const fresh: ReadLine[] = [];
-    this.#giveUpOnLast(fresh);
-    return { fresh, gap: true };
+    const gap = this.#catchingUp !== undefined;
+    return { fresh: this.#deliver(gap ? this.#giveUpOnLast() : []), gap };
   }
 
-  /** True while lines are held in doubt. */
-  get holding(): boolean {
-    return this.#held.length > 0;
+  /** Ends a line whose fragments stopped coming, so that what follows does not run into it. Twice: nothing more. */
+  abandon(): ReadBatch {
+    return this.#deliver(this.#closing());
   }
 
   #siftOne(line: ReadLine, fresh: ReadLine[]): boolean {
-    if (line.part === 'middle' || line.part === 'last') {
+    const { part, instant, text } = line;
+    if (part === 'middle' || part === 'last') {
       this.#siftFragment(line, fresh);
       return false;
     }
-    if (this.#catchingUp === undefined) {
-      this.#pass(line, fresh);
+    this.#following = 'emit';
+    const place = this.#place;
+    const catching = this.#catchingUp;
+    if (catching === undefined || place === undefined) {
+      fresh.push(line);
       return false;
     }
+    this.#following = 'skip';
     // `sinceTime` can cut a line made of several records; its tail has no timestamp and belongs to a delivered line.
-    if (!this.#sawStamp && !line.stamped) {
-      this.#following = 'skip';
+    if (!catching.sawStamp && !line.stamped) return false;
+    catching.sawStamp = true;
+    const order = compareInstants(instant, place.instant);
+    if (order === 0) {
+      const checksum = crc32(text);
+      catching.checksums.push(checksum);
+      if (checksum !== place.checksums.at(-1)) this.#hold(line, catching);
+      else if (--catching.lookalikes === 0) this.#caughtUp(line, place, catching.checksums);
       return false;
     }
-    this.#sawStamp = true;
-    const key = keyOf(line);
-    const left = this.#catchingUp.get(key) ?? 0;
-    if (left > 0) {
-      this.#catchingUp.set(key, left - 1);
-      this.#following = 'skip';
-      if (key === this.#lastKey && left === 1) this.#caughtUp(line);
-      return false;
+    if (catching.checksums.length > 0) {
+      catching.checksums = [];
+      catching.lookalikes = positionOf(place).nth;
     }
-    if (compareInstants(line.instant, this.#latest) > 0) {
-      this.#giveUpOnLast(fresh);
-      this.#pass(line, fresh);
+    if (order < 0) return false;
+    if (compareInstants(instant, place.latest) > 0) {
+      fresh.push(...this.#giveUpOnLast(), line);
+      this.#following = 'emit';
       return true;
     }
-    // A clock that was set back makes a resume repeat far more than the window has. It is old, unless a rotation came on
-    // top; then what is let go of here stands behind the gap.
-    if (this.#heldTooMuch()) this.#letGo();
-    this.#following = 'hold';
-    this.#hold(line);
+    this.#hold(line, catching);
     return false;
   }
 
   #siftFragment(line: ReadLine, fresh: ReadLine[]): void {
-    if (this.#skipBytes > 0 && this.#following === 'skip' && this.#catchingUp === undefined) {
-      if (this.#skipBytes === Number.POSITIVE_INFINITY) {
-        if (line.part === 'last') this.#skipBytes = 0;
-        return;
-      }
+    if (this.#following === 'emit') fresh.push(line);
+    else if (this.#following === 'hold' && this.#catchingUp !== undefined) this.#hold(line, this.#catchingUp);
+    else if (this.#skipBytes === Number.POSITIVE_INFINITY) {
+      if (line.part === 'last') this.#skipBytes = 0;
+    } else if (this.#skipBytes > 0) {
       const skipped = Math.min(this.#skipBytes, line.text.length);
       const rest = line.text.subarray(skipped);
       this.#skipBytes -= skipped;
       if (this.#skipBytes === 0) this.#following = 'emit';
-      if (rest.length > 0 || line.part === 'last') this.#pass({ ...line, text: rest }, fresh);
-    } else if (this.#following === 'emit') this.#pass(line, fresh);
-    else if (this.#following === 'hold') this.#hold(line);
+      if (rest.length > 0 || line.part === 'last') fresh.push({ ...line, text: rest });
+    }
   }
 
   /** The last delivered line has come again. Held lines came before it: they are old (a tail began after them). */
-  #caughtUp(line: ReadLine): void {
+  #caughtUp(line: ReadLine, place: Place, checksums: readonly number[]): void {
     this.#catchingUp = undefined;
-    this.#letGo();
-    this.#skipBytes = 0;
+    // Only now all lines of its instant are known, and those that come can be counted among them.
+    this.#place = { ...place, checksums };
+    this.#lastText = textToKeep(line);
     if (line.part !== 'first') return;
-    this.#skipBytes = this.#openBytes === undefined ? Number.POSITIVE_INFINITY : this.#openBytes - line.text.length;
+    this.#skipBytes = place.openBytes === undefined ? Number.POSITIVE_INFINITY : place.openBytes - line.text.length;
     this.#following = this.#skipBytes === 0 ? 'emit' : 'skip';
   }
 
-  #giveUpOnLast(fresh: ReadLine[]): void {
+  /** What was held, as new lines, behind the end of a line that will not have one. */
+  #giveUpOnLast(): readonly ReadLine[] {
+    const held = this.#catchingUp?.held ?? [];
     this.#catchingUp = undefined;
-    this.#skipBytes = 0;
-    const held = this.#held;
-    this.#letGo();
-    fresh.push(...this.abandon());
-    for (const line of held) this.#pass(line, fresh);
+    return [...this.#closing(), ...held];
   }
 
-  /** Ends a line whose fragments stopped coming, so that what follows does not run into it. Twice: nothing more. */
-  abandon(): readonly ReadLine[] {
-    if (this.#openBytes === undefined || this.#last === undefined) return [];
-    this.#openBytes = undefined;
-    return [{ timestamp: '', instant: this.#last, stamped: false, text: Buffer.alloc(0), part: 'last' }];
+  #closing(): readonly ReadLine[] {
+    if (this.#place?.openBytes === undefined) return [];
+    return [{ timestamp: '', instant: this.#place.instant, stamped: false, text: Buffer.alloc(0), part: 'last' }];
   }
 
-  #pass(line: ReadLine, fresh: ReadLine[]): void {
-    this.#following = 'emit';
-    this.#deliver(line);
-    fresh.push(line);
-  }
-
-  #hold(line: ReadLine): void {
-    this.#held.push(line);
-    this.#heldBytes += line.text.length;
-  }
-
-  #letGo(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
-  }
-
-  #heldTooMuch(): boolean {
-    return this.#held.length >= MOST_HELD_LINES || this.#heldBytes >= MOST_HELD_BYTES;
-  }
-
-  #deliver(line: ReadLine): void {
-    if (line.part === 'middle') {
-      this.#openBytes = (this.#openBytes ?? 0) + line.text.length;
-      return;
+  #hold(line: ReadLine, catching: CatchingUp): void {
+    // A clock that was set back makes a resume repeat far more than can be held. It is old, unless a rotation came on top;
+    // then what is let go of here stands behind the gap.
+    if (catching.held.length >= MOST_HELD_LINES || catching.heldBytes >= MOST_HELD_BYTES) {
+      catching.held = [];
+      catching.heldBytes = 0;
     }
-    if (line.part === 'last') {
-      this.#openBytes = undefined;
-      return;
-    }
-    const { instant } = line;
-    if (this.#last !== undefined && instant.seconds > this.#last.seconds) this.#forgetBefore(instant.seconds - 1);
-    const length = line.part === 'whole' ? line.text.length : -1;
-    const checksum = crc32(line.text);
-    this.#window.push(instant.seconds, instant.nanos, length, checksum);
-    this.#last = instant;
-    if (compareInstants(instant, this.#latest) > 0) this.#latest = instant;
-    this.#lastKey = `${instant.seconds} ${instant.nanos} ${length} ${checksum}`;
-    this.#lastText = line.part === 'whole' ? line.text : undefined;
-    this.#openBytes = line.part === 'first' ? line.text.length : undefined;
+    this.#following = 'hold';
+    catching.held.push(line);
+    catching.heldBytes += line.text.length;
   }
 
-  #forgetBefore(seconds: number): void {
-    const kept: number[] = [];
-    for (let at = 0; at < this.#window.length; at += FIELDS)
-      if ((this.#window[at] ?? 0) >= seconds)
-        for (let field = 0; field < FIELDS; field++) kept.push(this.#window[at + field] ?? 0);
-    this.#window = kept;
+  #deliver(lines: readonly ReadLine[]): ReadBatch {
+    const before = this.#place;
+    if (lines.length > 0) this.#isHere = true;
+    this.#place = placeAfter(before, lines);
+    const last = lines.findLast(({ part }) => part === 'whole' || part === 'first');
+    if (last !== undefined) this.#lastText = textToKeep(last);
+    return readBatch(lines, before, this.#place);
   }
 }
 
-/** Runtimes write a line in records of this many bytes or more. */
-const SMALLEST_RECORD = 4096;
+/** A copy, because the line's own text is a part of something much larger. */
+function textToKeep({ part, text }: ReadLine): Buffer | 'short' | 'unknown' {
+  if (part !== 'whole') return 'unknown';
+  return text.length < SMALLEST_RECORD ? 'short' : Buffer.from(text);
+}
 
 /** Whether `record` can be the last record of the line `text`. */
 export function isRecordOf(text: Buffer, record: Buffer): boolean {
   const before = text.length - record.length;
   return before >= SMALLEST_RECORD && text.subarray(before).equals(record);
-}
-
-function keyOf(line: ReadLine): string {
-  return `${line.instant.seconds} ${line.instant.nanos} ${line.part === 'whole' ? line.text.length : -1} ${crc32(line.text)}`;
 }

@@ -15,7 +15,30 @@ export interface LogLine {
   readonly part: 'whole' | 'first' | 'middle' | 'last';
 }
 
+/**
+ * Where in one container's log a reader is: after this line, or inside it. Plain data, so that it can leave the process
+ * and come back. It names the line by what the log itself says of it, so it holds for every reader of the same log.
+ */
+export interface LogPosition {
+  /** The line's timestamp: whole seconds since the epoch, and the rest of it. */
+  readonly seconds: number;
+  readonly nanos: number;
+  /** CRC-32 of its bytes; of those of its first fragment where it came in fragments. */
+  readonly checksum: number;
+  /** From 1: which one it is of the lines with this timestamp and this checksum that follow each other. */
+  readonly nth: number;
+  /** How much later the latest line before it is, in nanoseconds: 0 unless stdout and stderr overtook each other, or a clock was set back. */
+  readonly aheadNanos: number;
+  /** Inside a line in fragments: so many of its bytes were delivered. Absent: all of it was. */
+  readonly openBytes?: number;
+}
+
 /** Lines of one container, in the order of its log. A batch may end within a fragmented line; the next one goes on with it. */
 export interface LineBatch {
   readonly lines: readonly LogLine[];
+  /**
+   * Where a reader is after line `at` of the batch, worked out when it is asked for. Whoever hands on a part of a batch
+   * hands on this too, with `at` moved. Absent where the lines were not read from a log.
+   */
+  readonly positionAfter?: (at: number) => LogPosition;
 }

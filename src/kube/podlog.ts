@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
 import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
-import type { LineBatch } from './lines.ts';
+import type { LineBatch, LogPosition } from './lines.ts';
 import { FirstLineDoor, type LogRange, type LogRefusal, logPath, refusalOf } from './logread.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
@@ -49,6 +49,8 @@ export interface ContainerLogReading {
   /** False: what exists now, without waiting for more. */
   readonly follow: boolean;
   readonly range: LogRange;
+  /** Goes on exactly after this position of an earlier reading of the same log; `range` is then not asked for. */
+  readonly from?: LogPosition;
   /** Takes lines; a returned promise is backpressure: nothing is read from the socket until it resolves. */
   readonly lines: (batch: LineBatch) => void | Promise<void>;
   readonly notice: (notice: ReadNotice) => void;
@@ -103,7 +105,7 @@ export async function readContainerLog(reading: ContainerLogReading): Promise<Re
 
 class ContainerLog {
   readonly #reading: ContainerLogReading;
-  readonly #cursor = new LogCursor();
+  readonly #cursor: LogCursor;
   #lossless = true;
   #backoffMs = 0;
   #failingSince: number | undefined;
@@ -118,6 +120,7 @@ class ContainerLog {
 
   constructor(reading: ContainerLogReading) {
     this.#reading = reading;
+    this.#cursor = new LogCursor(reading.from);
   }
 
   async read(): Promise<ReadOutcome> {
@@ -132,7 +135,7 @@ class ContainerLog {
 
   async #finish(outcome: ReadOutcome): Promise<ReadOutcome> {
     const rest = this.#cursor.abandon();
-    if (rest.length > 0) await this.#reading.lines({ lines: rest });
+    if (rest.lines.length > 0) await this.#reading.lines(rest);
     return outcome === 'complete' && this.#lossless ? 'complete' : 'incomplete';
   }
 
@@ -216,11 +219,11 @@ class ContainerLog {
 
   async #deliver({ fresh, gap }: Sifted): Promise<void> {
     if (gap) this.#gap();
-    if (fresh.length === 0) return;
+    if (fresh.lines.length === 0) return;
     this.#toldTries = 0;
     this.#healthy();
     try {
-      await this.#reading.lines({ lines: fresh });
+      await this.#reading.lines(fresh);
     } catch (error) {
       // Not a trouble of the network's, which is what reading again would cure.
       this.#refusedLines = { error };
@@ -339,7 +342,7 @@ class ContainerLog {
     let heardAt = clock.now();
     let delivering = false;
     const hand = async (sifted: Sifted): Promise<void> => {
-      fresh += sifted.fresh.length;
+      fresh += sifted.fresh.lines.length;
       delivering = true;
       await this.#deliver(sifted);
       delivering = false;

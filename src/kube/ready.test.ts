@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { Fault } from '../fault.ts';
 import { readiness } from './ready.ts';
 
 const NOW = Date.parse('2026-11-01T10:00:00Z');
 
 function watch(more: { scope?: string; listed?: boolean; staleMs?: number; problem?: string }) {
   const { scope = '', listed = true, staleMs = 0, problem } = more;
-  return { resource: 'pods', scope, listed: () => listed, staleMs: () => staleMs, problem: () => problem };
+  const fault = problem === undefined ? undefined : new Fault('unavailable', problem);
+  return { resource: 'pods', scope, listed: () => listed, staleMs: () => staleMs, problem: () => fault };
 }
 
 describe('readiness', () => {

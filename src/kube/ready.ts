@@ -24,7 +24,7 @@ export function readiness(
     const { resource, scope } = watch;
     const name = scope === '' ? resource : `${resource} in ${scope}`;
     const problem = watch.problem();
-    const message = problem === undefined ? {} : { message: problem };
+    const message = problem === undefined ? {} : { message: problem.message };
     if (!watch.listed()) return { name, state: 'listing', ...message };
     const staleMs = watch.staleMs(now);
     const ageSeconds = Math.round(staleMs / 1_000);

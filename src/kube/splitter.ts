@@ -3,7 +3,7 @@ import type { LogLine } from './lines.ts';
 
 /** A line longer than this leaves in fragments before its end is known. */
 export const LONGEST_WHOLE_LINE = 1024 * 1024;
-/** The size of those fragments; only the last may be shorter. */
+/** The size of those fragments: up to three bytes less, so that none ends within a character; only the last may be shorter. */
 export const FRAGMENT_BYTES = 64 * 1024;
 
 const LF = 0x0a;
@@ -101,9 +101,10 @@ export class LineSplitter {
   #fragment(bytes: Buffer, lines: ReadLine[], isOver: boolean, isStamped = this.#fragmenting): void {
     let rest = isStamped ? bytes : this.#stamp(bytes);
     while (rest.length > FRAGMENT_BYTES) {
-      lines.push(this.#line(rest.subarray(0, FRAGMENT_BYTES), this.#fragmenting ? 'middle' : 'first'));
+      const end = characterStart(rest, FRAGMENT_BYTES);
+      lines.push(this.#line(rest.subarray(0, end), this.#fragmenting ? 'middle' : 'first'));
       this.#fragmenting = true;
-      rest = rest.subarray(FRAGMENT_BYTES);
+      rest = rest.subarray(end);
     }
     if (isOver) {
       lines.push(this.#line(rest, 'last'));
@@ -153,4 +154,10 @@ export class LineSplitter {
     const timestamp = part === 'whole' || part === 'first' ? this.#timestamp : '';
     return { timestamp, instant: this.#instant, stamped: this.#stamped, text, part };
   }
+}
+
+/** Where the character that byte `at` belongs to begins, in UTF-8; `at` itself where the bytes are none. */
+function characterStart(bytes: Buffer, at: number): number {
+  for (let start = at; start > at - 4; start -= 1) if (((bytes[start] ?? 0) & 0xc0) !== 0x80) return start;
+  return at;
 }

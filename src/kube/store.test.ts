@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type LogFields, silentLog } from '../log.ts';
 import type { Kept } from './objects.ts';
-import { createStore, type StoreChange } from './store.ts';
+import { createStore, type StoreChange, type StoreWriter } from './store.ts';
 
 interface Thing extends Kept {
   readonly word: string;
@@ -32,6 +32,13 @@ function world() {
   store.subscribe(({ type, object }) => heard.push(`${type} ${object.word}`));
   const words = () => [...store.values()].map(({ word }) => word).sort();
   return { store, writer, heard, words };
+}
+
+/** A whole list at once. */
+function relist(writer: StoreWriter<Thing>, scope: string, objects: readonly Thing[]): void {
+  const listing = writer.relist(scope);
+  for (const object of objects) listing.put(object);
+  listing.end();
 }
 
 describe('store', () => {
@@ -80,20 +87,40 @@ describe('store', () => {
       words: ['a@1'],
     },
     {
-      name: 'a list is told as its differences, deletions first',
+      name: 'a list is told as its differences, deletions last',
       act: (w) => {
-        w.replace('', [thing('a'), thing('b'), thing('c')]);
-        w.replace('', [thing('d'), thing('c', { version: '2' }), thing('b')]);
+        relist(w, '', [thing('a'), thing('b'), thing('c')]);
+        relist(w, '', [thing('d'), thing('c', { version: '2' }), thing('b')]);
       },
-      heard: ['added a@1', 'added b@1', 'added c@1', 'deleted a@1', 'added d@1', 'modified c@2'],
+      heard: ['added a@1', 'added b@1', 'added c@1', 'added d@1', 'modified c@2', 'deleted a@1'],
       words: ['b@1', 'c@2', 'd@1'],
+    },
+    {
+      name: 'a list that is left off forgets nothing',
+      act: (w) => {
+        w.put(thing('a'));
+        w.relist('').put(thing('b'));
+      },
+      heard: ['added a@1', 'added b@1'],
+      words: ['a@1', 'b@1'],
+    },
+    {
+      name: 'what was removed while a list came is told once',
+      act: (w) => {
+        w.put(thing('a'));
+        const listing = w.relist('');
+        w.remove(thing('a'));
+        listing.end();
+      },
+      heard: ['added a@1', 'deleted a@1'],
+      words: [],
     },
     {
       name: 'a list of one namespace leaves the others alone',
       act: (w) => {
         w.put(thing('a', { namespace: 'one' }));
         w.put(thing('b', { namespace: 'two' }));
-        w.replace('two', []);
+        relist(w, 'two', []);
       },
       heard: ['added a@1', 'added b@1', 'deleted b@1'],
       words: ['a@1'],
@@ -118,7 +145,7 @@ describe('store', () => {
     writer.put(thing('a', { owner: 'second', version: '2' }));
     assert.deepEqual(owned('first'), ['b@1']);
     assert.deepEqual(owned('second'), ['a@2']);
-    writer.replace('', []);
+    relist(writer, '', []);
     assert.deepEqual([...owned('first'), ...owned('second')], []);
   });
 
@@ -181,7 +208,8 @@ describe('store', () => {
           if (step.act === 'put') writer.put(step.object);
           else if (step.act === 'remove') writer.remove(step.object);
           else
-            writer.replace(
+            relist(
+              writer,
               step.scope,
               step.list.filter(({ meta }) => ['', meta.namespace].includes(step.scope)),
             );

@@ -6,6 +6,8 @@ import type { Kept, ObjectRef } from './objects.ts';
 export interface StoreChange<T extends Kept> {
   readonly type: 'added' | 'modified' | 'deleted';
   readonly object: T;
+  /** As it was kept until now: of `modified` and `deleted`. */
+  readonly before?: T;
 }
 
 /** The reading side of a cache. May lag the cluster; only the watch holding its `StoreWriter` changes it. */
@@ -20,10 +22,21 @@ export interface Store<T extends Kept> {
   subscribe(listener: (change: StoreChange<T>) => void): () => void;
 }
 
+/** A complete list of a scope on its way into a store. */
+export interface Relisting<T extends Kept> {
+  /** Puts an object of the list, as `StoreWriter.put`. */
+  put(object: T): void;
+  /** The list is complete: what was in the scope before and is not in the list was deleted. */
+  end(): void;
+}
+
 /** The writing side. */
 export interface StoreWriter<T extends Kept> {
-  /** Swaps in a complete list of one `scope` (a namespace, or '' for all): what is missing from it was deleted. */
-  replace(scope: string, objects: readonly T[]): void;
+  /**
+   * Begins to swap in a complete list of one `scope` (a namespace, or '' for all), which may come in many pieces, so that
+   * nothing has to hold it whole. Nothing is forgotten before its `end`; a relisting that is left off has done no harm.
+   */
+  relist(scope: string): Relisting<T>;
   put(object: T): void;
   /** Forgets an object. Absent: nothing happens. A different uid under the same name: nothing happens. */
   remove(object: T): void;
@@ -39,9 +52,13 @@ export interface StoreWriter<T extends Kept> {
  * and does not keep the others from hearing.
  */
 export function createStore<T extends Kept>(log: Log): { readonly store: Store<T>; readonly writer: StoreWriter<T> } {
-  const kept = new Map<string, T>();
-  const byOwner = new Map<string, Map<string, T>>();
+  // By namespace, then by name: the names are the objects' own, and a look-up makes no text.
+  const kept = new Map<string, Map<string, T>>();
+  const byOwner = new Map<string, T[]>();
   const listeners = new Set<{ hear(change: StoreChange<T>): void }>();
+  let size = 0;
+
+  const get = ({ namespace, name }: ObjectRef): T | undefined => kept.get(namespace)?.get(name);
 
   const tell = (type: StoreChange<T>['type'], object: T) => {
     for (const listener of listeners) {
@@ -53,46 +70,54 @@ export function createStore<T extends Kept>(log: Log): { readonly store: Store<T
     }
   };
 
-  const disown = (key: string, object: T) => {
+  const disown = (object: T) => {
     const uid = object.meta.owner?.uid;
-    if (uid === undefined) return;
-    const owned = byOwner.get(uid);
-    owned?.delete(key);
-    if (owned?.size === 0) byOwner.delete(uid);
+    const owned = uid === undefined ? undefined : byOwner.get(uid);
+    if (uid === undefined || owned === undefined) return;
+    owned.splice(owned.indexOf(object), 1);
+    if (owned.length === 0) byOwner.delete(uid);
   };
 
-  const forget = (key: string, before: T, last: T) => {
-    kept.delete(key);
-    disown(key, before);
+  const forget = (before: T, last: T) => {
+    const { namespace, name } = before.meta;
+    const named = kept.get(namespace);
+    named?.delete(name);
+    if (named?.size === 0) kept.delete(namespace);
+    size--;
+    disown(before);
     tell('deleted', last);
   };
 
   const put = (object: T) => {
-    const key = keyOf(object.meta);
-    const before = kept.get(key);
-    const same = before?.meta.uid === object.meta.uid;
-    if (same && before.meta.resourceVersion === object.meta.resourceVersion) return;
+    const { namespace, name, uid, resourceVersion, owner } = object.meta;
+    const before = get(object.meta);
+    const same = before?.meta.uid === uid;
+    if (same && before.meta.resourceVersion === resourceVersion) return;
     if (before !== undefined) {
-      if (same) disown(key, before);
-      else forget(key, before, before);
+      if (same) disown(before);
+      else forget(before, before);
     }
-    kept.set(key, object);
-    const uid = object.meta.owner?.uid;
-    if (uid !== undefined) {
-      const owned = byOwner.get(uid);
-      if (owned === undefined) byOwner.set(uid, new Map([[key, object]]));
-      else owned.set(key, object);
+    const named = kept.get(namespace);
+    if (named === undefined) kept.set(namespace, new Map([[name, object]]));
+    else named.set(name, object);
+    if (!same) size++;
+    if (owner !== undefined) {
+      const owned = byOwner.get(owner.uid);
+      if (owned === undefined) byOwner.set(owner.uid, [object]);
+      else owned.push(object);
     }
     tell(same ? 'modified' : 'added', object);
   };
 
   return {
     store: {
-      get: (ref) => kept.get(keyOf(ref)),
-      ownedBy: (uid) => [...(byOwner.get(uid)?.values() ?? [])],
-      values: () => kept.values(),
+      get,
+      ownedBy: (uid) => [...(byOwner.get(uid) ?? [])],
+      *values() {
+        for (const named of kept.values()) yield* named.values();
+      },
       get size() {
-        return kept.size;
+        return size;
       },
       subscribe: (hear) => {
         // An object of its own: the same function may subscribe twice, and each subscription ends by itself.
@@ -102,25 +127,60 @@ export function createStore<T extends Kept>(log: Log): { readonly store: Store<T
       },
     },
     writer: {
-      replace: (scope, objects) => {
-        const listed = new Set(objects.map((object) => keyOf(object.meta)));
-        // Deletions first: whoever counts objects never sees more than there ever were.
-        for (const [key, object] of kept) {
-          if ((scope === '' || object.meta.namespace === scope) && !listed.has(key)) forget(key, object, object);
+      relist: (scope) => {
+        const missing = new Set<T>();
+        for (const [namespace, named] of kept) {
+          if (scope === '' || namespace === scope) for (const object of named.values()) missing.add(object);
         }
-        for (const object of objects) put(object);
+        return {
+          put: (object) => {
+            const before = get(object.meta);
+            if (before !== undefined) missing.delete(before);
+            put(object);
+          },
+          end: () => {
+            for (const object of missing) if (get(object.meta) === object) forget(object, object);
+            missing.clear();
+          },
+        };
       },
       put,
       remove: (object) => {
-        const key = keyOf(object.meta);
-        const before = kept.get(key);
-        if (before !== undefined && before.meta.uid === object.meta.uid) forget(key, before, object);
+        const before = get(object.meta);
+        if (before !== undefined && before.meta.uid === object.meta.uid) forget(before, object);
       },
     },
   };
 }
 
-/** Neither part can hold a slash, so two objects never share a key. */
-function keyOf(ref: ObjectRef): string {
-  return `${ref.namespace}/${ref.name}`;
+/**
+ * A writer that answers for what it has put itself, so that several watches can feed one store although their selections
+ * are not told apart by namespace. What two of them have put is forgotten as soon as one forgets it.
+ */
+export function partOf<T extends Kept>({ put, remove }: StoreWriter<T>): StoreWriter<T> {
+  const own = new Map<string, T>();
+  const part: StoreWriter<T> = {
+    relist: () => {
+      const missing = new Map(own);
+      return {
+        put: (object) => {
+          missing.delete(object.meta.uid);
+          part.put(object);
+        },
+        end: () => {
+          for (const object of missing.values()) part.remove(object);
+          missing.clear();
+        },
+      };
+    },
+    put: (object) => {
+      own.set(object.meta.uid, object);
+      put(object);
+    },
+    remove: (object) => {
+      own.delete(object.meta.uid);
+      remove(object);
+    },
+  };
+  return part;
 }

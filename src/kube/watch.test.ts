@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { HandClock } from '../../test/support/hand-clock.ts';
 import { Fault } from '../fault.ts';
@@ -10,7 +10,7 @@ import { silentMetrics } from '../metrics.ts';
 import type { KubeReader } from './client.ts';
 import { type JsonObject, type Kept, listOf, objectOf, projectMeta, stringOf } from './objects.ts';
 import { createStore } from './store.ts';
-import { backoffMs, startWatch, type WatchFrame, type WatchParts, watchFrames } from './watch.ts';
+import { backoffMs, startWatch, type WatchParts } from './watch.ts';
 
 const RUNS = '/apis/tekton.dev/v1/pipelineruns';
 
@@ -24,6 +24,10 @@ const page = (version: number, items: readonly JsonObject[], more: JsonObject = 
 });
 const frame = (type: string, object: JsonObject) => `${JSON.stringify({ type, object })}\n`;
 const bookmark = (version: number) => frame('BOOKMARK', { metadata: { resourceVersion: String(version) } });
+const listEnd = (version: number) =>
+  frame('BOOKMARK', {
+    metadata: { resourceVersion: String(version), annotations: { 'k8s.io/initial-events-end': 'true' } },
+  });
 const expired = frame('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' });
 const broken = frame('ERROR', { kind: 'Status', code: 500, message: 'unable to decode an event' });
 const unavailable = new Fault('unavailable', 'Kubernetes cannot be reached');
@@ -53,7 +57,13 @@ class Bench {
   readonly #openings: Opening[];
 
   constructor(
-    script: { lists?: readonly Listing[]; openings?: readonly Opening[]; path?: string | undefined } = {},
+    script: {
+      lists?: readonly Listing[];
+      openings?: readonly Opening[];
+      path?: string | undefined;
+      /** Offers streaming lists; without it they are refused, as by a server that does not know them. */
+      streams?: boolean;
+    } = {},
     more: Partial<WatchParts<Kept>> = {},
   ) {
     this.#lists = [...(script.lists ?? [])];
@@ -71,8 +81,9 @@ class Bench {
         return answer;
       },
       stream: async (path, { signal } = {}) => {
-        this.#note(path, signal);
-        const opening = this.#openings.shift() ?? 200;
+        const isRefused = !script.streams && path.includes('sendInitialEvents');
+        if (!isRefused) this.#note(path, signal);
+        const opening = isRefused ? 422 : (this.#openings.shift() ?? 200);
         if (opening instanceof Fault) throw opening;
         const body = new PassThrough();
         this.bodies.push(body);
@@ -124,9 +135,10 @@ class Bench {
 
   /** `list` or `watch VERSION` for each request so far. */
   get verbs(): readonly string[] {
-    return this.asked.map(({ query }) =>
-      query.has('watch') ? `watch ${query.get('resourceVersion')}` : query.has('continue') ? 'page' : 'list',
-    );
+    return this.asked.map(({ query }) => {
+      if (query.has('sendInitialEvents')) return 'stream';
+      return query.has('watch') ? `watch ${query.get('resourceVersion')}` : query.has('continue') ? 'page' : 'list';
+    });
   }
 
   get names(): readonly string[] {
@@ -163,11 +175,14 @@ describe('watch', () => {
   });
 
   it('lists, then watches from the version of the list', async () => {
-    const bench = start({ lists: [page(7, [raw('a', 3), raw('b', 5)])] }, { selector: 'tekton.dev/taskRun' });
+    const bench = start(
+      { lists: [page(7, [raw('a', 3), raw('b', 5)])] },
+      { selection: { labels: 'tekton.dev/taskRun' } },
+    );
     assert.equal(await bench.isReady(), true);
     assert.deepEqual(bench.names, ['a@3', 'b@5']);
     const [list, watch] = bench.asked;
-    assert.deepEqual(Object.fromEntries(list?.query ?? []), { limit: '500', labelSelector: 'tekton.dev/taskRun' });
+    assert.deepEqual(Object.fromEntries(list?.query ?? []), { limit: '250', labelSelector: 'tekton.dev/taskRun' });
     assert.deepEqual(Object.fromEntries(watch?.query ?? []), {
       watch: 'true',
       resourceVersion: '7',
@@ -177,7 +192,7 @@ describe('watch', () => {
     });
   });
 
-  it('reads a long list by pages and swaps it in whole', async () => {
+  it('reads a long list by pages of one snapshot', async () => {
     const many = Array.from({ length: 250 }, (_, index) => raw(`run-${index}`, index));
     const bench = start({ lists: [page(9, many, { continue: 'token' }), page(12, [raw('last', 1)])] });
     assert.equal(await bench.isReady(), true);
@@ -191,7 +206,7 @@ describe('watch', () => {
     const bench = start({ lists: [page(3, [raw('old', 1)], { continue: 'token' }), gone, page(9, [raw('new', 9)])] });
     await bench.clock.settle();
     assert.deepEqual(bench.verbs, ['list', 'page', 'list', 'watch 9']);
-    assert.deepEqual(bench.heard, ['added new@9']);
+    assert.deepEqual(bench.heard, ['added old@1', 'added new@9', 'deleted old@1']);
   });
 
   it('tells the store what happens', async () => {
@@ -277,7 +292,7 @@ describe('watch', () => {
         await act?.(bench);
         assert.deepEqual(bench.verbs, ['list', 'watch 4', 'list', 'watch 9']);
         assert.deepEqual(bench.relists, [why]);
-        assert.deepEqual(bench.heard.slice(3), ['deleted goes@2', 'modified moves@8', 'added comes@9']);
+        assert.deepEqual(bench.heard.slice(3), ['modified moves@8', 'added comes@9', 'deleted goes@2']);
         assert.equal(bench.asked.at(-1)?.path, bench.path);
       });
     }
@@ -294,6 +309,128 @@ describe('watch', () => {
     await bench.clock.turn(1);
     assert.deepEqual(bench.verbs, ['list', 'watch 1', 'watch 8']);
     assert.ok(bench.bodies[0]?.destroyed);
+  });
+
+  it('a watch lives as long as it is told, and is found dead 15 s later', async () => {
+    const bench = start({}, { watchSeconds: 5, random: () => 0.999 });
+    await bench.clock.settle();
+    assert.equal(bench.asked[1]?.query.get('timeoutSeconds'), '5');
+    await bench.clock.turn(19_999);
+    assert.deepEqual(bench.verbs, ['list', 'watch 1']);
+    await bench.clock.turn(1);
+    assert.deepEqual(bench.verbs, ['list', 'watch 1', 'watch 1']);
+  });
+
+  describe('where the server streams lists', () => {
+    it('watches from the first moment, and is ready when the list has ended', async () => {
+      const bench = start({ streams: true }, { selection: { labels: 'tekton.dev/taskRun' } });
+      await bench.clock.settle();
+      assert.deepEqual(Object.fromEntries(bench.asked[0]?.query ?? []), {
+        watch: 'true',
+        sendInitialEvents: 'true',
+        resourceVersionMatch: 'NotOlderThan',
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: '240',
+        labelSelector: 'tekton.dev/taskRun',
+      });
+      await bench.send(frame('ADDED', raw('a', 3)), frame('ADDED', raw('b', 5)));
+      assert.equal(await bench.isReady(), false);
+      await bench.send(listEnd(7));
+      assert.equal(await bench.isReady(), true);
+      assert.equal(bench.staleMs(), 0);
+      await bench.send(frame('MODIFIED', raw('a', 8)), frame('DELETED', raw('b', 9)));
+      assert.deepEqual(bench.heard, ['added a@3', 'added b@5', 'modified a@8', 'deleted b@9']);
+      await bench.end();
+      assert.deepEqual(bench.verbs, ['stream', 'watch 9']);
+    });
+
+    it('takes what comes in one breath with the end of the list', async () => {
+      const bench = start({ streams: true });
+      await bench.clock.settle();
+      await bench.send(frame('ADDED', raw('a', 3)) + listEnd(7) + frame('DELETED', raw('a', 8)));
+      assert.deepEqual(bench.heard, ['added a@3', 'deleted a@8']);
+      await bench.end();
+      assert.deepEqual(bench.verbs, ['stream', 'watch 8']);
+    });
+
+    it('takes changes that come while the list does', async () => {
+      const bench = start({ streams: true });
+      await bench.clock.settle();
+      await bench.send(
+        frame('ADDED', raw('a', 3)),
+        frame('ADDED', raw('b', 4)),
+        frame('MODIFIED', raw('a', 6)),
+        frame('DELETED', raw('b', 7)),
+        listEnd(7),
+      );
+      assert.deepEqual(bench.names, ['a@6']);
+    });
+
+    it('run 39: after 410 the list comes anew, and what is not in it was deleted', async () => {
+      const bench = start({ streams: true });
+      await bench.clock.settle();
+      await bench.send(frame('ADDED', raw('stays', 1)), frame('ADDED', raw('goes', 2)), listEnd(4));
+      await bench.send(expired);
+      await bench.send(frame('ADDED', raw('stays', 1)), frame('ADDED', raw('comes', 9)), listEnd(9));
+      // After a failure by pages, in case streams do not pass.
+      assert.deepEqual(bench.verbs, ['stream', 'list', 'watch 1']);
+      assert.deepEqual(bench.relists, ['expired']);
+    });
+
+    it('asks by pages after a stream that broke off, and by a stream after pages that did not come', async () => {
+      const bench = start({ streams: true, lists: [unavailable] });
+      await bench.clock.settle();
+      await bench.send(frame('ADDED', raw('a', 3)));
+      await bench.cut();
+      assert.deepEqual(bench.verbs, ['stream', 'list']);
+      await bench.clock.turn(500);
+      await bench.send(frame('ADDED', raw('a', 3)), listEnd(3));
+      assert.deepEqual(bench.verbs, ['stream', 'list', 'stream']);
+      assert.equal(await bench.isReady(), true);
+    });
+
+    const ignorant: readonly { name: string; act: (bench: Bench) => Promise<void> }[] = [
+      { name: 'sends a bookmark before the end', act: (bench) => bench.send(frame('ADDED', raw('a', 3)), bookmark(4)) },
+      { name: 'never ends the list', act: (bench) => bench.clock.turn(30_000) },
+    ];
+    for (const { name, act } of ignorant) {
+      it(`lists by pages, now and later, from a server that ${name}`, async () => {
+        const bench = start({ streams: true, lists: [page(5, [raw('a', 3)])] });
+        await bench.clock.settle();
+        await act(bench);
+        assert.deepEqual(bench.verbs, ['stream', 'list', 'watch 5']);
+        assert.equal(await bench.isReady(), true);
+        await bench.send(expired);
+        await bench.clock.turn(500);
+        assert.deepEqual(bench.verbs.slice(3), ['list', 'watch 1']);
+      });
+    }
+
+    it('waits for a list as long as it goes on', async () => {
+      const bench = start({ streams: true });
+      await bench.clock.settle();
+      for (let each = 0; each < 4; each++) {
+        await bench.send(frame('ADDED', raw(`run-${each}`, each)));
+        await bench.clock.turn(29_000);
+      }
+      await bench.send(listEnd(4));
+      assert.equal(await bench.isReady(), true);
+      assert.deepEqual(bench.verbs, ['stream']);
+    });
+
+    const refusals: readonly { status: number; want: readonly string[] }[] = [
+      { status: 403, want: ['stream', 'list', 'watch 1'] },
+      { status: 400, want: ['stream', 'list', 'watch 1'] },
+      { status: 422, want: ['stream', 'list', 'watch 1'] },
+      { status: 503, want: ['stream', 'list', 'watch 1'] },
+    ];
+    for (const { status, want } of refusals) {
+      it(`lists by pages when a stream is answered ${status}`, async () => {
+        const bench = start({ streams: true, openings: [status] });
+        assert.equal(await bench.isReady(), true);
+        assert.deepEqual(bench.verbs, want);
+      });
+    }
   });
 
   describe('pauses', () => {
@@ -385,12 +522,12 @@ describe('watch', () => {
       const refused = new Fault('refused', 'Kubernetes refused the request (403)', { cause: new Error('who are you') });
       const bench = start({ lists: [refused, refused] });
       assert.equal(await bench.isReady(), false);
-      assert.equal(bench.watch.problem(), 'Kubernetes refused the request (403)');
+      assert.equal(bench.watch.problem()?.message, 'Kubernetes refused the request (403)');
       assert.equal(bench.staleMs(), Number.POSITIVE_INFINITY);
       assert.equal(bench.warnings[0]?.cause, 'who are you');
       await bench.clock.turn(500);
       assert.equal(await bench.isReady(), true);
-      assert.equal(bench.watch.problem(), undefined);
+      assert.equal(bench.watch.problem()?.message, undefined);
     });
 
     it('a list that stalls has a deadline', async () => {
@@ -412,10 +549,10 @@ describe('watch', () => {
       assert.equal(bench.staleMs(), 0);
       await bench.clock.turn(61_000);
       assert.equal(bench.staleMs(), 61_000);
-      assert.equal(bench.watch.problem(), 'Kubernetes cannot be reached');
+      assert.equal(bench.watch.problem()?.message, 'Kubernetes cannot be reached');
       await bench.clock.turn(600_000);
       assert.equal(bench.staleMs(), 0);
-      assert.equal(bench.watch.problem(), undefined);
+      assert.equal(bench.watch.problem()?.message, undefined);
     });
 
     it('as old as the moment its list began', async () => {
@@ -435,7 +572,7 @@ describe('watch', () => {
         await bench.clock.turn(1_000);
       }
       assert.equal(bench.staleMs(), 61_000);
-      assert.equal(bench.watch.problem(), 'Kubernetes ends the watch as soon as it is open');
+      assert.equal(bench.watch.problem()?.message, 'Kubernetes ends the watch as soon as it is open');
     });
 
     it('ageing once it is stopped', async () => {
@@ -467,7 +604,7 @@ describe('watch', () => {
       assert.equal(await bench.isReady(), true);
       await bench.clock.turn(600_000);
       assert.deepEqual(
-        [bench.staleMs(), bench.watch.problem(), bench.asked.length, bench.doubts],
+        [bench.staleMs(), bench.watch.problem()?.message, bench.asked.length, bench.doubts],
         [0, undefined, 0, 0],
       );
       bench.path = RUNS;
@@ -478,13 +615,13 @@ describe('watch', () => {
     it('is a problem where it is needed, and is looked for every minute', async () => {
       const bench = start({ path: undefined });
       assert.equal(await bench.isReady(), false);
-      assert.equal(bench.watch.problem(), 'this cluster serves no pipelineruns');
+      assert.equal(bench.watch.problem()?.message, 'this cluster serves no pipelineruns');
       await bench.clock.turn(120_000);
       assert.equal(bench.doubts, 2);
       bench.path = RUNS;
       await bench.clock.turn(60_000);
       assert.equal(await bench.isReady(), true);
-      assert.equal(bench.watch.problem(), undefined);
+      assert.equal(bench.watch.problem()?.message, undefined);
     });
 
     it('takes its objects along only when discovery agrees', async () => {
@@ -553,8 +690,8 @@ describe('watch', () => {
       ),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof(change, trouble), { maxLength: 40 }), async (steps) => {
-        const cluster = new Cluster();
+      fc.asyncProperty(fc.boolean(), fc.array(fc.oneof(change, trouble), { maxLength: 40 }), async (streams, steps) => {
+        const cluster = new Cluster(streams);
         const { store, writer } = createStore<Kept>(silentLog);
         const clock = new HandClock();
         const watch = startWatch<Kept>({
@@ -595,6 +732,11 @@ class Cluster implements KubeReader {
   readonly #objects = new Map<string, JsonObject>();
   readonly #events: { readonly version: number; readonly text: string }[] = [];
   readonly #open = new Set<PassThrough>();
+  readonly #streams: boolean;
+
+  constructor(streams: boolean) {
+    this.#streams = streams;
+  }
 
   get: KubeReader['get'] = async (path) => {
     if (!this.#up) throw unavailable;
@@ -608,15 +750,24 @@ class Cluster implements KubeReader {
 
   stream: KubeReader['stream'] = async (path, { signal } = {}) => {
     if (!this.#up) throw unavailable;
-    const from = Number(new URLSearchParams(path.split('?')[1]).get('resourceVersion'));
+    const query = new URLSearchParams(path.split('?')[1]);
+    const listsToo = query.has('sendInitialEvents');
+    const from = listsToo ? this.#version : Number(query.get('resourceVersion'));
     const body = new PassThrough();
+    // As in Bench.
+    const answered = { headers: {}, body: body as unknown as IncomingMessage };
+    if (listsToo && !this.#streams) {
+      body.end();
+      return { status: 422, ...answered };
+    }
     signal?.addEventListener('abort', () => body.destroy());
     body.once('close', () => this.#open.delete(body));
     this.#open.add(body);
+    if (listsToo) for (const object of this.#objects.values()) body.write(frame('ADDED', object));
+    if (listsToo) body.write(listEnd(this.#version));
     if (from < this.#known) body.write(expired);
     else for (const { version, text } of this.#events) if (version > from) body.write(text);
-    // As in Bench.
-    return { status: 200, headers: {}, body: body as unknown as IncomingMessage };
+    return { status: 200, ...answered };
   };
 
   change(name: string, deleted: boolean) {
@@ -658,62 +809,6 @@ class Cluster implements KubeReader {
     for (const body of this.#open) body.write(text);
   }
 }
-
-describe('watchFrames', () => {
-  const read = async (chunks: readonly Buffer[], limitBytes?: number) => {
-    const frames: WatchFrame[] = [];
-    for await (const batch of watchFrames(Readable.from(chunks, { objectMode: false }), limitBytes))
-      frames.push(...batch);
-    return frames;
-  };
-
-  it('are the same wherever the bytes are split', async () => {
-    const plain = { noNullPrototype: true };
-    const metadata = fc.record({ resourceVersion: fc.string() }, plain);
-    const object = fc.record({ metadata, text: fc.string({ unit: 'grapheme' }) }, plain);
-    const objects = fc.record({ type: fc.constantFrom('ADDED', 'MODIFIED', 'DELETED'), object }, plain);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(objects, { maxLength: 5 }),
-        fc.array(fc.nat(), { maxLength: 20 }),
-        async (sent, cuts) => {
-          const bytes = Buffer.from(sent.map((each) => `${JSON.stringify(each)}\n`).join(''));
-          const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
-          const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
-          const frames = await read(chunks.filter((chunk) => chunk.length > 0));
-          const want = sent.map(({ type, object }) => ({
-            type,
-            object,
-            resourceVersion: object.metadata.resourceVersion,
-          }));
-          assert.deepEqual(frames, want);
-        },
-      ),
-    );
-  });
-
-  const cases: readonly { name: string; given: string; limitBytes?: number; want: RegExp }[] = [
-    { name: 'what is not JSON', given: '{"type":\n', want: /not JSON/ },
-    { name: 'what has no type', given: '{}\n', want: /unknown type/ },
-    {
-      name: 'a line that is too long',
-      given: bookmark(1).repeat(3).replaceAll('\n', ''),
-      limitBytes: 100,
-      want: /more than 100/,
-    },
-  ];
-  for (const { name, given, limitBytes, want } of cases) {
-    it(`refuse ${name}`, () =>
-      assert.rejects(read([Buffer.from(given)], limitBytes), { code: 'refused', message: want }));
-  }
-
-  it('know an error that means 410 from another', async () => {
-    assert.deepEqual(await read([Buffer.from(`\n${expired}${broken}`)]), [
-      { type: 'ERROR', expired: true, message: 'too old resource version' },
-      { type: 'ERROR', expired: false, message: 'unable to decode an event' },
-    ]);
-  });
-});
 
 describe('backoffMs', () => {
   it('is up to a fifth longer, by chance', () => {

@@ -2,18 +2,20 @@
  * Keeps a store true to a collection: list once, then watch, resuming whatever breaks.
  *
  * `step` is the whole machine: it takes the state and says which comes next, and each arm says which failure resumes
- * from the last version seen and which lists again.
+ * from the last version seen and which lists again. Where the server offers it, the list comes as the beginning of the
+ * watch (a streaming list), object by object; else page by page.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import { Fault, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { answerFault, type KubeReader, unlessAborted } from './client.ts';
-import { type Json, type JsonObject, type Kept, listOf, numberOf, objectOf, stringOf } from './objects.ts';
-import type { StoreWriter } from './store.ts';
+import { type WatchFrame, watchFrames } from './frames.ts';
+import { type JsonObject, type Kept, objectOf, stringOf } from './objects.ts';
+import { listPages, type Selection, selectionQuery } from './pages.ts';
+import type { Relisting, StoreWriter } from './store.ts';
 
 /** What a watch needs. */
 export interface WatchParts<T extends Kept> {
@@ -29,13 +31,15 @@ export interface WatchParts<T extends Kept> {
   readonly resource: string;
   /** The namespace that `path` is within, or '' for all: the part of the store this watch answers for. */
   readonly scope: string;
-  /** A label selector. */
-  readonly selector?: string;
+  /** Which objects of the collection; all of them unless told. */
+  readonly selection?: Selection;
   /** A kind that may be missing: then there is nothing to wait for. */
   readonly optional?: boolean;
   readonly writer: StoreWriter<T>;
   /** Only what it returns is kept. An object it throws on is left out, and logged. */
   readonly project: (raw: JsonObject) => T;
+  /** A watch is opened anew after this time at the latest, and one that is silent 15 s longer is dead. 300 unless told. */
+  readonly watchSeconds?: number;
   readonly clock: Clock;
   /** In [0, 1), for jitter. */
   readonly random: () => number;
@@ -57,13 +61,13 @@ export interface Watch {
    *
    * An open watch counts as true although nothing is heard, because nothing may happen: a peer that vanished without a
    * word is found by TCP keep-alive (about half a minute, unless a proxy answers for it), else by the deadline that every
-   * watch has (`timeoutSeconds` + 15 s). Found that way, the age counts from the last thing heard, so it can jump from 0
-   * to five minutes; ended in any other way, from that end, provided that it had worked: one that breaks as soon as it is
+   * watch has (`watchSeconds` + 15 s at most). Found that way, the age counts from the last thing heard, so it can jump from
+   * 0 to five minutes; ended in any other way, from that end, provided that it had worked: one that breaks as soon as it is
    * open has told nothing.
    */
   staleMs(now: number): number;
-  /** What is wrong at the moment, as a sentence; undefined: nothing. */
-  problem(): string | undefined;
+  /** What is wrong at the moment; undefined: nothing. */
+  problem(): Fault | undefined;
   /** Closes the connection and resolves when the store will not be written any more. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -91,6 +95,8 @@ export type WatchState =
 interface WatchConnection {
   readonly frames: AsyncIterator<readonly WatchFrame[]>;
   readonly openedAt: number;
+  /** Breaks it off: `frames` rejects with `fault`. */
+  fail(fault: Fault): void;
   close(): void;
 }
 
@@ -100,9 +106,8 @@ interface Step {
   readonly waitMs: number;
 }
 
-const PAGE_SIZE = 500;
-/** Below the API server's own 60 s: a list that takes longer is not going to come. */
-const LIST_TIMEOUT_MS = 30_000;
+/** A streaming list that says nothing for so long is not going to end: the server did not understand what was asked. */
+const SILENT_LIST_MS = 30_000;
 /** Projected between two turns of the event loop: about 3 ms of work. */
 const SLICE = 100;
 /** After `timeoutSeconds` the server ends a watch by itself; this much later the connection is dead. */
@@ -113,12 +118,25 @@ const HEALTHY_MS = 10_000;
 const ABSENT_MS = 60_000;
 /** So many errors in a row at one version: that version cannot be got past. */
 const FRUITLESS = 5;
-/** etcd holds objects up to 1.5 MiB; JSON and managedFields make them larger, never this large. */
-const FRAME_LIMIT_BYTES = 16 * 1024 * 1024;
+/** How long a watch lives, where nobody says. */
+const WATCH_SECONDS = 300;
 
 /** Starts to list and watch, and goes on until `stop`. Never throws: what is wrong is in `problem` and in the log. */
 export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
-  const { reader, path, resource, scope, selector, optional = false, writer, clock, random, log, metrics } = parts;
+  const {
+    reader,
+    path,
+    resource,
+    scope,
+    selection = {},
+    optional = false,
+    writer,
+    clock,
+    random,
+    log,
+    metrics,
+  } = parts;
+  const { watchSeconds = WATCH_SECONDS } = parts;
   const doubt = parts.doubt ?? (() => {});
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -126,7 +144,9 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   let listed = false;
   let live = false;
   let trueAt = Number.NEGATIVE_INFINITY;
-  let trouble: string | undefined;
+  let trouble: Fault | undefined;
+  /** Whether this server sends lists as the beginning of a watch; not until it has refused to. */
+  let streamsLists = true;
 
   const heard = (at: number) => {
     trueAt = at;
@@ -158,8 +178,8 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   const pause = (failures: number, fault: Fault): number => {
     if (signal.aborted) return 0;
     const waitMs = Math.max(backoffMs(failures, random), fault.retryAfterMs ?? 0);
-    const isNews = trouble !== fault.message;
-    trouble = fault.message;
+    const isNews = trouble?.message !== fault.message;
+    trouble = fault;
     const cause = fault.cause instanceof Error ? fault.cause.message : undefined;
     // An outage is one event, however many tries it takes.
     log[isNews ? 'warn' : 'debug']('watch failed', {
@@ -186,26 +206,31 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
         try {
           const listPath = await unlessAborted(path(), signal);
           if (listPath === undefined) {
-            writer.replace(scope, []);
+            writer.relist(scope).end();
             if (optional) {
               works();
               becomeReady();
               heard(clock.now());
             } else {
-              trouble = `this cluster serves no ${resource}`;
+              trouble = new Fault('refused', `this cluster serves no ${resource}`);
               log.warn('kind is absent', { resource, scope });
             }
             return { next: { at: 'absent' }, waitMs: ABSENT_MS };
           }
           const startedAt = clock.now();
-          const { objects, resourceVersion } = await list(listPath);
-          writer.replace(scope, objects);
-          // A list is of the moment it began, however long its pages took.
+          // After a failure the other way is tried: a proxy may cut streams that answers pass, or the other way round.
+          const streams = streamsLists && state.failures % 2 === 0;
+          const streamed = streams ? await streamList(listPath) : undefined;
+          const listed = streamed ?? (await list(listPath));
+          // A list is of the moment it began, however long it took.
           heard(startedAt);
           works();
           becomeReady();
-          log.info('listed', { resource, scope, why: state.why, objects: objects.length });
-          return { next: { at: 'listed', path: listPath, resourceVersion, failures: state.failures }, waitMs: 0 };
+          const { resourceVersion, objects } = listed;
+          log.info('listed', { resource, scope, why: state.why, objects, streamed: streamed !== undefined });
+          const next = { path: listPath, resourceVersion, failures: state.failures };
+          if (streamed === undefined) return { next: { at: 'listed', ...next }, waitMs: 0 };
+          return { next: { at: 'watching', ...next, connection: streamed.connection }, waitMs: 0 };
         } catch (error) {
           const fault = faultOf(error);
           // 404: the kind may be gone, or served in another version. The store is kept until discovery says which.
@@ -269,18 +294,9 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
             return resume(backoffMs(failures(), random));
           }
           for (const frame of frames) {
-            if (frame.type === 'ERROR') {
-              const cause = new Error(frame.message);
-              if (frame.expired) throw new Fault('gone', 'Kubernetes no longer has that version (410)', { cause });
-              // An event that the server itself cannot read would hold us here for ever.
-              const code = failures() < FRUITLESS ? 'unavailable' : 'refused';
-              throw new Fault(code, 'Kubernetes ended the watch with an error', { cause });
-            }
-            if (frame.type !== 'BOOKMARK') {
-              const object = project(frame.object);
-              if (object !== undefined && frame.type === 'DELETED') writer.remove(object);
-              else if (object !== undefined) writer.put(object);
-            }
+            // An event that the server itself cannot read would hold us here for ever.
+            if (frame.type === 'ERROR') throw frameFault(frame, failures() < FRUITLESS ? 'unavailable' : 'refused');
+            if (frame.type !== 'BOOKMARK') take(frame, writer);
             // Never '': a watch from there would begin anywhere.
             resourceVersion = frame.resourceVersion || resourceVersion;
             changed = true;
@@ -310,57 +326,141 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     }
   };
 
+  /** Does to the store what a frame says; `into` is where objects that are there go. */
+  const take = (
+    { type, object: raw }: Extract<WatchFrame, { readonly object: JsonObject }>,
+    into: Pick<Relisting<T>, 'put'>,
+  ): void => {
+    const object = project(raw);
+    if (object === undefined) return;
+    if (type === 'DELETED') writer.remove(object);
+    else into.put(object);
+  };
+
+  /** Lists page by page. Each page is let go of before the next one is asked for. */
   const list = async (listPath: string) => {
-    const objects: T[] = [];
-    let resourceVersion: string | undefined;
-    let page: string | undefined;
-    do {
-      const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
-      if (selector !== undefined) query.set('labelSelector', selector);
-      if (page !== undefined) query.set('continue', page);
-      const answer = await reader.get(`${listPath}?${query}`, { signal, timeoutMs: LIST_TIMEOUT_MS });
-      const metadata = objectOf(answer.metadata);
-      // The first page's: all are of one snapshot, and if a server's are not, the watch repeats rather than misses.
-      resourceVersion ??= stringOf(metadata.resourceVersion);
-      for (const [index, item] of listOf(answer.items).entries()) {
-        if (index % SLICE === SLICE - 1) await setImmediate();
+    const relisting = writer.relist(scope);
+    let resourceVersion = '';
+    let objects = 0;
+    for await (const page of listPages(reader, listPath, { ...selection, signal })) {
+      resourceVersion = page.resourceVersion;
+      for (const item of page.items) {
+        if (objects++ % SLICE === SLICE - 1) await setImmediate();
         const object = project(objectOf(item));
-        if (object !== undefined) objects.push(object);
+        if (object !== undefined) relisting.put(object);
       }
-      page = stringOf(metadata.continue);
-      if (page !== undefined) await setImmediate();
       signal.throwIfAborted();
-    } while (page !== undefined);
-    if (resourceVersion === undefined) throw new Fault('refused', `${listPath} is not a list`);
+    }
+    relisting.end();
     return { objects, resourceVersion };
   };
 
+  /**
+   * Opens a watch that begins with every object there is, and resolves when the last one has come: in `connection` is what
+   * happens from then on. Resolves with undefined where the server does not know how, and remembers that.
+   */
+  const streamList = async (listPath: string) => {
+    const opened = await openWatch(listPath, { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' });
+    if ('refused' in opened) {
+      // Servers before 1.32, or with the feature off, refuse the parameters; nobody else answers our watches like this.
+      if (opened.refused !== 400 && opened.refused !== 422) throw opened.fault;
+      streamsLists = false;
+      return undefined;
+    }
+    const { connection } = opened;
+    const relisting = writer.relist(scope);
+    const quiet = silence(connection);
+    let objects = 0;
+    try {
+      while (true) {
+        const { done, value: frames } = await connection.frames.next();
+        if (done) throw new Fault('unavailable', 'Kubernetes ended a list before its end');
+        quiet.heard();
+        for (const [place, frame] of frames.entries()) {
+          if (frame.type === 'ERROR') throw frameFault(frame, 'unavailable');
+          if (frame.type !== 'BOOKMARK') {
+            objects++;
+            take(frame, relisting);
+          } else if (frame.endsList) {
+            relisting.end();
+            return { objects, resourceVersion: frame.resourceVersion, connection: rest(connection, frames, place + 1) };
+          } else {
+            // A bookmark before the end: a watch like any other, from a server that overlooked what was asked.
+            streamsLists = false;
+            connection.close();
+            return undefined;
+          }
+        }
+      }
+    } catch (error) {
+      connection.close();
+      if (error instanceof Fault && error.code === 'timeout') streamsLists = false;
+      throw error;
+    } finally {
+      quiet.end();
+    }
+  };
+
+  /** Ends a connection that is silent for too long. */
+  const silence = ({ fail }: WatchConnection) => {
+    const over = new AbortController();
+    let heardAt = clock.now();
+    const listen = async () => {
+      while (!over.signal.aborted) {
+        await clock.sleep(heardAt + SILENT_LIST_MS - clock.now(), over.signal);
+        if (over.signal.aborted || clock.now() - heardAt < SILENT_LIST_MS) continue;
+        fail(new Fault('timeout', 'Kubernetes did not go on with a list'));
+        return;
+      }
+    };
+    void listen();
+    return {
+      heard: () => {
+        heardAt = clock.now();
+      },
+      end: () => over.abort(),
+    };
+  };
+
   const open = async (watchPath: string, resourceVersion: string): Promise<WatchConnection> => {
+    const opened = await openWatch(watchPath, { resourceVersion });
+    if ('refused' in opened) throw opened.fault;
+    return opened.connection;
+  };
+
+  const openWatch = async (
+    watchPath: string,
+    from: Readonly<Record<string, string>>,
+  ): Promise<{ readonly connection: WatchConnection } | { readonly refused: number; readonly fault: Fault }> => {
     // Random, so that the watches of many replicas do not all end in the same second.
-    const timeoutSeconds = 240 + Math.floor(random() * 61);
+    const least = Math.ceil(watchSeconds * 0.8);
+    const timeoutSeconds = least + Math.floor(random() * (watchSeconds - least + 1));
     const query = new URLSearchParams({
       watch: 'true',
-      resourceVersion,
+      ...from,
       allowWatchBookmarks: 'true',
       timeoutSeconds: String(timeoutSeconds),
+      ...selectionQuery(selection),
     });
-    if (selector !== undefined) query.set('labelSelector', selector);
     const target = `${watchPath}?${query}`;
     const answer = await reader.stream(target, { signal });
-    if (answer.status !== 200) throw await answerFault(answer, target);
+    if (answer.status !== 200) return { refused: answer.status, fault: await answerFault(answer, target) };
     const { body } = answer;
     const closed = new AbortController();
+    const fail = (fault: Fault) => void body.destroy(fault);
     void clock.sleep(timeoutSeconds * 1_000 + GRACE_MS, closed.signal).then(() => {
-      if (!closed.signal.aborted) body.destroy(new Fault('timeout', 'a watch outlived its time limit'));
+      if (!closed.signal.aborted) fail(new Fault('timeout', 'a watch outlived its time limit'));
     });
-    return {
+    const connection: WatchConnection = {
       frames: watchFrames(body),
       openedAt: clock.now(),
+      fail,
       close() {
         closed.abort();
         body.destroy();
       },
     };
+    return { connection };
   };
 
   const run = async () => {
@@ -397,81 +497,22 @@ export function backoffMs(failures: number, random: () => number): number {
   return Math.round(base * (1 + random() / 5));
 }
 
-/** One frame of a watch. `expired`: 410, the version asked for is too old. */
-export type WatchFrame =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: JsonObject; readonly resourceVersion: string }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | { readonly type: 'ERROR'; readonly expired: boolean; readonly message: string };
-
-/**
- * The frames of a watch's body, in the batches they arrive in. What follows the last line break is dropped: the connection
- * was cut within it. Rejects with Fault `refused` at a line that is no frame or is longer than `limitBytes`, with Fault
- * `unavailable` when the connection breaks, and with the Fault that `body` was destroyed with.
- */
-export async function* watchFrames(
-  body: Readable,
-  limitBytes: number = FRAME_LIMIT_BYTES,
-): AsyncGenerator<readonly WatchFrame[], void> {
-  let begun: Buffer[] = [];
-  let begunBytes = 0;
-  const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const { done, value: chunk } = await nextChunk(chunks);
-      if (done) return;
-      const frames: WatchFrame[] = [];
-      let from = 0;
-      // Only the new bytes are searched, and text is made of whole lines only: no character is ever cut.
-      for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, from)) {
-        begun.push(chunk.subarray(from, end));
-        const line = Buffer.concat(begun).toString('utf8');
-        begun = [];
-        begunBytes = 0;
-        from = end + 1;
-        if (line.trim() !== '') frames.push(parseFrame(line));
-      }
-      begun.push(chunk.subarray(from));
-      begunBytes += chunk.length - from;
-      if (begunBytes > limitBytes)
-        throw new Fault('refused', `Kubernetes sent a frame of more than ${limitBytes} bytes`);
-      if (frames.length > 0) yield frames;
-    }
-  } finally {
-    body.destroy();
-  }
+/** What an ERROR frame means; `otherwise` is the code of one that is not about its version. */
+function frameFault(
+  { expired, message }: Extract<WatchFrame, { readonly type: 'ERROR' }>,
+  otherwise: 'unavailable' | 'refused',
+): Fault {
+  const cause = new Error(message);
+  if (expired) return new Fault('gone', 'Kubernetes no longer has that version (410)', { cause });
+  return new Fault(otherwise, 'Kubernetes ended the watch with an error', { cause });
 }
 
-const LF = 0x0a;
-
-async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {
-  try {
-    return await chunks.next();
-  } catch (error) {
-    throw error instanceof Fault ? error : new Fault('unavailable', 'the watch broke off', { cause: error });
+/** The connection as it goes on behind the first `taken` of `frames`, which came together. */
+function rest(connection: WatchConnection, frames: readonly WatchFrame[], taken: number): WatchConnection {
+  if (taken === frames.length) return connection;
+  async function* goingOn(): AsyncGenerator<readonly WatchFrame[], void> {
+    yield frames.slice(taken);
+    for await (const more of { [Symbol.asyncIterator]: () => connection.frames }) yield more;
   }
-}
-
-function parseFrame(line: string): WatchFrame {
-  let frame: JsonObject;
-  try {
-    frame = objectOf(JSON.parse(line) as Json);
-  } catch (cause) {
-    throw new Fault('refused', 'Kubernetes sent a frame that is not JSON', { cause });
-  }
-  const object = objectOf(frame.object);
-  const resourceVersion = stringOf(objectOf(object.metadata).resourceVersion) ?? '';
-  switch (frame.type) {
-    case 'ADDED':
-    case 'MODIFIED':
-    case 'DELETED':
-      return { type: frame.type, object, resourceVersion };
-    case 'BOOKMARK':
-      return { type: 'BOOKMARK', resourceVersion };
-    case 'ERROR': {
-      const expired = numberOf(object.code) === 410 || object.reason === 'Expired' || object.reason === 'Gone';
-      return { type: 'ERROR', expired, message: stringOf(object.message) ?? 'no message' };
-    }
-    default:
-      throw new Fault('refused', 'Kubernetes sent a frame of an unknown type');
-  }
+  return { ...connection, frames: goingOn() };
 }

@@ -2,6 +2,33 @@
 import { present } from '../kube/objects.ts';
 import type { Failure, InstanceStatus, Phase, RunCondition, StepStatus, TaskStatus } from './types.ts';
 
+/** A container of a pod, with the TaskRun that the pod belongs to. */
+export interface FailedContainer {
+  readonly taskRun: string;
+  readonly taskRunUid: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+/** The container of the step that a failure names, in whichever nested run it is; undefined where none ran. */
+export function failedContainer(
+  failure: Failure | undefined,
+  tasks: readonly TaskStatus[],
+): FailedContainer | undefined {
+  if (failure?.taskRun === undefined || failure.step === undefined) return undefined;
+  for (const { name, uid, attempts, run } of tasks.flatMap(({ instances }) => instances)) {
+    if (run !== undefined) {
+      const found = failedContainer(failure, run.tasks);
+      if (found !== undefined) return found;
+    }
+    const last = attempts.at(-1);
+    const step = last?.steps.find((each) => each.name === failure.step);
+    if (name !== failure.taskRun || last?.pod === undefined || step === undefined) continue;
+    return { taskRun: name, taskRunUid: uid, pod: last.pod, container: step.container };
+  }
+  return undefined;
+}
+
 /** How a step ends that is not to blame. `Skipped` exits with 1, but because a step before it failed. */
 const BLAMELESS: ReadonlySet<string> = new Set(['Completed', 'Skipped', 'Continued']);
 
@@ -29,19 +56,25 @@ function nestedFailure(task: string, failure: Failure): Failure {
 }
 
 function taskFailure(task: string, instance: InstanceStatus): Failure {
-  const { name, reason, message, attempts, run } = instance;
+  const { name, attempts, run } = instance;
+  const taskRun = attempts.length > 0 && run === undefined ? name : undefined;
+  return { task, ...present({ taskRun }), ...attemptsFailure(instance) };
+}
+
+/** Why the attempts of one TaskRun failed: the last one's step, and the TaskRun's own reason and message. */
+export function attemptsFailure(instance: Pick<InstanceStatus, 'attempts' | 'reason' | 'message'>): Failure {
+  const { reason, message } = instance;
   const step = failingStep(instance);
   // The controller closes the steps of a pod it deletes, with its own reason and exit code 1: nothing exited with that.
   const exitCode = step?.reason === reason ? undefined : step?.exitCode;
-  const taskRun = attempts.length > 0 && run === undefined ? name : undefined;
-  return { task, ...present({ taskRun, step: step?.name, exitCode }), reason, message };
+  return { ...present({ step: step?.name, exitCode }), reason, message, ...present({ logs: step?.logs }) };
 }
 
 /**
  * The first step of the last attempt that ended for a reason of its own. An exit code alone does not tell: a skipped step
  * has 1, a tolerated one keeps its real code, a step out of memory may have 0.
  */
-function failingStep({ attempts, message }: InstanceStatus): StepStatus | undefined {
+function failingStep({ attempts, message }: Pick<InstanceStatus, 'attempts' | 'message'>): StepStatus | undefined {
   const steps = attempts.at(-1)?.steps ?? [];
   // A pod that never started has all its steps closed alike; only the message says whose image or configuration it was.
   const [, named] = /^the step "([^"]+)" in TaskRun /.exec(message) ?? [];
@@ -51,7 +84,8 @@ function failingStep({ attempts, message }: InstanceStatus): StepStatus | undefi
   );
 }
 
-function isBlameless(reason: string | undefined, exitCode: number | undefined): boolean {
+/** Whether a step that ended so is not to blame for the end of its task. */
+export function isBlameless(reason: string | undefined, exitCode: number | undefined): boolean {
   return reason === undefined ? exitCode === 0 : BLAMELESS.has(reason);
 }
 

@@ -16,8 +16,10 @@ function line(text: string, part: LogLine['part'] = 'whole'): LogLine {
 /** What was handed out, as a reader would see it: `step:text`, and `step--` for a blank line. */
 function seen(joined: readonly Joined[]): string[] {
   return joined.flatMap((one) =>
-    one.kind === 'blank'
-      ? [`${one.step}--`]
+    one.kind !== 'lines'
+      ? one.kind === 'blank'
+        ? [`${one.step}--`]
+        : []
       : one.batch.lines.map(({ text, part }) => `${one.step}:${text}${part === 'whole' ? '' : ` (${part})`}`),
   );
 }
@@ -284,9 +286,12 @@ function play(
   const next = steps.map(() => 0);
   let now = 0;
   let mostHeldBytes = 0;
+  const ends = new Set<number>();
   const take = (joined: readonly Joined[]) => {
     for (const one of joined) {
-      if (one.kind === 'blank') out.push({ step: one.step, line: 'blank', givenMs: now, outMs: now });
+      assert.ok(!ends.has(one.step), 'nothing comes after the end of a step');
+      if (one.kind === 'over') ends.add(one.step);
+      else if (one.kind === 'blank') out.push({ step: one.step, line: 'blank', givenMs: now, outMs: now });
       else
         for (const each of one.batch.lines)
           out.push({ step: one.step, line: each, givenMs: given.get(each) ?? now, outMs: now });
@@ -319,6 +324,7 @@ function play(
     if (chosen !== undefined) move(chosen);
   }
   for (let first = left()[0]; first !== undefined; first = left()[0]) move(first);
+  assert.equal(ends.size, steps.length, 'every step comes to its end');
   return { out, mostHeldBytes };
 }
 

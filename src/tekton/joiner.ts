@@ -5,7 +5,9 @@ import type { LineBatch, LogLine } from '../kube/lines.ts';
 /** What may be written now. `step` is the position that was given to the joiner. */
 export type Joined =
   | { readonly kind: 'lines'; readonly step: number; readonly batch: LineBatch }
-  | { readonly kind: 'blank'; readonly step: number };
+  | { readonly kind: 'blank'; readonly step: number }
+  /** The step has ended and all it said is out: comes once for each step, last. */
+  | { readonly kind: 'over'; readonly step: number };
 
 /** How long a step's first line waits for the end of the steps before it. */
 export const HOLD_MS = 75;
@@ -42,6 +44,8 @@ interface Step {
   spoke: boolean;
   /** Its blank line was handed out. */
   setApart: boolean;
+  /** Its end was handed out. */
+  over: boolean;
 }
 
 /**
@@ -78,6 +82,7 @@ export class Joiner {
       finite: false,
       spoke: false,
       setApart: false,
+      over: false,
     }));
   }
 
@@ -191,7 +196,10 @@ export class Joiner {
       step.held = [];
       step.heldBytes = 0;
     }
-    if (step.spoke && step.held.length === 0) setApart(step, out);
+    if (step.held.length > 0 || step.over) return;
+    if (step.spoke) setApart(step, out);
+    step.over = true;
+    out.push({ kind: 'over', step: step.position });
   }
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { runFacts } from '../../test/support/run-facts.ts';
-import { GRACE_MS, type LogFilters, type LogProgress, logPlan, logProgress } from './logs.ts';
+import { type LogFilters, type LogProgress, logPlan, logProgress } from './logs.ts';
 import type { RunFacts } from './types.ts';
+
+const GRACE_MS = 30_000;
 
 /** A plan in words: `prefix#attempt pod: step=state ...`. */
 function told(facts: RunFacts, filters?: LogFilters): string[] {
@@ -265,6 +267,9 @@ describe('logProgress', () => {
   for (const { name, given, read, idleMs = 0, want } of cases)
     it(name, () => {
       const facts = runFacts(given);
-      assert.equal(logProgress(facts, logPlan(facts), { isComplete: () => read, isRecent: false, idleMs }), want);
+      assert.equal(
+        logProgress(facts, logPlan(facts), { isComplete: () => read, isRecent: false, idleMs, graceMs: GRACE_MS }),
+        want,
+      );
     });
 });

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { runFacts } from '../../test/support/run-facts.ts';
 import { type LogFilters, logPlan } from './logs.ts';
-import { closingNotices, goneNotice, type LogEnd, type Notice, noticesOf } from './notices.ts';
+import {
+  awaited,
+  closingNotices,
+  goneNotice,
+  type LogEnd,
+  lingeringNotice,
+  type Notice,
+  noticesOf,
+} from './notices.ts';
 
 /** Notices in words: the sentence, with `(all)` when not everybody is told, `(loss)` when log is missing, and the pod that comes first. */
 function told(notices: readonly Notice[]): string[] {
@@ -251,6 +259,13 @@ describe('closingNotices', () => {
         ended: 'draining',
         want: ['this gateway is stopping; ask again to go on'],
       },
+      {
+        name: 'an answer that is as long as it may be',
+        given: running,
+        ended: 'limited',
+        complete: false,
+        want: ['limitBytes is reached; ask again with the cursor to go on', 'run r is still running: Running'],
+      },
     ];
   for (const { name, given, ended = 'finished', complete = true, want } of cases)
     it(name, () => assert.deepEqual(told(closingNotices(runFacts(run(given)).run, ended, complete)), want));
@@ -271,4 +286,64 @@ describe('goneNotice', () => {
       '(loss) task build: the log of step make is gone with its pod (TaskRunCancelled, exit code 1)',
     ]);
   });
+});
+
+describe('lingeringNotice', () => {
+  it('run 29: names the container that was not stopped', () => {
+    const facts = runFacts(
+      run('{ type: Succeeded, status: "True", reason: Succeeded }') +
+        taskRun('{ podName: b, conditions: [{ type: Succeeded, status: "True" }] }') +
+        imagePull.replace('containers: [', 'containers: [{ name: sidecar-db }, '),
+    );
+    const [pod] = logPlan(facts, { include: ['sidecar'] });
+    const [container] = pod?.beside ?? [];
+    assert.ok(pod !== undefined && container !== undefined);
+    assert.deepEqual(told([lingeringNotice(pod, container)]), [
+      '(loss) task build: container sidecar-db still runs although its task is over; it is not waited for',
+    ]);
+  });
+});
+
+describe('awaited', () => {
+  const podOf = (state: string) => `
+kind: Pod
+metadata: { name: b, labels: { tekton.dev/taskRun: r-build } }
+spec: { containers: [{ name: step-clone }, { name: step-make }] }
+status: { phase: Running, containerStatuses: [{ name: step-clone, state: ${state} }] }
+---
+`;
+  const inPod = `{ podName: b, conditions: [{ type: Succeeded, status: Unknown, reason: Running }] }`;
+  const many = ['a', 'b', 'c', 'd', 'e']
+    .map((task) =>
+      taskRun('{ conditions: [{ type: Succeeded, status: Unknown, reason: Pending }] }', { name: `r-${task}`, task }),
+    )
+    .join('');
+  const cases: readonly { name: string; given: string; filters?: LogFilters; want: string }[] = [
+    { name: 'a run that nobody has looked at', given: run(''), want: 'the run to start' },
+    { name: 'a run between two tasks', given: run(running), want: 'the next task' },
+    { name: 'a run that is over', given: run('{ type: Succeeded, status: "True" }'), want: 'the last lines' },
+    {
+      name: 'run 35: a step that says nothing',
+      given: run(running) + taskRun(inPod) + podOf('{ running: {} }'),
+      want: 'task build, step clone',
+    },
+    {
+      name: 'a pod that does not start',
+      given: run(running) + taskRun(inPod) + imagePull,
+      want: 'task build to start (ImagePullBackOff)',
+    },
+    {
+      name: 'only tasks that were asked for',
+      given: run(running) + taskRun(inPod) + imagePull,
+      filters: { task: ['test'] },
+      want: 'the next task',
+    },
+    {
+      name: 'no more than three of many',
+      given: run(running) + many,
+      want: 'task a to start (Pending); task b to start (Pending); task c to start (Pending); 2 more',
+    },
+  ];
+  for (const { name, given, filters, want } of cases)
+    it(name, () => assert.equal(awaited(runFacts(given), filters), want));
 });

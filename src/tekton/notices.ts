@@ -1,4 +1,5 @@
 /** What a log stream says beside the log: why nothing comes, what failed, how it ended. Facts in, sentences out. */
+import { type Attempt, attemptStatus, attemptsOf } from './attempts.ts';
 import { failureOf } from './failure.ts';
 import { isTaskSelected, type LogFilters, type PodPlan, type StepPlan } from './logs.ts';
 import { isDone, isFinal, type NamedTaskRun, phaseOf, runStatus, taskRunsOf } from './status.ts';
@@ -52,12 +53,15 @@ export function noticesOf(facts: RunFacts, filters: LogFilters = {}): readonly N
   return [...runNotices(facts.run), ...taskNotices(status, { named, filters, outer: '' })];
 }
 
-/** How a stream ends: nothing more comes of the run, it was deleted, or this process stops. */
-export type LogEnd = 'finished' | 'deleted' | 'draining';
+/** How a stream ends: nothing more comes of the run, it was deleted, this process stops, or the answer is as long as it may be. */
+export type LogEnd = 'finished' | 'deleted' | 'draining' | 'limited';
 
 /** The last words of a stream: how the run stands, and whether any of its log is missing. */
 export function closingNotices(run: PipelineRun, ended: LogEnd, complete: boolean): readonly Notice[] {
   if (ended === 'draining') return [problem('draining', 'this gateway is stopping; ask again to go on')];
+  if (ended === 'limited') {
+    return [problem('limited', 'limitBytes is reached; ask again with the cursor to go on'), outcomeNotice(run, ended)];
+  }
   const missing = { ...problem('missing', 'some of the log is missing'), isLoss: true as const };
   return [...(complete || ended === 'deleted' ? [] : [missing]), outcomeNotice(run, ended)];
 }
@@ -86,9 +90,50 @@ export function goneNotice(pod: PodPlan, step: StepPlan): Notice {
   return {
     key: `gone ${pod.pod} ${step.container}`,
     level: 'problems',
-    sentence: `task ${printable(pod.prefix)}: the log of step ${printable(step.name)} is gone with its pod${ended}`,
+    sentence: `task ${printable(pod.prefix)}: the log of ${titleOf(step)} is gone with its pod${ended}`,
     isLoss: true,
   };
+}
+
+/** What runs beside the steps of a task that is over, and was not stopped. */
+export function lingeringNotice(pod: PodPlan, container: StepPlan): Notice {
+  return {
+    key: `lingering ${pod.pod} ${container.container}`,
+    level: 'problems',
+    sentence: `task ${printable(pod.prefix)}: ${titleOf(container)} still runs although its task is over; it is not waited for`,
+    isLoss: true,
+  };
+}
+
+function titleOf({ role, name }: StepPlan): string {
+  return `${role === 'step' ? 'step' : 'container'} ${printable(name)}`;
+}
+
+/** So many tasks are named; of more only how many there are. */
+const MOST_AWAITED = 3;
+
+/** What a stream waits for now, to be said after `waiting for`. */
+export function awaited(facts: RunFacts, filters: LogFilters = {}): string {
+  if (isDone(facts.run.succeeded)) return 'the last lines';
+  const tasks = taskRunsOf(facts)
+    .filter(
+      ({ taskRun, task, displayName }) => !isDone(taskRun.succeeded) && isTaskSelected(task, displayName, filters),
+    )
+    .map(({ taskRun, displayName, facts: { pods } }) =>
+      awaitedOf(attemptsOf(taskRun, pods).at(-1), printable(displayName)),
+    );
+  if (tasks.length === 0) return facts.run.succeeded === undefined ? 'the run to start' : 'the next task';
+  const more = tasks.length > MOST_AWAITED ? [`${tasks.length - MOST_AWAITED} more`] : [];
+  return [...tasks.slice(0, MOST_AWAITED), ...more].join('; ');
+}
+
+function awaitedOf(attempt: Attempt | undefined, name: string): string {
+  if (attempt === undefined) return `task ${name}`;
+  // No word here tells a duration, so any time will do.
+  const { steps, waiting } = attemptStatus(attempt, new Date(0));
+  const step = steps.find(({ state }) => state === 'running');
+  if (step !== undefined) return `task ${name}, step ${printable(step.name)}`;
+  return `task ${name} to start${waiting === undefined || waiting.reason === '' ? '' : ` (${printable(waiting.reason)})`}`;
 }
 
 /** What keeps the run as a whole from going on. */

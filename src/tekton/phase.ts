@@ -61,13 +61,22 @@ export function childPhase(child: TaskRun | CustomRun | PipelineRun, onError: st
   return (phase === 'failed' || phase === 'timedout') && isTolerated ? 'ignored' : phase;
 }
 
-/** The compatible answer of `/status`: the four keys in the listener's order. A run nobody has looked at yet is Unknown. */
-export function runCondition(run: PipelineRun): RunCondition {
-  if (run.succeeded === undefined) {
-    return { message: 'PipelineRun has not started', reason: 'Pending', type: 'Succeeded', status: 'Unknown' };
+/** The phase of a TaskRun by itself: whether its failure counts is for its run to say. */
+export function taskRunPhase(taskRun: TaskRun): Phase {
+  const phase = phaseOf(taskRun.succeeded);
+  return phase === 'cancelled' && childPhase(taskRun, undefined) === 'timedout' ? 'timedout' : phase;
+}
+
+/**
+ * The compatible answer of `/status`: the four keys in the listener's order. What nobody has looked at yet is Unknown, and
+ * so is a status that is none of Kubernetes' three.
+ */
+export function runCondition({ kind, succeeded }: PipelineRun | TaskRun): RunCondition {
+  if (succeeded === undefined) {
+    return { message: `${kind} has not started`, reason: 'Pending', type: 'Succeeded', status: 'Unknown' };
   }
-  const { message, reason, type, status } = run.succeeded;
-  return { message, reason, type, status };
+  const { message, reason, type } = succeeded;
+  return { message, reason, type, status: isDone(succeeded) ? succeeded.status : 'Unknown' };
 }
 
 /**

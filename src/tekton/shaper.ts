@@ -19,7 +19,10 @@ export interface LogSource {
   readonly container: string;
 }
 
-/** One thing that is said. Texts of the cluster in it are as they came: each shaper escapes as its format needs. */
+/**
+ * One thing that is said. Names and reasons of the cluster in it are as they came: each shaper escapes as its format
+ * needs. Sentences (and `awaiting`) are made for people already: one line, without control characters.
+ */
 export type LogEvent =
   /** Lines of one container. `cursor(at)`: where to go on after line `at` of the batch; undefined where nobody can. */
   | {
@@ -31,7 +34,12 @@ export type LogEvent =
   /** A container that had lines will have no more, or another one speaks now. */
   | { readonly type: 'blank'; readonly source: LogSource }
   /** A sentence for people. */
-  | { readonly type: 'notice'; readonly level: 'problem' | 'info'; readonly sentence: string; readonly source?: LogSource }
+  | {
+      readonly type: 'notice';
+      readonly level: 'problem' | 'info';
+      readonly sentence: string;
+      readonly source?: LogSource;
+    }
   /** Lines of this container may be missing here. */
   | { readonly type: 'gap'; readonly source: LogSource; readonly sentence: string }
   /** A container began or ended. */
@@ -71,6 +79,16 @@ export type LogEvent =
 export interface LogShaper {
   /** Of the `Content-Type` header. */
   readonly contentType: string;
+  /**
+   * Every event stands by itself, even a fragment of a line. False: fragments of a line are written one after another, so
+   * nothing may be said between them but what belongs to them.
+   */
+  readonly framed: boolean;
   /** The bytes of `event`: none where the format does not show it. */
   shape(event: LogEvent): Buffer;
+  /**
+   * What really goes out instead of shaped bytes, called with all of them at the moment and in the order in which they go:
+   * that may be long after they were shaped, where a task has to wait for its turn. Formats without it change nothing.
+   */
+  outgoing?(bytes: Buffer): Buffer;
 }

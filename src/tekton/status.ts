@@ -1,40 +1,102 @@
 /** What is known of a run → what callers are told of it. Pure: facts and the time in, a status out, never an exception. */
-import { present } from '../kube/objects.ts';
+import { type ObjectRef, present } from '../kube/objects.ts';
 import { attemptStatus, attemptsOf, millisecondsBetween } from './attempts.ts';
-import { failureOf } from './failure.ts';
-import { childPhase, phaseOf, runCondition } from './phase.ts';
+import { attemptsFailure, failureOf } from './failure.ts';
+import { childPhase, phaseOf, runCondition, taskRunPhase } from './phase.ts';
 import { type Child, mayFollow, type RunTask, tasksOf } from './tree.ts';
+import { triggerOf } from './trigger.ts';
 import type {
+  AttemptStatus,
   InstanceStatus,
   NamedValue,
   PipelineRun,
+  Pod,
   Progress,
   RunFacts,
   RunStatus,
   TaskPhase,
   TaskRun,
+  TaskRunStatus,
   TaskStatus,
 } from './types.ts';
 
 export { type Attempt, attemptsOf, waitingFor } from './attempts.ts';
-export { isDone, isFinal, phaseOf, runCondition } from './phase.ts';
+export { isDone, isFinal, phaseOf, runCondition, taskRunPhase } from './phase.ts';
 export { type NamedTaskRun, taskRunsOf } from './tree.ts';
 
 /**
  * The whole of a run. Running durations are those at `now`, which is served as `asOf`. Nested runs are followed eight
  * deep. A run that is no longer in the cluster is the caller's to call `deleted`.
  */
-export function runStatus(facts: RunFacts, now: Date): RunStatus {
-  return statusBelow(facts, now, []);
+export function runStatus(facts: RunFacts, now: Date, logsOf?: LogsOf): RunStatus {
+  return statusBelow(facts, { now, logsOf, ancestors: [] });
 }
 
-function statusBelow(facts: RunFacts, now: Date, ancestors: readonly string[]): RunStatus {
+/** Where the log of a step is: a path of the API. Attempts count from 1. */
+export type LogsOf = (taskRun: ObjectRef, attempt: number, step: string) => string;
+
+/** One TaskRun by itself, with its pods. Otherwise as `runStatus`. */
+export function taskRunStatus(taskRun: TaskRun, pods: readonly Pod[], now: Date, logsOf?: LogsOf): TaskRunStatus {
+  const { meta, succeeded, started, completed, params, results, retries } = taskRun;
+  const attempts = attemptStatuses(taskRun, pods, now, logsOf);
+  const phase = taskRunPhase(taskRun);
+  const condition = runCondition(taskRun);
+  const hasFailed = phase === 'failed' || phase === 'timedout';
+  return {
+    namespace: meta.namespace,
+    name: meta.name,
+    uid: meta.uid,
+    ...present({
+      task: taskRun.task,
+      displayName: taskRun.displayName,
+      pipelineRun: meta.owner?.kind === 'PipelineRun' ? meta.owner.name : undefined,
+      pipelineTask: taskRun.pipelineTask,
+    }),
+    phase,
+    condition: { ...condition, ...present({ lastTransitionTime: succeeded?.lastTransitionTime }) },
+    created: meta.created,
+    ...present({ started, completed, durationMs: millisecondsBetween(started, completed ?? now.toISOString()) }),
+    retries,
+    params,
+    results,
+    labels: meta.labels,
+    annotations: meta.annotations,
+    attempts,
+    ...present({ failure: hasFailed ? attemptsFailure({ ...condition, attempts }) : undefined }),
+    asOf: now.toISOString(),
+  };
+}
+
+function attemptStatuses(
+  taskRun: TaskRun,
+  pods: readonly Pod[],
+  now: Date,
+  logsOf: LogsOf | undefined,
+): readonly AttemptStatus[] {
+  return attemptsOf(taskRun, pods).map((attempt) => {
+    const status = attemptStatus(attempt, now);
+    if (logsOf === undefined) return status;
+    const steps = status.steps.map((step) => ({ ...step, logs: logsOf(taskRun.meta, attempt.number, step.name) }));
+    return { ...status, steps };
+  });
+}
+
+/** What is told from a run to what is in it. */
+interface Telling {
+  readonly now: Date;
+  readonly logsOf: LogsOf | undefined;
+  /** Uids of the runs that this one is nested in, outermost first. */
+  readonly ancestors: readonly string[];
+}
+
+function statusBelow(facts: RunFacts, telling: Telling): RunStatus {
+  const { now, ancestors } = telling;
   const { run } = facts;
   const { meta, succeeded } = run;
   const asOf = now.toISOString();
   const phase = phaseOf(succeeded);
   const condition = runCondition(run);
-  const tasks = tasksOf(facts).map((task) => taskStatus(task, facts, now, ancestors));
+  const tasks = tasksOf(facts).map((task) => taskStatus(task, facts, telling));
   const end = run.completed ?? asOf;
   return {
     namespace: meta.namespace,
@@ -48,7 +110,7 @@ function statusBelow(facts: RunFacts, now: Date, ancestors: readonly string[]): 
       started: run.started,
       finallyStarted: run.finallyStarted,
       completed: run.completed,
-      trigger: triggerOf(run),
+      trigger: triggerOf(meta.labels),
       provenance: run.provenance,
       failure: failureOf(phase, condition, tasks),
     }),
@@ -69,11 +131,11 @@ function statusBelow(facts: RunFacts, now: Date, ancestors: readonly string[]): 
   };
 }
 
-function taskStatus(task: RunTask, facts: RunFacts, now: Date, ancestors: readonly string[]): TaskStatus {
+function taskStatus(task: RunTask, facts: RunFacts, telling: Telling): TaskStatus {
   const { name, kind, memberOf, spec, skipped, children } = task;
   const onError = spec?.onError ?? children.map(onErrorOf).find((policy) => policy !== undefined);
-  const telling = tellingParams(children);
-  const instances = children.map((child) => instanceStatus(child, { onError, telling, facts, now, ancestors }));
+  const differing = differingParams(children);
+  const instances = children.map((child) => instanceStatus(child, { ...telling, onError, differing, facts }));
   const phase = taskPhase(instances, skipped !== undefined);
   // A task speaks with the voice of the first instance that made it what it is.
   const voice =
@@ -96,22 +158,20 @@ function taskStatus(task: RunTask, facts: RunFacts, now: Date, ancestors: readon
 }
 
 /** What an instance is told by its task and its run. */
-interface Surroundings {
+interface Surroundings extends Telling {
   readonly onError: string | undefined;
-  readonly telling: ReadonlySet<string>;
+  readonly differing: ReadonlySet<string>;
   readonly facts: RunFacts;
-  readonly now: Date;
-  readonly ancestors: readonly string[];
 }
 
 function instanceStatus(child: Child, around: Surroundings): InstanceStatus {
-  const { facts, now, onError, telling } = around;
+  const { facts, now, logsOf, onError, differing } = around;
   const { object, name, displayName } = child;
   if (object === undefined) return unseenInstance(child, facts.run);
   const { succeeded, started, completed, results } = object;
   const ancestors = [...around.ancestors, facts.run.meta.uid];
   const isFollowed = child.facts !== undefined && mayFollow(child.facts, ancestors);
-  const params = object.params.filter((param) => telling.has(param.name));
+  const params = object.params.filter((param) => differing.has(param.name));
   return {
     name,
     uid: object.meta.uid,
@@ -125,10 +185,9 @@ function instanceStatus(child: Child, around: Surroundings): InstanceStatus {
       durationMs: millisecondsBetween(started, completed ?? now.toISOString()),
       params: params.length > 0 ? params : undefined,
       results: results.length > 0 ? results : undefined,
-      run: isFollowed && child.facts ? statusBelow(child.facts, now, ancestors) : undefined,
+      run: isFollowed && child.facts ? statusBelow(child.facts, { now, logsOf, ancestors }) : undefined,
     }),
-    attempts:
-      object.kind === 'TaskRun' ? attemptsOf(object, facts.pods).map((attempt) => attemptStatus(attempt, now)) : [],
+    attempts: object.kind === 'TaskRun' ? attemptStatuses(object, facts.pods, now, logsOf) : [],
   };
 }
 
@@ -173,7 +232,7 @@ function progressOf(tasks: readonly TaskStatus[]): Progress {
 }
 
 /** The names of the parameters in which the instances of one task differ. */
-function tellingParams(children: readonly Child[]): ReadonlySet<string> {
+function differingParams(children: readonly Child[]): ReadonlySet<string> {
   const [first, ...others] = children.flatMap(({ object }) => (object === undefined ? [] : [valuesOf(object.params)]));
   if (first === undefined || others.length === 0) return new Set();
   const names = new Set([first, ...others].flatMap((values) => [...values.keys()]));
@@ -207,13 +266,4 @@ function everyPod(facts: RunFacts, ancestors: readonly string[]): Pick<RunFacts,
     taskRuns: [...facts.taskRuns, ...below.flatMap(({ taskRuns }) => taskRuns)],
     pods: [...facts.pods, ...below.flatMap(({ pods }) => pods)],
   };
-}
-
-function triggerOf({ meta: { labels } }: PipelineRun): RunStatus['trigger'] {
-  const trigger = present({
-    eventListener: labels['triggers.tekton.dev/eventlistener'],
-    trigger: labels['triggers.tekton.dev/trigger'],
-    eventId: labels['triggers.tekton.dev/triggers-eventid'],
-  });
-  return Object.keys(trigger).length === 0 ? undefined : trigger;
 }

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { LogLine } from '../kube/lines.ts';
-import { paletteColor, printable, type TextOptions, textShaper } from './text.ts';
+import type { LogSource } from './shaper.ts';
+import { displayNameOf, paletteColor, printable, type TextOptions, textShaper } from './text.ts';
 
-const source = { task: 'test', prefix: 'test-3', step: 'unit' };
+const source: LogSource = {
+  task: 'test',
+  prefix: 'test-3',
+  displayName: 'Unit tests',
+  taskRun: 'r-test-3',
+  attempt: 1,
+  step: 'unit',
+  pod: 'r-test-3-pod',
+  container: 'step-unit',
+};
 const plain: TextOptions = { prefix: 'task', color: false, timestamps: false };
 const bare: TextOptions = { prefix: 'none', color: false, timestamps: false };
 
@@ -24,6 +34,18 @@ describe('textShaper', () => {
       want: `${green}[test-3 : unit]\x1b[0m a\n`,
     },
     {
+      name: 'the prefix made for people',
+      options: { ...plain, prefix: 'display' },
+      lines: [line('a')],
+      want: '[Unit tests (test-3) : unit] a\n',
+    },
+    {
+      name: 'escape sequences are taken out when asked to',
+      options: { ...plain, color: true, strip: true },
+      lines: [line('\x1b[31mred\x1b[0m'), line('\x1b[1m', { part: 'first' }), line('m', { part: 'last' })],
+      want: `${green}[test-3 : unit]\x1b[0m red\n${green}[test-3 : unit]\x1b[0m m\n`,
+    },
+    {
       name: "the kubelet's timestamp stands after the prefix, and not before a line that has none",
       options: { ...plain, timestamps: true },
       lines: [line('a'), line('b', { timestamp: '' })],
@@ -37,7 +59,7 @@ describe('textShaper', () => {
     },
   ];
   for (const { name, options, lines, want } of cases)
-    it(name, () => assert.equal(textShaper(options).lines({ lines }, source).toString(), want));
+    it(name, () => assert.equal(textShaper(options).shape({ type: 'log', source, batch: { lines } }).toString(), want));
 
   const stamps: readonly { name: string; given: string; want: string }[] = [
     { name: 'nine digits', given: '2026-11-01T10:00:00.999999999Z', want: '2026-11-01T10:00:00.999Z' },
@@ -49,7 +71,10 @@ describe('textShaper', () => {
   for (const { name, given, want } of stamps)
     it(`iso timestamps are UTC with milliseconds: ${name}`, () => {
       const shaper = textShaper({ ...bare, timestamps: 'iso' });
-      assert.equal(shaper.lines({ lines: [line('a', { timestamp: given })] }, source).toString(), `${want} a\n`);
+      assert.equal(
+        shaper.shape({ type: 'log', source, batch: { lines: [line('a', { timestamp: given })] } }).toString(),
+        `${want} a\n`,
+      );
     });
 
   it('run 32: text is byte-exact, whatever a step writes', () => {
@@ -71,7 +96,7 @@ describe('textShaper', () => {
           const want = Buffer.concat(
             texts.flatMap((text) => [Buffer.from(`[test-3 : unit] ${stamp}`), text, Buffer.from('\n')]),
           );
-          assert.deepEqual(textShaper({ ...plain, timestamps }).lines({ lines }, source), want);
+          assert.deepEqual(textShaper({ ...plain, timestamps }).shape({ type: 'log', source, batch: { lines } }), want);
         },
       ),
     );
@@ -80,21 +105,45 @@ describe('textShaper', () => {
   it('run 20: streams that differ only in where a name ends do not share a prefix', () => {
     const shaper = textShaper(plain);
     const shown = ['a', 'a b'].map((prefix) =>
-      shaper.lines({ lines: [line('x')] }, { task: 'a', prefix, step: prefix === 'a' ? 'b c' : 'c' }).toString(),
+      shaper
+        .shape({
+          type: 'log',
+          source: { ...source, prefix, step: prefix === 'a' ? 'b c' : 'c' },
+          batch: { lines: [line('x')] },
+        })
+        .toString(),
     );
     assert.deepEqual(shown, ['[a : b c] x\n', '[a b : c] x\n']);
   });
 
   it('writes notices and blank lines', () => {
-    assert.equal(textShaper(plain).notice('waiting').toString(), '[gateway] waiting\n');
+    const notice = { type: 'notice', level: 'problem', sentence: 'waiting' } as const;
+    assert.equal(textShaper(plain).shape(notice).toString(), '[gateway] waiting\n');
     assert.equal(
       textShaper({ ...plain, color: true })
-        .notice('waiting')
+        .shape(notice)
         .toString(),
       '\x1b[2m[gateway] waiting\x1b[0m\n',
     );
-    assert.equal(textShaper(plain).blank().toString(), '\n');
+    assert.equal(textShaper(plain).shape({ type: 'blank', source }).toString(), '\n');
+    const gap = { type: 'gap', source, sentence: 'lines may be missing' } as const;
+    assert.equal(textShaper(plain).shape(gap).toString(), '[gateway] lines may be missing\n');
+    const heartbeat = { type: 'heartbeat', awaiting: 'the run to start' } as const;
+    assert.equal(textShaper(plain).shape(heartbeat).toString(), '[gateway] waiting for the run to start\n');
   });
+});
+
+describe('displayNameOf', () => {
+  const cases: readonly { name: string; given: Parameters<typeof displayNameOf>[0]; want: string }[] = [
+    { name: 'no name for people', given: { task: 'test', prefix: 'test-3' }, want: 'test-3' },
+    { name: 'one of its own', given: { task: 'test', prefix: 'test', displayName: 'Unit tests' }, want: 'Unit tests' },
+    {
+      name: 'one that others share',
+      given: { task: 'test', prefix: 'deploy/test', displayName: 'Unit tests' },
+      want: 'Unit tests (deploy/test)',
+    },
+  ];
+  for (const { name, given, want } of cases) it(name, () => assert.equal(displayNameOf(given), want));
 });
 
 describe('paletteColor', () => {

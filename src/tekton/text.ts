@@ -1,86 +1,118 @@
-/** How the log of a run looks as text: prefixes, colours, timestamps, notices. The bytes of the log itself are never touched. */
-import type { LineBatch, LogLine } from '../kube/lines.ts';
+/** How the log of a run looks as text: prefixes, colours, timestamps, notices. The bytes of a line are those of its step. */
+import type { LogLine } from '../kube/lines.ts';
+import { ansiStripper } from './ansi.ts';
+import type { LogEvent, LogShaper, LogSource } from './shaper.ts';
 
 /** What a reader wants to see of each line. */
 export interface TextOptions {
-  /** `task`: `[task : step] ` before every line, as tkn has it. */
-  readonly prefix: 'task' | 'none';
+  /** `task`: `[task : step] ` before every line, as tkn has it; `display`: the same with the name made for people. */
+  readonly prefix: 'task' | 'none' | 'display';
   /** Colours the prefix by task and dims notices; what a step wrote keeps its own colours either way. */
   readonly color: boolean;
   /** After the prefix: `true` the kubelet's timestamp as it is, `iso` the same in UTC with milliseconds. */
   readonly timestamps: boolean | 'iso';
-}
-
-/** Where a line comes from, as far as a reader is told. */
-export interface TextSource {
-  /** Name of the pipeline task: all of its instances share a colour. */
-  readonly task: string;
-  /** What tells this task's stream from all others of the run: `test`, `test-3`, `deploy/test`. */
-  readonly prefix: string;
-  /** Without `step-`. */
-  readonly step: string;
-}
-
-/** Turns what is to be said into bytes for a text client. */
-export interface TextShaper {
-  /** All lines of a batch, prefixed and each ended by LF, in one Buffer. Of a fragmented line only the first part has a prefix, only the last an LF. */
-  lines(batch: LineBatch, source: TextSource): Buffer;
-  /** The empty line after a container. */
-  blank(): Buffer;
-  /** `[gateway] ` and a sentence. The sentence is written as it is: see `printable`. */
-  notice(sentence: string): Buffer;
+  /** Takes the escape sequences of terminals out of what a step wrote: colours, movements of the cursor. */
+  readonly strip?: boolean;
 }
 
 /** The colours of tkn's palette: bright green, yellow, blue, magenta, cyan. Red stays the mark of errors. */
 const PALETTE = [92, 93, 94, 95, 96] as const;
 
 const LF = 0x0a;
+const SPACE = 0x20;
 const NOTHING = Buffer.alloc(0);
+const EMPTY_LINE = Buffer.from('\n');
+
+/** What a container's lines are made with. */
+interface Manner {
+  /** The prefix with the space behind it. */
+  readonly head: Buffer;
+  readonly strip: ((line: LogLine) => Buffer) | undefined;
+}
 
 /** A shaper for one client. It remembers the prefixes it has made, so keep one per stream. */
-export function textShaper({ prefix, color, timestamps }: TextOptions): TextShaper {
-  const prefixes = new Map<string, Buffer>();
+export function textShaper({ prefix, color, timestamps, strip = false }: TextOptions): LogShaper {
+  const manners = new Map<string, Manner>();
   const stamp = timestamps === 'iso' ? isoTimestamp : (timestamp: string) => timestamp;
 
-  const prefixOf = (source: TextSource): Buffer => {
+  const headOf = (source: LogSource): Buffer => {
     if (prefix === 'none') return NOTHING;
-    const key = `${source.prefix}\0${source.step}`;
-    const known = prefixes.get(key);
+    const name = prefix === 'display' ? displayNameOf(source) : source.prefix;
+    const words = `[${printable(name)} : ${printable(source.step)}]`;
+    return Buffer.from(color ? `\x1b[1;${paletteColor(source.task)}m${words}\x1b[0m ` : `${words} `);
+  };
+  const mannerOf = (source: LogSource): Manner => {
+    const key = `${source.pod}/${source.container}/${source.prefix}`;
+    const known = manners.get(key);
     if (known !== undefined) return known;
-    const words = `[${printable(source.prefix)} : ${printable(source.step)}]`;
-    const made = Buffer.from(color ? `\x1b[1;${paletteColor(source.task)}m${words}\x1b[0m ` : `${words} `);
-    prefixes.set(key, made);
+    const made = { head: headOf(source), strip: strip ? ansiStripper() : undefined };
+    manners.set(key, made);
     return made;
   };
 
-  return {
-    lines({ lines }, source) {
-      const head = prefixOf(source);
-      const stamps = timestamps ? lines.map((line) => (begins(line) ? stamp(line.timestamp) : '')) : undefined;
-      let size = 0;
-      for (const [at, line] of lines.entries()) {
-        const stampBytes = stamps?.[at]?.length ?? 0;
-        size += line.text.length + (ends(line) ? 1 : 0) + (begins(line) ? head.length : 0);
-        if (stampBytes > 0) size += stampBytes + 1;
+  const shapeLines = ({ source, batch: { lines } }: Extract<LogEvent, { type: 'log' }>): Buffer => {
+    const { head, strip: strippedOf } = mannerOf(source);
+    const texts = strippedOf === undefined ? undefined : lines.map(strippedOf);
+    const stamps = timestamps ? lines.map((line) => (begins(line) ? stamp(line.timestamp) : '')) : undefined;
+    // The most that can be needed: what is left over is not sent.
+    let size = (head.length + 1) * lines.length;
+    for (const { text } of lines) size += text.length;
+    for (const each of stamps ?? []) size += each.length + 1;
+    const out = Buffer.allocUnsafe(size);
+    let end = 0;
+    for (let at = 0; at < lines.length; at += 1) {
+      const line = lines[at];
+      if (line === undefined) break;
+      if (begins(line)) {
+        out.set(head, end);
+        end += head.length;
       }
-      const out = Buffer.allocUnsafe(size);
-      let end = 0;
-      for (const [at, line] of lines.entries()) {
-        if (begins(line)) {
-          out.set(head, end);
-          end += head.length;
-        }
-        const timestamp = stamps?.[at] ?? '';
-        if (timestamp !== '') end += out.write(`${timestamp} `, end, 'latin1');
-        out.set(line.text, end);
-        end += line.text.length;
-        if (ends(line)) out[end++] = LF;
+      const timestamp = stamps?.[at] ?? '';
+      if (timestamp !== '') {
+        end += out.write(timestamp, end, 'latin1');
+        out[end++] = SPACE;
       }
-      return out;
-    },
-    blank: () => Buffer.from('\n'),
-    notice: (sentence) => Buffer.from(color ? `\x1b[2m[gateway] ${sentence}\x1b[0m\n` : `[gateway] ${sentence}\n`),
+      const text = texts?.[at] ?? line.text;
+      out.set(text, end);
+      end += text.length;
+      if (ends(line)) out[end++] = LF;
+    }
+    return out.subarray(0, end);
   };
+  const shapeNotice = (sentence: string): Buffer =>
+    Buffer.from(color ? `\x1b[2m[gateway] ${sentence}\x1b[0m\n` : `[gateway] ${sentence}\n`);
+
+  return {
+    contentType: 'text/plain; charset=utf-8',
+    framed: false,
+    shape(event) {
+      switch (event.type) {
+        case 'log':
+          return shapeLines(event);
+        case 'blank':
+          return EMPTY_LINE;
+        case 'notice':
+        case 'gap':
+          return shapeNotice(event.sentence);
+        case 'heartbeat':
+          return shapeNotice(`waiting for ${event.awaiting}`);
+        case 'step':
+        case 'task':
+        case 'end':
+          return NOTHING;
+      }
+    },
+  };
+}
+
+/**
+ * The name that the pipeline's author gave a task for people, or its prefix where there is none. Instances of a matrix and
+ * tasks of nested runs may share one: behind it stands what tells them apart.
+ */
+export function displayNameOf(named: Pick<LogSource, 'task' | 'prefix' | 'displayName'>): string {
+  const { task, prefix, displayName } = named;
+  if (displayName === undefined) return prefix;
+  return prefix === task ? displayName : `${displayName} (${prefix})`;
 }
 
 function begins({ part }: LogLine): boolean {

@@ -195,6 +195,8 @@ export interface StepStatus {
   readonly started?: string;
   readonly finished?: string;
   readonly durationMs?: number;
+  /** Where its log is, as a path of the API. */
+  readonly logs?: string;
 }
 
 /** One pod's worth of trying. */
@@ -267,6 +269,8 @@ export interface Failure {
   readonly exitCode?: number;
   readonly reason: string;
   readonly message: string;
+  /** Where the log of `step` is, as a path of the API. */
+  readonly logs?: string;
 }
 
 /** The whole of a run, as `/status?full=true` shows it. Times are RFC 3339, durations milliseconds. */
@@ -292,6 +296,34 @@ export interface RunStatus extends ObjectRef {
   readonly progress: Progress;
   readonly failure?: Failure;
   readonly tasks: readonly TaskStatus[];
+  /** The instant that running durations were computed at. */
+  readonly asOf: string;
+}
+
+/** The whole of one TaskRun, of a run or standing alone. Times are RFC 3339, durations milliseconds. */
+export interface TaskRunStatus extends ObjectRef {
+  readonly uid: string;
+  readonly task?: string;
+  readonly displayName?: string;
+  /** The run that it belongs to, and which of its tasks it is. */
+  readonly pipelineRun?: string;
+  readonly pipelineTask?: string;
+  readonly phase: Phase;
+  readonly condition: RunCondition & { readonly lastTransitionTime?: string };
+  readonly created: string;
+  readonly started?: string;
+  readonly completed?: string;
+  /** From `started` until `completed`, else until `asOf`. */
+  readonly durationMs?: number;
+  /** How often it may be tried again. */
+  readonly retries: number;
+  readonly params: readonly NamedValue[];
+  readonly results: readonly NamedValue[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Oldest first; the last is the current one. */
+  readonly attempts: readonly AttemptStatus[];
+  readonly failure?: Failure;
   /** The instant that running durations were computed at. */
   readonly asOf: string;
 }

@@ -6,7 +6,7 @@ import { endForeground } from './commands.ts';
 import { down } from './down.ts';
 import { findExisting } from './existing.ts';
 import { whyNot } from './machine.ts';
-import { stopOwnBuild } from './parts.ts';
+import { builtTkn, stopOwnBuild } from './parts.ts';
 import { showProgress } from './progress.ts';
 import { type Choice, chooseCluster, table } from './settings.ts';
 import { statusOf } from './status.ts';
@@ -48,7 +48,9 @@ const verbs = {
     if (!cluster)
       throw new Fault('refused', `No cluster in ${choice.settings.folder}. Raise one: npm run cluster -- up`);
     print(`export KUBECONFIG=${quote(cluster.kubectl.kubeconfig)}`);
-    print(`export PATH=${quote(dirname(cluster.kubectl.file))}:"$PATH"`);
+    const tkn = await builtTkn(cluster.settings.cache);
+    const folders = [cluster.kubectl.file, ...(tkn === undefined ? [] : [tkn])].map((file) => quote(dirname(file)));
+    print(`export PATH=${folders.join(':')}:"$PATH"`);
     return 0;
   },
   down: async (choice: Choice) => {

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import { certificateFolder, kubeconfigPath } from './certificates.ts';
+import { ask } from './commands.ts';
 import { apiServerUrl, auditLogPath } from './controlplane.ts';
 import { gitUrl } from './flux.ts';
 import { bindKubectl, type Kubectl } from './kubectl.ts';
 import { podLogsFolder } from './node.ts';
-import type { Parts } from './parts.ts';
+import { builtTkn, type Parts } from './parts.ts';
 import { readRecord } from './record.ts';
 import { type Choice, chooseCluster, type Settings } from './settings.ts';
 import { findTekton } from './tekton.ts';
@@ -21,6 +22,8 @@ export interface Capabilities {
   readonly flux: boolean;
   /** Tekton's own version, `v1.15.0`; undefined if Tekton is not installed. */
   readonly tektonVersion: string | undefined;
+  /** There is a tkn to compare with. */
+  readonly tkn: boolean;
 }
 
 /** What only a cluster of our own has. */
@@ -43,6 +46,8 @@ export interface OwnCluster {
 export interface Cluster {
   readonly kind: Choice['kind'];
   readonly kubectl: Kubectl;
+  /** The path of tkn, Tekton's own command line; undefined where there is none. */
+  readonly tkn: string | undefined;
   readonly kubeconfig: string;
   /** URL of the API server. */
   readonly server: string;
@@ -88,14 +93,22 @@ async function connectOwn(settings: Settings): Promise<Cluster> {
     );
   }
   const tekton = await findTekton(kubectl);
+  const tkn = await builtTkn(own.settings.cache);
   return {
     kind: 'own',
     kubectl,
+    tkn,
     kubeconfig: kubectl.kubeconfig,
     server: apiServerUrl(own.settings),
     port: own.settings.ports.apiServer,
     tektonNamespace: tekton?.namespace,
-    capabilities: { root: process.getuid?.() === 0, knobs: true, flux: true, tektonVersion: tekton?.version },
+    capabilities: {
+      root: process.getuid?.() === 0,
+      knobs: true,
+      flux: true,
+      tektonVersion: tekton?.version,
+      tkn: tkn !== undefined,
+    },
     own,
   };
 }
@@ -108,14 +121,16 @@ async function connectExisting(kubeconfig: string): Promise<Cluster> {
   });
   const url = new URL(server);
   const tekton = await findTekton(kubectl);
+  const tkn = (await ask('tkn', ['version', '--client'])) === undefined ? undefined : 'tkn';
   return {
     kind: 'existing',
     kubectl,
+    tkn,
     kubeconfig,
     server,
     port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
     tektonNamespace: tekton?.namespace,
-    capabilities: { root: false, knobs: false, flux: false, tektonVersion: tekton?.version },
+    capabilities: { root: false, knobs: false, flux: false, tektonVersion: tekton?.version, tkn: tkn !== undefined },
     own: undefined,
   };
 }

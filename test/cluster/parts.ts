@@ -4,6 +4,8 @@
  * Each folder of `parts/` is a Go module that names programs as tools. What is built lies in the cache under
  * a name that follows from its go.mod, go.sum and flags, so a changed version is a new part and an unchanged
  * one is never built twice.
+ *
+ * The cluster is raised from `Parts`. What tests run beside it is built after them, and missed by none of them.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -43,22 +45,32 @@ const recipes = {
   },
   tekton: { yaml: { module: 'github.com/tektoncd/pipeline', folder: 'config' } },
   flux: { yaml: { module: 'github.com/fluxcd/source-controller', folder: 'config/crd/bases' } },
+  tkn: {},
 } satisfies Record<string, Recipe>;
 
-/** A part of the cluster. */
+/** What is built here. */
 export type PartName = keyof typeof recipes;
 
-/** Where each part lies: a folder with its programs, and with upstream's YAML in `yaml/` if it has any. */
-export type Parts = Readonly<Record<PartName, string>>;
+/** Where each part that a cluster is raised from lies: a folder with its programs, and with upstream's YAML in `yaml/` if it has any. */
+export type Parts = Readonly<Record<Exclude<PartName, 'tkn'>, string>>;
 
 const names = Object.keys(recipes) as PartName[];
+const clusterNames = names.filter((name) => name !== 'tkn');
 
 /** Where the parts belong, whether built or not. */
 export async function partFolders(cache: string): Promise<Parts> {
-  const folders = await Promise.all(
-    names.map(async (name) => [name, join(cache, `${name}-${await fingerprint(name)}`)] as const),
-  );
-  return Object.fromEntries(folders) as Record<PartName, string>;
+  const folders = await Promise.all(clusterNames.map(async (name) => [name, await partFolder(cache, name)] as const));
+  return Object.fromEntries(folders) as Record<keyof Parts, string>;
+}
+
+/** The path of tkn, Tekton's own command line; undefined where it was not built. */
+export async function builtTkn(cache: string): Promise<string | undefined> {
+  const file = join(await partFolder(cache, 'tkn'), 'tkn');
+  return existsSync(file) ? file : undefined;
+}
+
+async function partFolder(cache: string, name: PartName): Promise<string> {
+  return join(cache, `${name}-${await fingerprint(name)}`);
 }
 
 /** The version of a module in a part, as its go.mod has it: `v1.15.0`. */
@@ -83,7 +95,7 @@ export async function moduleVersion(name: PartName, module: string): Promise<str
 export async function buildParts(cache: string, progress: Progress): Promise<Parts> {
   const folders = await partFolders(cache);
   await clearLeftovers(cache);
-  const missing = names.filter((name) => !existsSync(folders[name]));
+  const missing = clusterNames.filter((name) => !existsSync(folders[name]));
   if (missing.length === 0) return folders;
   await requireGo();
   progress.say(
@@ -97,6 +109,19 @@ export async function buildParts(cache: string, progress: Progress): Promise<Par
     );
   }
   return folders;
+}
+
+/** Builds tkn if it is missing. A build that fails is told and keeps nobody from the cluster: suites that need tkn say that it lacks. */
+export async function buildTkn(cache: string, progress: Progress): Promise<void> {
+  const folder = await partFolder(cache, 'tkn');
+  if (existsSync(folder)) return;
+  await requireGo();
+  try {
+    await progress.during('building tkn, for tests alone', () => build(cache, 'tkn', folder));
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'unavailable') throw error;
+    progress.say(error.message);
+  }
 }
 
 /** The build that this process has started and not yet seen the end of. */
@@ -179,7 +204,9 @@ function source(name: PartName): string {
 }
 
 async function fingerprint(name: PartName): Promise<string> {
-  const files = await Promise.all(['go.mod', 'go.sum'].map((file) => readFile(join(source(name), file))));
+  // A part may have a program of its own beside those that its modules bring.
+  const own = (await readdir(source(name))).filter((file) => file.endsWith('.go')).sort();
+  const files = await Promise.all(['go.mod', 'go.sum', ...own].map((file) => readFile(join(source(name), file))));
   const hash = createHash('sha256');
   for (const file of files) hash.update(file);
   return hash.update(flags(name).join(' ')).update(process.arch).digest('hex').slice(0, 12);

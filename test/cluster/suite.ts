@@ -7,7 +7,7 @@ import { globSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openAdmin } from '../support/admin.ts';
-import { groundVariable, kubectlVariable } from '../support/ground.ts';
+import { groundVariable, kubectlVariable, tknVariable } from '../support/ground.ts';
 import { capabilitiesVariable } from '../support/needs.ts';
 import { oneFailure, type Results, readResults, resultsVariable, writeResults } from '../support/results.ts';
 import { removeLeftNamespaces } from '../support/world.ts';
@@ -81,6 +81,7 @@ async function main(): Promise<number> {
   const env = {
     [capabilitiesVariable]: JSON.stringify(cluster.capabilities),
     [kubectlVariable]: cluster.kubectl.file,
+    ...(cluster.tkn === undefined ? {} : { [tknVariable]: cluster.tkn }),
   };
   for (const [place, suite] of suites.entries()) {
     if (interrupted) break;

@@ -15,7 +15,7 @@ import { holdLock } from './lock.ts';
 import { installPackages, requireMachine } from './machine.ts';
 import { bridgeOwner, hasServiceRules, raiseNetwork } from './network.ts';
 import { raiseContainerd, raiseNode } from './node.ts';
-import { buildParts, moduleVersion, type Parts } from './parts.ts';
+import { buildParts, buildTkn, moduleVersion, type Parts } from './parts.ts';
 import { bootId, type Program, running, stopped } from './processes.ts';
 import { everyProgram } from './programs.ts';
 import { type Progress, since } from './progress.ts';
@@ -38,6 +38,7 @@ export async function up(settings: Settings, progress: Progress): Promise<void> 
   await refuseStrangers(settings);
   await installPackages(progress);
   const parts = await buildParts(cache, progress);
+  await buildTkn(cache, progress);
   await keepOrBegin(settings, parts, progress);
   const programs = everyProgram(settings, parts);
   const found = programs.filter(({ name }) => running(folder, name)).map(({ name }) => name);

@@ -411,6 +411,7 @@ function world(changes: Partial<GatewayParts> = {}) {
     routes: [routes],
     log,
     metrics,
+    version: '1.2.3',
     ...changes,
   });
   return { app, drain, lines, counted, asked };

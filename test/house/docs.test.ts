@@ -1,37 +1,124 @@
+/**
+ * What the documentation says is what the code does: tables between marks are made from the code (`UPDATE_DOCS=1` writes
+ * them), and links lead somewhere. The table of phases is checked beside src/tekton/phase.ts.
+ */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { logOptions } from '../../src/gateway/logs.ts';
-import { statusOptions } from '../../src/gateway/status.ts';
+import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
+import { answers, type ProblemCode } from '../../src/gateway/problem.ts';
+import { answerHeaders, type HeaderShape, requestHeaders, trailers } from '../../src/gateway/schemas/headers.ts';
+import { meanings } from '../../src/gateway/schemas/problem.ts';
+import { schemaInWords } from '../../src/gateway/schemas/words.ts';
+import { type Described, operationsIn, parametersOf, servedDocument } from '../support/described.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-/** The rows of the option table in one chapter of docs/api.md, by option. */
-function documented(chapter: string): Map<string, string> {
-  const text = read('docs/api.md').split(`\n## ${chapter}\n`)[1]?.split('\n## ')[0] ?? '';
-  const rows = text.split('\n').filter((line) => /^\| `\w+` \|.*\|.*\|.*\|$/.test(line));
-  return new Map(rows.map((row) => [/`(\w+)`/.exec(row)?.[1] ?? '', row]));
-}
+describe('tables of docs/api.md and docs/errors.md', () => {
+  let made: ReadonlyMap<string, string>;
 
-describe('docs/api.md', () => {
-  for (const { chapter, options } of [
-    { chapter: '/status', options: statusOptions(300) },
-    { chapter: '/logs', options: logOptions(300) },
-  ]) {
-    it(`lists the options of ${chapter}, their words and their defaults`, () => {
-      const rows = documented(chapter);
-      assert.deepEqual([...rows.keys()], Object.keys(options));
-      for (const [name, { kind, fallback }] of Object.entries(options)) {
-        const row = rows.get(name) ?? '';
-        const words = /^(?:one of )?((?:\w+(?:, | or )?)+)$/.exec(kind.allowed)?.[1]?.split(/, | or /) ?? [];
-        for (const word of words) assert.ok(row.includes(`\`${word}\``), `${name} takes ${word}`);
-        if (typeof fallback === 'string' || typeof fallback === 'boolean') {
-          assert.ok(row.split('|')[3]?.includes(`\`${fallback}\``), `${name} is ${fallback} unless told`);
-        }
-      }
+  before(async () => {
+    made = tablesOf(await servedDocument());
+  });
+
+  for (const page of ['docs/api.md', 'docs/errors.md']) {
+    it(`those of ${page} are made from the code (UPDATE_DOCS=1 writes them)`, () => {
+      const text = read(page);
+      const wanted = text.replace(MADE, (_all, name: string) => {
+        const table = made.get(name);
+        assert(table !== undefined, `${page}: nothing makes "${name}"; there are ${[...made.keys()].join(', ')}`);
+        return `<!-- made from the code: ${name} -->\n${table}\n<!-- end -->`;
+      });
+      if (process.env.UPDATE_DOCS === '1') writeFileSync(join(root, page), wanted);
+      else assert.equal(text, wanted);
     });
   }
+
+  it('every one has its place', () => {
+    const text = read('docs/api.md') + read('docs/errors.md');
+    const placed = [...text.matchAll(MADE)].map(([, name]) => name);
+    assert.deepEqual(placed.toSorted(), [...made.keys()].toSorted());
+  });
+});
+
+const MADE = /<!-- made from the code: ([^>]+) -->\n[\s\S]*?<!-- end -->/g;
+
+/** Every table that is made, by its name. */
+function tablesOf(document: OpenApiDocument): ReadonlyMap<string, string> {
+  const operations = operationsIn(document);
+  const whole = operations.filter(({ operation }) => operation['x-short-of'] === undefined);
+  return new Map([
+    ['paths', pathTable(operations)],
+    ...whole
+      .filter(({ operation }) => parametersOf(document, operation, 'query').length > 0)
+      .map(({ operation }) => [`options of ${operation.operationId}`, optionTable(document, operation)] as const),
+    ['headers of requests', headerTable(requestHeaders)],
+    ['headers of answers', headerTable(answerHeaders)],
+    ['trailers', headerTable(trailers)],
+    ['codes', codeTable()],
+  ]);
+}
+
+/** Paths as users write them: that in the default namespace stands beside its own. */
+function pathTable(operations: readonly Described[]): string {
+  const rows = operations
+    .filter(({ operation }) => operation['x-short-of'] === undefined)
+    .map(({ path, method, operation }) => {
+      const short = operations.find((each) => each.operation['x-short-of'] === operation.operationId)?.path;
+      const paths = [...(short === undefined ? [] : [short]), path].map(
+        (each) => `\`${each.replace(/\{(\w+)\}/g, ':$1')}\``,
+      );
+      const post = method === 'get' ? '' : ` (${method.toUpperCase()})`;
+      return [`${paths.join(', ')}${post}`, lowered(operation.summary)];
+    });
+  return table(['Path', ''], rows);
+}
+
+function optionTable(document: OpenApiDocument, operation: Described['operation']): string {
+  const rows = parametersOf(document, operation, 'query').map(({ name, schema, description }) => {
+    const standard = schema.default === undefined ? '' : `\`${String(schema.default)}\``;
+    return [`\`${name}\``, schemaInWords(schema), standard, lowered(description)];
+  });
+  return table(['Option', 'Values', 'Default', ''], rows);
+}
+
+function headerTable(headers: Readonly<Record<string, HeaderShape>>): string {
+  return table(
+    ['Header', ''],
+    Object.entries(headers).map(([name, { purpose, schema }]) => {
+      const words = schema.enum === undefined || purpose.startsWith('`') ? '' : `: ${schemaInWords(schema)}`;
+      return [`\`${name}\``, `${lowered(purpose)}${words}`];
+    }),
+  );
+}
+
+function codeTable(): string {
+  const rows = (Object.keys(answers) as ProblemCode[]).map((code) => {
+    const { when, advice } = meanings[code];
+    return [`\`${code}\``, String(answers[code].status), when, advice];
+  });
+  return table(['Code', 'Status', 'When', 'What to do'], rows);
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [heads, heads.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return lines.map((line) => line.replace(/\| {2}(?=\|)/g, '| ')).join('\n');
+}
+
+/** A sentence as it stands in a table: without its capital, unless that is a name's. */
+function lowered(sentence: string): string {
+  return /^[A-Z][a-z]/.test(sentence) ? sentence[0]?.toLowerCase() + sentence.slice(1) : sentence;
+}
+
+describe('docs/errors.md', () => {
+  it('names Retry-After and other headers of a code exactly where they are sent', () => {
+    for (const [code, { retryAfterMs, headers = {} }] of Object.entries(answers)) {
+      const { when } = meanings[code as ProblemCode];
+      assert.equal(when.includes('`Retry-After`'), retryAfterMs !== undefined, code);
+      for (const name of Object.keys(headers)) assert(when.includes(`\`${name}`), `${code} ${name}`);
+    }
+  });
 });
 
 describe('docs', () => {

@@ -117,13 +117,19 @@ export class AppRig implements AsyncDisposable {
     const gathered = createRuns(
       { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
       {
-        fetchRun: async ({ namespace, name }) => {
-          const found = this.fetchable.get(`${namespace}/${name}`);
-          if (this.getFails !== undefined) throw this.getFails;
-          if (found === undefined) throw new Fault('not-found', 'pipeline not found');
-          return found;
+        lookup: {
+          run: async ({ namespace, name }) => {
+            const found = this.fetchable.get(`${namespace}/${name}`);
+            if (this.getFails !== undefined) throw this.getFails;
+            if (found === undefined) throw new Fault('not-found', 'pipeline not found');
+            return found;
+          },
+          taskRun: async () => {
+            throw this.getFails ?? new Fault('not-found', 'taskrun not found');
+          },
+          pod: async ({ namespace, name }) => this.fetchablePods.get(`${namespace}/${name}`),
+          async *runs() {}, // asked only where there are no stores
         },
-        fetchPod: async ({ namespace, name }) => this.fetchablePods.get(`${namespace}/${name}`),
         log: silentLog,
         requireFresh: () => {
           if (this.isStale) throw new Fault('unavailable', 'stale', { retryAfterMs: 5_000 });
@@ -152,6 +158,7 @@ export class AppRig implements AsyncDisposable {
       ],
       log: silentLog,
       metrics: silentMetrics,
+      version: '1.2.3',
     });
     this.#server = createServer(app);
   }

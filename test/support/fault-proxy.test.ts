@@ -391,6 +391,35 @@ describe('the fault proxy', () => {
     });
   });
 
+  it('closes a connection in the middle of an answer’s head', async () => {
+    proxy.add({ on: on.log(), fault: { kind: 'half-head' }, times: 1 });
+    await assert.rejects(see(log), /socket hang up|ECONNRESET|Parse Error/);
+    assert.equal((await see(log)).ended, 'complete');
+  });
+
+  it('says whether a fault came to pass', async () => {
+    for (const { fault, want } of [
+      { fault: refusal(500), want: true },
+      { fault: { kind: 'cut', at: { lines: 3 }, how: 'unfinished' }, want: true },
+      { fault: { kind: 'cut', at: { lines: 300 }, how: 'unfinished' }, want: false },
+    ] as const) {
+      const met = new Promise<boolean>((resolve) => proxy.add({ on: on.log(), fault, times: 1, met: resolve }));
+      await see(log);
+      assert.equal(await met, want);
+    }
+  });
+
+  it('closes a connection before its handshake', async () => {
+    const refused = new Promise<void>((resolve) => proxy.refuseNext(resolve));
+    await assert.rejects(see(log), { code: 'ECONNRESET' });
+    await refused;
+    assert.equal((await see(log)).ended, 'complete');
+    assert.deepEqual(
+      proxy.requests.map(({ status }) => status),
+      [200],
+    );
+  });
+
   it('speaks plain HTTP when told to', async () => {
     const plain = await startFaultProxy(
       { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },

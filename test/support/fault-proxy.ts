@@ -28,6 +28,8 @@ export type WireFault =
   | BodyFault
   /** The connection stays open and nothing is sent, not even a head; the server never hears of it. */
   | { readonly kind: 'silence' }
+  /** The connection is closed in the middle of the answer's head; the server never hears of it. */
+  | { readonly kind: 'half-head' }
   /** The request is passed on so much later. */
   | { readonly kind: 'delay'; readonly ms: number }
   /** Answered here; the server never hears of it. A string body is sent as text/plain, an object as JSON. */
@@ -44,6 +46,8 @@ export interface FaultRule {
   readonly fault: WireFault;
   /** How many requests it befalls; until it is lifted, when left out. */
   readonly times?: number;
+  /** Is called for each of them when it is over, with whether the fault came to pass: a body can end before its place. */
+  readonly met?: (struck: boolean) => void;
 }
 
 /** One request that passed. Times are `performance.now()` milliseconds. */
@@ -94,6 +98,8 @@ export interface FaultProxy {
   upstreamSockets(): number;
   /** Sockets that clients hold open, idle ones included. */
   clientSockets(): number;
+  /** Closes the next connection before its TLS handshake; `struck` is called when that has happened. */
+  refuseNext(struck?: () => void): void;
   /** Ends every open connection with a reset, as a pulled cable or a dying server does; new ones are accepted. */
   reset(): void;
   /** Is not there any more: resets what is open, then refuses connections. */
@@ -182,6 +188,7 @@ interface Passage {
 export async function startFaultProxy(upstream: Upstream, { secure = true } = {}): Promise<FaultProxy> {
   const rules: { readonly rule: FaultRule; left: number }[] = [];
   const hidden = new Set<HiddenApi>();
+  const refusals: (() => void)[] = [];
   const requests: PassedRequest[] = [];
   const clients = new Map<number, Socket>();
   const servers = new Set<Socket>();
@@ -194,6 +201,12 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   // A stream may be silent for hours; only a rule ends one.
   Object.assign(server, { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 });
   server.on('connection', (socket: Socket) => {
+    const refused = refusals.shift();
+    if (refused) {
+      socket.destroy();
+      refused();
+      return;
+    }
     const port = socket.remotePort ?? 0;
     clients.set(port, socket);
     socket.on('close', () => clients.delete(port));
@@ -226,10 +239,11 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     for (const socket of clients.values()) socket.resetAndDestroy();
   }
 
-  function ruleFor(record: PassedRequest): WireFault | undefined {
+  function ruleFor(record: PassedRequest): FaultRule | undefined {
     const found = rules.find(({ rule, left }) => left > 0 && matches(rule.on, record));
-    if (found) found.left--;
-    return found?.rule.fault;
+    if (!found) return undefined;
+    found.left--;
+    return found.rule;
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): Passage {
@@ -257,30 +271,44 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   }
 
   async function pass(passage: Passage): Promise<void> {
-    const { response, record } = passage;
-    const fault = ruleFor(record);
-    record.fault = fault?.kind;
-    if (fault?.kind === 'answer') return answer(passage, fault);
-    if (fault?.kind === 'silence') return passage.closed;
-    if (fault?.kind === 'delay') await Promise.race([sleep(fault.ms), passage.closed]);
+    const rule = ruleFor(passage.record);
+    passage.record.fault = rule?.fault.kind;
+    let struck = false;
+    try {
+      struck = await carry(passage, rule?.fault);
+    } finally {
+      rule?.met?.(struck);
+    }
+  }
+
+  /** Resolves when the request is over, with whether the fault came to pass. */
+  async function carry(passage: Passage, fault: WireFault | undefined): Promise<boolean> {
+    const { response, record, closed } = passage;
+    if (fault?.kind === 'answer') answer(passage, fault);
+    if (fault?.kind === 'half-head') response.socket?.end('HTTP/1.1 200 OK\r\nContent-Ty');
+    if (fault?.kind === 'silence') await closed;
+    if (fault?.kind === 'answer' || fault?.kind === 'half-head' || fault?.kind === 'silence') return true;
+    if (fault?.kind === 'delay') await Promise.race([sleep(fault.ms), closed]);
     const concealed = new Set([...hidden].map((api) => concealment(api, record.path)));
     concealed.delete('none');
     if (concealed.size === 0) {
       const from = await ask(passage);
       record.status = from.statusCode;
-      return relay(from, {
+      const struck = await relay(from, {
         to: response,
-        closed: passage.closed,
+        closed,
         fault: fault?.kind === 'delay' ? undefined : fault,
         reset: () => resetClient(response),
         count: (bytes) => {
           record.bytes += bytes;
         },
       });
+      return struck || fault?.kind === 'delay';
     }
     record.fault = 'hidden';
     if (concealed.has('absent')) answer(passage, absent);
     else await edit(passage);
+    return fault?.kind === 'delay';
   }
 
   /** Sends the request on and resolves with the answer's head; resets the client when the server does not answer. */
@@ -341,8 +369,10 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     },
     lift: () => {
       rules.splice(0);
+      refusals.splice(0);
       hidden.clear();
     },
+    refuseNext: (struck = () => {}) => void refusals.push(struck),
     upstreamSockets: () => servers.size,
     clientSockets: () => clients.size,
     reset: resetAll,

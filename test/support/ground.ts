@@ -12,6 +12,8 @@ export interface Ground {
   readonly kubeconfig: string;
   /** The program; a sandbox has it only where somebody lends it. */
   readonly kubectl: string | undefined;
+  /** Tekton's own command line, where somebody lends it or has built it. */
+  readonly tkn: string | undefined;
   /** Ends a sandbox; leaves a cluster as it is. */
   end(): Promise<void>;
 }
@@ -22,6 +24,9 @@ export const groundVariable = 'RUNGATE_GROUND';
 /** The kubectl that it lends to those. */
 export const kubectlVariable = 'RUNGATE_KUBECTL';
 
+/** The tkn that it lends to those. */
+export const tknVariable = 'RUNGATE_TKN';
+
 /** Whether tests of this process stand on a real cluster. */
 export const onCluster = process.env[capabilitiesVariable] !== undefined && process.env[groundVariable] !== 'sandbox';
 
@@ -31,8 +36,8 @@ export async function findGround(
   kind: Ground['kind'] = onCluster ? 'cluster' : 'sandbox',
 ): Promise<Ground> {
   if (kind === 'cluster') {
-    const { kubeconfig, kubectl } = await connect();
-    return { kind: 'cluster', kubeconfig, kubectl: kubectl.file, end: async () => {} };
+    const { kubeconfig, kubectl, tkn } = await connect();
+    return { kind: 'cluster', kubeconfig, kubectl: kubectl.file, tkn, end: async () => {} };
   }
   const { createSandbox } = await import('../../src/sandbox/sandbox.ts');
   const sandbox = createSandbox({ folder: join(folder, 'sandbox'), life: true, clock: systemClock, log: silentLog });
@@ -41,6 +46,7 @@ export async function findGround(
     kind: 'sandbox',
     kubeconfig: sandbox.kubeconfigFile,
     kubectl: process.env[kubectlVariable],
+    tkn: process.env[tknVariable],
     end: () => sandbox.stop(new AbortController().signal),
   };
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { lacking, type Needs } from './needs.ts';
 
 describe('what a suite needs of a cluster', () => {
-  const own = { root: true, knobs: true, flux: true, tektonVersion: 'v1.15.0' };
-  const existing = { root: false, knobs: false, flux: false, tektonVersion: 'v1.6.0' };
+  const own = { root: true, knobs: true, flux: true, tkn: true, tektonVersion: 'v1.15.0' };
+  const existing = { root: false, knobs: false, flux: false, tkn: false, tektonVersion: 'v1.6.0' };
   const table: readonly {
     readonly name: string;
     readonly needs: Needs;
@@ -11,7 +11,12 @@ describe('what a suite needs of a cluster', () => {
     readonly lacks: readonly string[];
   }[] = [
     { name: 'nothing is always there', needs: {}, has: existing, lacks: [] },
-    { name: 'all of it is there', needs: { tekton: '1.15', root: true, knobs: true, flux: true }, has: own, lacks: [] },
+    {
+      name: 'all of it is there',
+      needs: { tekton: '1.15', root: true, knobs: true, flux: true, tkn: true },
+      has: own,
+      lacks: [],
+    },
     { name: 'a newer Tekton will do', needs: { tekton: '1.9.3' }, has: own, lacks: [] },
     {
       name: 'versions are numbers, not texts',
@@ -21,9 +26,9 @@ describe('what a suite needs of a cluster', () => {
     },
     {
       name: 'everything lacking is named',
-      needs: { knobs: true, root: true },
+      needs: { tkn: true, knobs: true, root: true },
       has: existing,
-      lacks: ['root', 'knobs'],
+      lacks: ['root', 'knobs', 'tkn'],
     },
   ];
   for (const { name, needs, has, lacks } of table) it(name, () => assert.deepEqual(lacking(needs, has), lacks));

@@ -10,11 +10,12 @@ export interface Needs {
   readonly root?: true;
   readonly knobs?: true;
   readonly flux?: true;
+  readonly tkn?: true;
 }
 
 /** What of `needs` a cluster lacks, in words; empty when the suite can run. */
 export function lacking(needs: Needs, has: Capabilities): string[] {
-  const missing: string[] = (['root', 'knobs', 'flux'] as const).filter((need) => needs[need] && !has[need]);
+  const missing: string[] = (['root', 'knobs', 'flux', 'tkn'] as const).filter((need) => needs[need] && !has[need]);
   if (needs.tekton !== undefined && !reaches(has.tektonVersion, needs.tekton)) {
     missing.push(`Tekton ${needs.tekton} or newer (there is ${has.tektonVersion ?? 'none'})`);
   }

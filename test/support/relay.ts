@@ -37,8 +37,11 @@ export interface Relay {
   count(bytes: number): void;
 }
 
-/** Passes an answer on, head, body and trailers, as it comes and as fast as the client reads. Resolves when it is over. */
-export async function relay(from: IncomingMessage, { to, closed, fault, reset, count }: Relay): Promise<void> {
+/**
+ * Passes an answer on, head, body and trailers, as it comes and as fast as the client reads. Resolves when it is over, with
+ * whether the fault came to pass: a body can end before its place.
+ */
+export async function relay(from: IncomingMessage, { to, closed, fault, reset, count }: Relay): Promise<boolean> {
   const changes = fault?.kind === 'insert' || fault?.kind === 'cut';
   const ends = fault?.kind === 'insert' ? fault.ends : fault?.kind === 'cut' && fault.how === 'clean';
   // A body that may not have the length the server promised must not promise it.
@@ -50,6 +53,7 @@ export async function relay(from: IncomingMessage, { to, closed, fault, reset, c
   // What becomes of the body apart from its bytes: `over` once a fault has ended or stalled it, `gone` with the client.
   let over = false;
   let gone = false;
+  let struck = fault?.kind === 'slow';
   void closed.then(() => {
     gone = true;
     from.destroy();
@@ -61,6 +65,7 @@ export async function relay(from: IncomingMessage, { to, closed, fault, reset, c
     if (!to.write(bytes)) await Promise.race([once(to, 'drain'), closed]);
   };
   const strike = async () => {
+    struck = true;
     if (fault?.kind === 'insert') await send(Buffer.from(fault.text));
     over = fault?.kind !== 'insert' || fault.ends;
     if (fault?.kind === 'cut' && fault.how === 'reset') reset();
@@ -98,10 +103,13 @@ export async function relay(from: IncomingMessage, { to, closed, fault, reset, c
     timer.abort();
   }
   if (over) await closed;
-  if (gone) return;
-  if (!open || !from.complete) return closeUnfinished(to);
-  if (from.rawTrailers.length > 0) to.addTrailers(pairs(from.rawTrailers));
-  to.end();
+  if (gone) return struck;
+  if (!open || !from.complete) closeUnfinished(to);
+  else {
+    if (from.rawTrailers.length > 0) to.addTrailers(pairs(from.rawTrailers));
+    to.end();
+  }
+  return struck;
 }
 
 /** Closes the connection in order, without the end of the body. What was written before still arrives. */

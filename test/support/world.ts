@@ -119,6 +119,8 @@ export interface World extends AsyncDisposable {
   curl(...args: string[]): Promise<Ran>;
   /** Runs the real kubectl as administrator. */
   kubectl(...args: string[]): Promise<Ran>;
+  /** Runs the real tkn as administrator, in the first namespace. Suites that use it say `{ tkn: true }` among their needs. */
+  tkn(...args: string[]): Promise<Ran>;
   /** Ends everything that was started. Calling it again is harmless. */
   end(): Promise<void>;
 }
@@ -268,6 +270,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         return runProgram('curl', ['--user', `${username}:${password}`, ...args]);
       },
       kubectl: (...args) => runProgram(ground.kubectl ?? 'kubectl', ['--kubeconfig', ground.kubeconfig, ...args]),
+      tkn: (...args) =>
+        runProgram(ground.tkn ?? 'tkn', [...args, '--kubeconfig', ground.kubeconfig, '--namespace', namespace]),
       end,
       [Symbol.asyncDispose]: end,
     };

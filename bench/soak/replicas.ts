@@ -1,0 +1,67 @@
+/** Two replicas of one rungate: one that lives as long as the soak, whose memory is watched, and one that is ended again and again. */
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Gateway } from '../../test/support/gateway.ts';
+import type { World } from '../../test/support/world.ts';
+import type { Violation } from './ledger.ts';
+
+/** The replicas that there are. */
+export interface Replicas {
+  /** Never ended before the end. */
+  readonly steady: Gateway;
+  /** All that accept requests now, one or two. */
+  readonly serving: readonly Gateway[];
+  /** Starts a successor of the other replica, then tells it to stop. Resolves when it has. */
+  terminate(): Promise<void>;
+  /** Kills the other replica, then starts a successor. Resolves when that is ready. */
+  kill(): Promise<void>;
+}
+
+/** Times are short, so that what takes minutes in a cluster happens within a soak. */
+const env = {
+  WATCH_SECONDS: '10',
+  STALL_SECONDS: '2',
+  // Longer than a half-open connection and a stalled watch take together: what is late is not missing.
+  GRACE_SECONDS: '120',
+  DRAIN_SECONDS: '10',
+  LOG_LEVEL: 'info',
+  LOG_FORMAT: 'json',
+};
+
+/** Starts both, with one key for their cursors. What the other replica does wrong when it ends is told to `wrong`. */
+export async function startReplicas(world: World, wrong: (violation: Violation) => void): Promise<Replicas> {
+  const keyFile = join(world.folder, 'cursor-key');
+  await writeFile(keyFile, randomBytes(32), { mode: 0o600 });
+  const start = () => world.startGateway({ env: { ...env, CURSOR_KEY_FILE: keyFile } });
+  const steady = await start();
+  let other = await start();
+  let serving: readonly Gateway[] = [steady, other];
+  // One end at a time: the next one waits for the successor.
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>) => {
+    turn = turn.then(work);
+    return turn;
+  };
+  return {
+    steady,
+    get serving() {
+      return serving;
+    },
+    terminate: () =>
+      inTurn(async () => {
+        const before = other;
+        other = await start();
+        serving = [steady, other];
+        const { code, signal } = await before.stop('SIGTERM');
+        if (code !== 0) wrong({ kind: 'unended', detail: `a replica ended with ${signal ?? code} after SIGTERM` });
+      }),
+    kill: () =>
+      inTurn(async () => {
+        serving = [steady];
+        await other.stop('SIGKILL');
+        other = await start();
+        serving = [steady, other];
+      }),
+  };
+}

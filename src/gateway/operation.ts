@@ -1,0 +1,109 @@
+/**
+ * One path of the API as a value. The option table that parses its requests also makes its parameters in the OpenAPI
+ * document, so the two cannot differ; routes are such values with a handler each, and the app is made of them.
+ */
+import type { Request, RequestHandler } from 'express';
+import { namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
+import { type ProblemCode, type Routing, refuseMethod } from './problem.ts';
+import type { AnswerHeader, RequestHeader, Trailer } from './schemas/headers.ts';
+import type { JsonSchema } from './schemas/schema.ts';
+
+/** What an answer of one status is. */
+export interface AnswerShape {
+  readonly description: string;
+  /** Beside those that every answer has. */
+  readonly headers?: readonly AnswerHeader[];
+  readonly trailers?: readonly Trailer[];
+  /** The body, by media type. None: no body. */
+  readonly content?: Readonly<Record<string, { readonly schema: JsonSchema; readonly example?: unknown }>>;
+}
+
+/** The chapters that operations are listed in. */
+export type Tag = 'status' | 'logs' | 'runs' | 'taskruns' | 'callers' | 'gateway';
+
+/** A path of the API. */
+export interface Operation<T extends OptionTable = OptionTable> {
+  /** Unique; clients that are made from the document have methods of this name. */
+  readonly id: string;
+  /** GET unless told; GET is HEAD too. */
+  readonly method?: 'get' | 'post';
+  /** As Express writes it: `/status/:namespace/:name`. What a segment may be is in `pathParameters`. */
+  readonly path: string;
+  /** The same in the default namespace: `/status/:name`. */
+  readonly shortPath?: string;
+  readonly tag: Tag;
+  /** What it is for, in a few words without a full stop. */
+  readonly summary: string;
+  /** Whole sentences, in Markdown. */
+  readonly description: string;
+  /** Of the query. An operation that has none refuses whatever is given. */
+  readonly options: T;
+  /** Request headers that change the answer, beside `X-Request-Id`. */
+  readonly headers?: readonly RequestHeader[];
+  /** The JSON that a POST takes. */
+  readonly body?: JsonSchema;
+  /** By status: everything that is not a problem, and a problem only where its body says more than others. */
+  readonly answers: Readonly<Record<number, AnswerShape>>;
+  /** What can go wrong here, beside `everywhere`. */
+  readonly problems: readonly ProblemCode[];
+  /** Served without credentials, to everyone; and whatever the query says. */
+  readonly open?: true;
+}
+
+/** An operation and what answers it. */
+export interface Route {
+  readonly operation: Operation;
+  readonly handler: RequestHandler;
+}
+
+/** What can go wrong on every path that is not open. */
+export const everywhere: readonly ProblemCode[] = [
+  'bad-request',
+  'unauthenticated',
+  'exhausted',
+  'internal',
+  'draining',
+];
+
+/** What can go wrong where one namespace is read. */
+export const whereReading: readonly ProblemCode[] = ['forbidden', 'not-found', 'refused', 'unavailable', 'timeout'];
+
+/** What may stand in the place of a segment. */
+export const pathParameters: Readonly<Record<string, { readonly kind: OptionKind<string>; readonly purpose: string }>> =
+  {
+    namespace: { kind: namespaceName, purpose: 'A namespace that is served and open to the caller' },
+    name: { kind: objectName, purpose: 'The name of the object, as Kubernetes has it' },
+  };
+
+/** The methods of an operation, as `Allow` names them. */
+export function methodsOf({ method = 'get' }: Operation): readonly string[] {
+  return method === 'get' ? ['GET', 'HEAD'] : ['POST'];
+}
+
+/** The paths of an operation: its own, and that in the default namespace. */
+export function pathsOf({ path, shortPath }: Operation): readonly string[] {
+  return shortPath === undefined ? [path] : [shortPath, path];
+}
+
+/** Puts routes on an app, in order. A method that a path does not have is answered 405 with `Allow`. */
+export function serveRoutes(routing: Routing, routes: readonly Route[]): void {
+  const allowed = new Map<string, string[]>();
+  for (const { operation, handler } of routes) {
+    const { method = 'get', open = false, options } = operation;
+    const takesNone = !open && Object.keys(options).length === 0;
+    for (const path of pathsOf(operation)) {
+      routing.route(path)[method](takesNone ? withoutOptions(handler) : handler);
+      allowed.set(path, [...(allowed.get(path) ?? []), ...methodsOf(operation)]);
+    }
+  }
+  for (const [path, methods] of allowed) routing.route(path).all(refuseMethod(methods));
+}
+
+const readNone = optionReader({});
+
+function withoutOptions(handler: RequestHandler): RequestHandler {
+  return (request: Request, response, next) => {
+    readNone(request.url);
+    return handler(request, response, next);
+  };
+}
