@@ -1,4 +1,4 @@
-/** The peer of P1, a process: answers every request alike, with no header but those that HTTP cannot do without. */
+/** The peer of P1 and P7, a process: answers every request alike, with no header but those that HTTP cannot do without. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -6,13 +6,18 @@ import type { AddressInfo } from 'node:net';
 export interface BareAnswer {
   readonly status: number;
   readonly body: string;
+  /** The body is sent, and the answer never ends. */
+  readonly keepOpen?: boolean;
 }
 
-process.once('message', ({ status, body }: BareAnswer) => {
-  const headers = { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) };
+process.once('message', ({ status, body, keepOpen = false }: BareAnswer) => {
+  const headers = keepOpen
+    ? { 'Content-Type': 'text/plain; charset=utf-8' }
+    : { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) };
   const server = createServer((_request, response) => {
     response.writeHead(status, headers);
-    response.end(body);
+    if (keepOpen) response.write(body);
+    else response.end(body);
   });
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
 });

@@ -10,6 +10,7 @@ import { startWorld, type World } from '../test/support/world.ts';
 import { type Place, pageWith, placeText, terminalTable } from './page.ts';
 import { type Figure, figureOf, type Row } from './row.ts';
 import { rows } from './rows.ts';
+import { soakCommand, soakHelp } from './soak/command.ts';
 
 const EXIT = { measured: 0, failed: 1, misunderstood: 2 } as const;
 
@@ -26,7 +27,8 @@ ${rows
   .replaceAll('`', '')}
 
   --write  also puts the figures of all rows into docs/performance.md
-`;
+
+${soakHelp}`;
 
 /** The world while there is one, so that a signal can end it. */
 let world: Promise<World> | undefined;
@@ -49,6 +51,7 @@ const code = await main(process.argv.slice(2));
 process.exit(interrupted ?? code);
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === 'soak') return soakCommand(args.slice(1), say).catch(failed);
   const wish = understand(args);
   if (wish.ask === 'help') {
     process.stdout.write(help);
@@ -67,9 +70,13 @@ async function main(args: readonly string[]): Promise<number> {
     for (const figure of figures) process.stdout.write(`${JSON.stringify(figure)}\n`);
     return failed ? EXIT.failed : EXIT.measured;
   } catch (error) {
-    say(sentenceOf(error));
-    return EXIT.failed;
+    return failed(error);
   }
+}
+
+function failed(error: unknown): number {
+  say(sentenceOf(error));
+  return EXIT.failed;
 }
 
 type Wish =

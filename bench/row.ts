@@ -4,7 +4,13 @@ import type { World } from '../test/support/world.ts';
 /** When a row is as it should be. */
 export type Goal =
   | { readonly of: 'ratio'; readonly atLeast: number }
-  | { readonly of: 'ours'; readonly named: string; readonly below: number }
+  /** `also`: figures of the same name in `Measured` have bounds too. */
+  | {
+      readonly of: 'ours';
+      readonly named: string;
+      readonly below: number;
+      readonly also?: Readonly<Record<string, number>>;
+    }
   | { readonly of: 'ours'; readonly named: string; readonly atLeast: number };
 
 /** Ours and its peer, measured one right after the other, so that both meet the same noise of the machine. */
@@ -27,7 +33,7 @@ export interface Row {
   readonly ours: string;
   /** What it is compared with. */
   readonly peer: string;
-  readonly unit: 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms';
+  readonly unit: 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms' | 'KiB';
   readonly goal: Goal;
   /** Measures against the rungate of this world. Throws a Fault whose sentence says what the cluster lacks for it. */
   measure(world: World): Promise<Measured>;
@@ -60,7 +66,7 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
     peer: rounded(median(rounds.map(({ peer }) => peer))),
     ratio: rounded(ratio),
     goal: goalText(row),
-    holds: isReached(row.goal, { ours, ratio }),
+    holds: isReached(row.goal, { ours, ratio, also }),
     unit: row.unit,
     rounds: rounds.length,
     lowest: rounded(Math.min(...ratios)),
@@ -71,15 +77,27 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
   };
 }
 
-function isReached(goal: Goal, { ours, ratio }: { readonly ours: number; readonly ratio: number }): boolean {
+function isReached(
+  goal: Goal,
+  {
+    ours,
+    ratio,
+    also,
+  }: { readonly ours: number; readonly ratio: number; readonly also: Readonly<Record<string, Round>> },
+): boolean {
   if (goal.of === 'ratio') return ratio >= goal.atLeast;
-  return 'below' in goal ? ours < goal.below : ours >= goal.atLeast;
+  if ('atLeast' in goal) return ours >= goal.atLeast;
+  const more = Object.entries(goal.also ?? {});
+  // A figure that was not measured reaches nothing.
+  return ours < goal.below && more.every(([name, below]) => (also[name]?.ours ?? Number.POSITIVE_INFINITY) < below);
 }
 
 /** A goal as people write it. */
 export function goalText({ goal, unit }: Pick<Row, 'goal' | 'unit'>): string {
   if (goal.of === 'ratio') return `ratio >= ${goal.atLeast}`;
-  return 'below' in goal ? `${goal.named} < ${goal.below} ${unit}` : `${goal.named} >= ${goal.atLeast} ${unit}`;
+  if ('atLeast' in goal) return `${goal.named} >= ${goal.atLeast} ${unit}`;
+  const bounds = [[goal.named, goal.below] as const, ...Object.entries(goal.also ?? {})];
+  return bounds.map(([name, below]) => `${name} < ${below} ${unit}`).join(', ');
 }
 
 /** The value that as many are above as below. */

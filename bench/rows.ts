@@ -1,8 +1,12 @@
 /** Every row of the benchmark, in the order they are measured and shown. */
 import { statusBesideBare } from './p1-status-bare.ts';
+import { statusBesideTkn } from './p2-status-tkn.ts';
 import { statusBesideKube } from './p3-status-kube.ts';
 import { lineLatency } from './p4-line-latency.ts';
 import { logBytes } from './p5-log-bytes.ts';
+import { logBytesOfSandbox } from './p5s-log-bytes-sandbox.ts';
+import { logBesideTkn } from './p6-log-tkn.ts';
+import { idleFollowers } from './p7-idle-followers.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -12,9 +16,13 @@ import { sandboxLog } from './s4-sandbox-log.ts';
 /** The rows. docs/performance.md has the same; a test keeps them equal. */
 export const rows: readonly Row[] = [
   statusBesideBare,
+  statusBesideTkn,
   statusBesideKube,
   lineLatency,
   logBytes,
+  logBytesOfSandbox,
+  logBesideTkn,
+  idleFollowers,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,

@@ -1,23 +1,20 @@
-/** The runs that are measured, as YAML, and how they are brought to where they are measured. */
+/** The runs that are measured, and how they are brought to where they are measured. */
 import type { PodManifest, World } from '../test/support/world.ts';
 
-/** A PipelineRun of one task with one step, `step-say`, that runs `script`. */
+/** A PipelineRun of one task, `only`, with one step, `step-say`, that runs `script`. */
+export function manifestOf(name: string, script: string): object {
+  const step = { name: 'say', image: 'docker.io/library/busybox:1', script };
+  return {
+    apiVersion: 'tekton.dev/v1',
+    kind: 'PipelineRun',
+    metadata: { name },
+    spec: { pipelineSpec: { tasks: [{ name: 'only', taskSpec: { steps: [step] } }] } },
+  };
+}
+
+/** As YAML, which JSON is; it has lines, so that it is not taken for the name of a file. */
 function oneStep(name: string, script: string): string {
-  return `
-apiVersion: tekton.dev/v1
-kind: PipelineRun
-metadata: { name: ${name} }
-spec:
-  pipelineSpec:
-    tasks:
-      - name: only
-        taskSpec:
-          steps:
-            - name: say
-              image: docker.io/library/busybox:1
-              script: |
-${script.replace(/^/gm, ' '.repeat(16))}
-`;
+  return JSON.stringify(manifestOf(name, script), undefined, 1);
 }
 
 /** Where a run's one container is. */

@@ -13,7 +13,15 @@ const [{ systemClock }, { silentLog }, { createSandbox }] = await Promise.all([
 ]);
 
 const folder = await mkdtemp(join(tmpdir(), 'rungate-bench-'));
-const sandbox = createSandbox({ folder, clock: systemClock, log: silentLog, life: process.argv.includes('--life') });
+const sandbox = createSandbox({
+  folder,
+  clock: systemClock,
+  log: silentLog,
+  life: process.argv.includes('--life'),
+  ...(process.argv.includes('--unbounded')
+    ? { limits: { outputBytes: 2 ** 30, log: { bytes: 2 ** 30, files: 1 } } }
+    : {}),
+});
 await sandbox.start();
 process.send?.(sandbox.kubeconfigFile);
 

@@ -6,18 +6,24 @@ import { administratorOf, type Target } from './target.ts';
 
 /** A sandbox that runs. */
 export interface RunningSandbox extends AsyncDisposable {
+  /** The administrator's. */
+  readonly kubeconfig: string;
   readonly target: Target;
 }
 
-/** Starts one; `life` lets its pods run. */
-export async function startSandbox({ life = false } = {}): Promise<RunningSandbox> {
-  const child = fork(join(import.meta.dirname, 'sandbox-process.ts'), life ? ['--life'] : []);
+/** Starts one; `life` lets its pods run, `unbounded` lets their logs grow to a gigabyte in one file. */
+export async function startSandbox({ life = false, unbounded = false } = {}): Promise<RunningSandbox> {
+  const child = fork(join(import.meta.dirname, 'sandbox-process.ts'), [
+    ...(life ? ['--life'] : []),
+    ...(unbounded ? ['--unbounded'] : []),
+  ]);
   const gone = once(child, 'exit').then(([code]) => {
     throw new Error(`the sandbox ended with ${code} before it could be measured`);
   });
   const [kubeconfig] = (await Promise.race([once(child, 'message'), gone])) as [string];
   gone.catch(() => {}); // from here on its end is ours
   return {
+    kubeconfig,
     target: await administratorOf(kubeconfig),
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');

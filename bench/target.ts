@@ -1,8 +1,10 @@
 /** Where requests of the benchmark go, and as whom: rungate, or the API server with rungate's own rights. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
+import { eventually } from '../test/support/eventually.ts';
 import type { World } from '../test/support/world.ts';
 
 /** A server and what every request to it carries. */
@@ -17,7 +19,7 @@ export interface Target {
 }
 
 /** The rungate of a world, with its caller's credentials. */
-export function rungateOf({ gateway }: World): Target {
+export function rungateOf({ gateway }: Pick<World, 'gateway'>): Target {
   const { username, password } = gateway.credentials;
   return {
     origin: gateway.url,
@@ -56,6 +58,19 @@ export async function open(target: Target, path: string): Promise<IncomingMessag
 /** POSTs an object. Throws unless it is created. */
 export async function post(target: Target, path: string, object: object): Promise<void> {
   await (await send(target, 'POST', path, JSON.stringify(object))).toArray();
+}
+
+/** Waits until the condition `Succeeded` of the run at `path` is True; throws when that takes long. */
+export async function untilDone(target: Target, path: string): Promise<void> {
+  await eventually(
+    async () => {
+      const { status } = JSON.parse(Buffer.concat(await (await open(target, path)).toArray()).toString()) as {
+        readonly status?: { readonly conditions?: readonly { readonly status: string }[] };
+      };
+      assert.equal(status?.conditions?.[0]?.status, 'True');
+    },
+    { withinMs: 120_000, everyMs: 200 },
+  );
 }
 
 /** Deletes what is at `path`: an object or a collection. Throws when that is refused. */

@@ -1,18 +1,29 @@
 /** A gateway put together: from a configuration and a connection to the parts that serve, in the order they start. */
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import { networks } from './gateway/address.ts';
 import { buildApp, messagesOf } from './gateway/app.ts';
-import { oneCaller } from './gateway/auth.ts';
 import { createCaches } from './gateway/caches.ts';
+import { createCallers } from './gateway/callers.ts';
+import { corsFor } from './gateway/cors.ts';
 import { createDrain } from './gateway/drain.ts';
 import { probes, type Readiness } from './gateway/health.ts';
 import { createLimits } from './gateway/limits.ts';
+import { createCursors, readCursorKey } from './gateway/cursor.ts';
 import { logsRoutes } from './gateway/logs.ts';
+import { runEventsRoutes } from './gateway/runevents.ts';
+import { runListRoutes } from './gateway/runlist.ts';
+import { runRoutes } from './gateway/runs.ts';
 import { createOnDemand } from './gateway/ondemand.ts';
+import { createPasswordCheck } from './gateway/passwords.ts';
 import { createListener, type Listener } from './gateway/server.ts';
+import { createSpooling } from './gateway/spool.ts';
 import { statusRoutes } from './gateway/status.ts';
+import { taskRunRoutes } from './gateway/taskruns.ts';
+import { createTickets, ticketsRoutes } from './gateway/tickets.ts';
 import { kubeClient } from './kube/client.ts';
 import type { Connection } from './kube/connect.ts';
+import { createContainerLogs } from './kube/sharedlog.ts';
 import type { Part } from './lifecycle.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './prometheus.ts';
@@ -51,6 +62,8 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
   const caches = makeCaches({ ...watching, clock, random: Math.random, log, metrics });
   const { readiness, runs } = caches;
   const limits = createLimits(config, { clock, metrics });
+  const stallMs = config.stallSeconds * 1000;
+  const logs = createContainerLogs({ reader: client, clock, random: Math.random, metrics, stallMs });
   const served = {
     runs,
     limits,
@@ -62,15 +75,38 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     maxWaitSeconds: config.maxWaitSeconds,
     draining: drain.signal,
   };
+  const tickets = createTickets({ clock, metrics });
+  const callers = createCallers(config, { check: createPasswordCheck(), clock, log, metrics });
   const routes = [
+    ticketsRoutes({ tickets, log }),
     statusRoutes(served),
-    logsRoutes({ ...served, reader: client, random: Math.random, maxStreams: config.maxStreams }),
+    logsRoutes({
+      ...served,
+      reader: client,
+      random: Math.random,
+      cursors: createCursors({ key: cursorKey }),
+      spooling: createSpooling({ log }),
+      past: () => async () => undefined,
+      slowClientSeconds: config.slowClientSeconds,
+      graceSeconds: config.graceSeconds,
+    }),
+    runListRoutes(served),
+    runRoutes({ ...served, reader: client }),
+    runEventsRoutes({ ...served, slowClientSeconds: config.slowClientSeconds, graceSeconds: config.graceSeconds }),
+    taskRunRoutes({ ...served, reader: client }),
   ];
   const app = buildApp({
-    callers: oneCaller(config.username, config.password),
+    callers,
+    tickets,
+    limits,
+    cors: corsFor(config.corsOrigins ?? []),
+    trustedProxies: networks(config.trustProxy ?? []),
+    maxUrlBytes: config.maxUrlBytes,
+    defaultNamespace: config.namespace,
     readiness,
     drain,
     routes,
+    clock,
     log,
     metrics,
     version,
@@ -86,6 +122,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     handler: probes({ readiness, drain, exposition: metrics.exposition }),
     clock,
     log,
+    metrics,
   });
   const api = createListener({
     name: 'api',
@@ -96,11 +133,14 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     tls,
     handler: app,
     messages: messagesOf(app),
+    limits: config,
     clock,
     log,
+    metrics,
   });
   const parts: readonly Part[] = [
-    probing, // first and last: the kubelet asks whatever happens
+    callers, // before anything listens: a file with a mistake is told before a port is taken
+    probing, // as early and as late as can be: the kubelet asks whatever happens
     api, // early for /health; late, to say 503 to the end
     { name: 'cluster', start: async () => {}, stop: async () => client.close() }, // sockets outlive whoever reads from them
     caches,

@@ -17,7 +17,27 @@ describe('loadConfig', () => {
       username: 'ci',
       password: 'correct horse',
       parts: ['gateway'],
+      authFile: undefined,
+      accessFile: undefined,
+      trustProxy: undefined,
+      corsOrigins: undefined,
+      cache: 'on',
+      watchSeconds: 300,
       maxStreams: 1000,
+      maxStreamsPerCaller: undefined,
+      maxWaiters: 20_000,
+      requestsPerSecond: 0,
+      requestBurst: 100,
+      maxConnections: 25_000,
+      maxHeaderBytes: 16_384,
+      maxUrlBytes: 8_192,
+      headerSeconds: 15,
+      idleSeconds: 75,
+      slowClientSeconds: 120,
+      stallSeconds: 30,
+      graceSeconds: 30,
+      cursorKeyFile: undefined,
+      externalLogsUrl: undefined,
       maxWaitSeconds: 300,
       drainSeconds: 25,
       logLevel: 'info',
@@ -40,6 +60,19 @@ describe('loadConfig', () => {
       assert.deepEqual(loaded.config.namespaces, want);
     });
   }
+
+  it('needs neither name nor password beside a file of callers', () => {
+    const loaded = loadConfig({ AUTH_FILE: '/callers' });
+    assert(loaded.ok);
+    assert.deepEqual([loaded.config.username, loaded.config.password], [undefined, undefined]);
+  });
+
+  it('lets the demo have its password on this machine alone', () => {
+    const demo = { AUTH_USERNAME: 'demo', AUTH_PASSWORD: 'demo' };
+    assert(loadConfig({ ...demo, HOST: '127.0.0.1' }, { demo: true }).ok);
+    for (const HOST of ['', '0.0.0.0', '192.0.2.1']) assert(!loadConfig({ ...demo, HOST }, { demo: true }).ok, HOST);
+    assert(!loadConfig({ ...demo, HOST: '127.0.0.1' }).ok);
+  });
 
   it("reads the listener's older names where the newer are not set", () => {
     const loaded = loadConfig({ BASIC_USERNAME: 'old', BASIC_PASSWORD: 'older' });
@@ -98,6 +131,41 @@ describe('loadConfig', () => {
       name: 'a name with a colon',
       given: { AUTH_USERNAME: 'a:b' },
       want: 'AUTH_USERNAME has a ":", which ends the name in Basic credentials; write text without control characters and without ":"',
+    },
+    {
+      name: 'a name without its password, beside a file of callers',
+      given: { AUTH_PASSWORD: '', AUTH_FILE: '/callers' },
+      want: 'AUTH_PASSWORD is not set, but AUTH_USERNAME is; set both, or neither and AUTH_FILE',
+    },
+    {
+      name: 'a password that is the name',
+      given: { AUTH_USERNAME: 'gateway-ci', AUTH_PASSWORD: 'gateway-ci' },
+      want: 'AUTH_PASSWORD is one that everybody tries first; write a long random one',
+    },
+    {
+      name: 'a password that came with some program',
+      given: { AUTH_PASSWORD: 'ChangeMe' },
+      want: 'AUTH_PASSWORD is one that everybody tries first; write a long random one',
+    },
+    {
+      name: 'a URL longer than all headers',
+      given: { MAX_URL_BYTES: '20000' },
+      want: 'MAX_URL_BYTES is 20000, above MAX_HEADER_BYTES (16384), which counts the URL as well; write less',
+    },
+    {
+      name: 'a proxy that is no network',
+      given: { TRUST_PROXY: '10.0.0.0/8,10.0.0.0/40' },
+      want: 'TRUST_PROXY names "10.0.0.0/40", which is no address or network; write addresses or networks such as 10.0.0.0/8 or fd00::/8, separated by commas',
+    },
+    {
+      name: 'every origin',
+      given: { CORS_ORIGINS: '*' },
+      want: 'CORS_ORIGINS names "*", which is no origin; write origins such as https://dashboard.example.com, separated by commas',
+    },
+    {
+      name: 'an origin with a path',
+      given: { CORS_ORIGINS: 'https://a.example/' },
+      want: 'CORS_ORIGINS names "https://a.example/", which is no origin; write origins such as https://dashboard.example.com, separated by commas',
     },
     {
       name: 'two names that differ',

@@ -24,7 +24,8 @@ interface Setting<T> {
   readonly unit?: string;
   /** As it would be written in the environment. */
   readonly fallback?: string;
-  readonly required?: boolean;
+  /** Needed, unless the variable named here is set. */
+  readonly requiredWithout?: string;
   /** Its value is never shown. */
   readonly secret?: boolean;
   readonly purpose: string;
@@ -194,16 +195,16 @@ const settings = {
     variable: 'AUTH_USERNAME',
     older: 'BASIC_USERNAME',
     kind: credential('name', false),
-    required: true,
+    requiredWithout: 'AUTH_FILE',
     purpose: 'Name callers sign in with.',
   },
   password: {
     variable: 'AUTH_PASSWORD',
     older: 'BASIC_PASSWORD',
     kind: credential('password', true),
-    required: true,
+    requiredWithout: 'AUTH_FILE',
     secret: true,
-    purpose: 'Their password.',
+    purpose: 'Their password. None that anybody would try first: the name itself, `admin`, `password`, ...',
   },
   parts: {
     variable: 'PARTS',
@@ -391,12 +392,8 @@ const settings = {
 
 type Settings = typeof settings;
 
-/** A setting's value: `undefined` only where it has no default and is not required. */
-type ValueOf<S> = S extends { kind: Kind<infer T> }
-  ? S extends { fallback: string } | { required: true }
-    ? T
-    : T | undefined
-  : never;
+/** A setting's value: `undefined` only where it has no default. */
+type ValueOf<S> = S extends { kind: Kind<infer T> } ? (S extends { fallback: string } ? T : T | undefined) : never;
 
 /** The settings, checked. `namespaces` has `namespace` in it, unless it is `*`. */
 export type Config = { readonly [K in Exclude<keyof Settings, 'namespaces' | 'kubeconfig'>]: ValueOf<Settings[K]> } & {
@@ -408,8 +405,22 @@ export type Loaded =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly mistakes: readonly string[] };
 
-/** Reads the environment. An empty variable counts as not set; values of secrets never appear in a mistake. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Loaded {
+/**
+ * Passwords that everyone tries first, because some program or example came with them.
+ * https://owasp.org/www-project-application-security-verification-standard/ 13.2.3
+ */
+const SHIPPED_PASSWORDS: ReadonlySet<string> = new Set(
+  'admin administrator changeme change-me default demo password rungate tekton test 12345678'.split(' '),
+);
+
+/**
+ * Reads the environment. An empty variable counts as not set; values of secrets never appear in a mistake. With `demo` the
+ * password may be one that everybody knows, as long as HOST is this machine only.
+ */
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  { demo = false }: { readonly demo?: boolean } = {},
+): Loaded {
   const mistakes: string[] = [];
   const value = <S extends Setting<unknown>>(setting: S): ValueOf<S> => {
     const read = readSetting(setting, env);
@@ -462,10 +473,31 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
       config.tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
     mistakes.push(`${missing} is not set, but ${set} is; set both for HTTPS, or neither`);
   }
+  if (config.maxUrlBytes > config.maxHeaderBytes) {
+    mistakes.push(
+      `MAX_URL_BYTES is ${config.maxUrlBytes}, above MAX_HEADER_BYTES (${config.maxHeaderBytes}), which counts the URL as well; write less`,
+    );
+  }
+  const { username, password, host } = config;
+  if ((username === undefined) !== (password === undefined) && !mistakes.some((each) => each.startsWith('AUTH_'))) {
+    const [set, missing] =
+      password === undefined ? ['AUTH_USERNAME', 'AUTH_PASSWORD'] : ['AUTH_PASSWORD', 'AUTH_USERNAME'];
+    mistakes.push(`${missing} is not set, but ${set} is; set both, or neither and AUTH_FILE`);
+  }
+  if (password !== undefined && (password === username || SHIPPED_PASSWORDS.has(password.toLowerCase()))) {
+    if (!demo) mistakes.push('AUTH_PASSWORD is one that everybody tries first; write a long random one');
+    else if (host === undefined || !isLoopback(host)) {
+      mistakes.push('AUTH_PASSWORD is one that everybody tries first, and HOST is not this machine alone; set one of them');
+    }
+  }
   if (mistakes.length > 0) return { ok: false, mistakes };
   const { namespace, namespaces = [] } = config;
   const served = namespaces === '*' ? '*' : [...new Set([namespace, ...namespaces])];
   return { ok: true, config: { ...config, namespaces: served } };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function readSetting(
@@ -481,7 +513,9 @@ function readSetting(
   const name = own === undefined && inherited !== undefined ? (older ?? variable) : variable;
   const text = own ?? inherited ?? setting.fallback;
   if (text === undefined) {
-    return setting.required ? { mistake: `${variable} is not set; write ${kind.allowed}` } : { value: undefined };
+    const { requiredWithout } = setting;
+    if (requiredWithout === undefined || env[requiredWithout]) return { value: undefined };
+    return { mistake: `${variable} is not set; write ${kind.allowed}` };
   }
   const read = kind.read(text);
   return 'wrong' in read ? { mistake: `${name} ${read.wrong}; write ${kind.allowed}` } : read;
@@ -596,17 +630,18 @@ function row(name: string, purpose: string): string {
   return `  ${name.padEnd(20)} ${purpose}`;
 }
 
-function standing({ fallback, required, kind, unit }: Setting<unknown>): string {
+function standing({ fallback, requiredWithout, kind, unit }: Setting<unknown>): string {
   const type = unit === undefined ? kind.type : `${kind.type}, ${unit}`;
-  if (required) return `(${type}; required)`;
+  if (requiredWithout !== undefined) return `(${type}; required without ${requiredWithout})`;
   return fallback === undefined ? `(${type})` : `(${type}; default ${fallback})`;
 }
 
 /** The settings as the table of docs/configuration.md. */
 export function settingsMarkdown(): string {
-  const lines = allSettings.map(({ variable, older, kind, unit, fallback, required, purpose }) => {
+  const lines = allSettings.map(({ variable, older, kind, unit, fallback, requiredWithout, purpose }) => {
     const type = unit === undefined ? kind.type : `${kind.type}, ${unit}`;
-    const standard = fallback === undefined ? (required ? 'none: required' : 'none') : `\`${fallback}\``;
+    const none = requiredWithout === undefined ? 'none' : `none: required without \`${requiredWithout}\``;
+    const standard = fallback === undefined ? none : `\`${fallback}\``;
     const alias = older === undefined ? '' : ` Read from \`${older}\` where not set.`;
     return `| \`${variable}\` | ${type} | ${standard} | ${purpose}${alias} |`;
   });

@@ -92,8 +92,10 @@ export function createDemo(options: DemoOptions): readonly Part[] {
           greeting({
             url: `http${config.tlsCertFile ? 's' : ''}://localhost:${port}`,
             taken,
-            username: config.username,
-            password: config.password,
+            credentials:
+              config.username === undefined || config.password === undefined
+                ? undefined
+                : { username: config.username, password: config.password },
             kubeconfig: sandbox.kubeconfigFile,
             repository,
             simulate,
@@ -151,8 +153,7 @@ interface Greeting {
   readonly url: string;
   /** The port that was asked for and belongs to another program. */
   readonly taken: number | undefined;
-  readonly username: string;
-  readonly password: string;
+  readonly credentials: { readonly username: string; readonly password: string } | undefined;
   readonly kubeconfig: string;
   /** The git repository that a GitRepository follows. */
   readonly repository: string;
@@ -162,11 +163,13 @@ interface Greeting {
 }
 
 function greeting(told: Greeting): string {
-  const { url, taken, username, password, kubeconfig, repository, simulate, keep, seconds } = told;
+  const { url, taken, kubeconfig, repository, simulate, keep, seconds } = told;
+  const { username, password } = told.credentials ?? { username: 'NAME', password: 'PASSWORD' };
   const credentials = `-u ${username}:${password}`;
+  const who = told.credentials === undefined ? 'callers of AUTH_FILE' : `user ${username}, password ${password}`;
   return [
     '',
-    `rungate ${url}   user ${username}, password ${password}   (up in ${seconds.toFixed(1)} s)`,
+    `rungate ${url}   ${who}   (up in ${seconds.toFixed(1)} s)`,
     ...(taken === undefined ? [] : [`Port ${taken} belongs to another program, so this is another one.`]),
     '',
     'Three runs are there. Try, in another terminal:',

@@ -92,7 +92,7 @@ async function run(
 
 async function demo(options: { readonly keep: boolean; readonly simulate: boolean }): Promise<number> {
   const { createDemo, demoEnvironment } = await import('./demo.ts');
-  const loaded = loadConfig({ ...demoEnvironment, ...process.env });
+  const loaded = loadConfig({ ...demoEnvironment, ...process.env }, { demo: true });
   if (!loaded.ok) return misconfigured(loaded.mistakes);
   const log = openLog(loaded.config);
   return await live(loaded.config, log, () =>

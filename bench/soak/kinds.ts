@@ -1,5 +1,12 @@
 /** The faults of the soak, by name: what each does, and how. docs/reliability.md has the same table; a test keeps them equal. */
-import { expiredFrame, kubeletError, on, refusal, type RequestMatch, type WireFault } from '../../test/support/fault-proxy.ts';
+import {
+  expiredFrame,
+  kubeletError,
+  on,
+  type RequestMatch,
+  refusal,
+  type WireFault,
+} from '../../test/support/fault-proxy.ts';
 import type { Place } from '../../test/support/relay.ts';
 import type { Dice } from './dice.ts';
 
@@ -33,6 +40,8 @@ export interface SoakFault {
   readonly where: 'log stream' | 'watch' | 'list' | 'connection' | 'node' | 'client' | 'gateway';
   /** What happens, as a sentence's end. */
   readonly what: string;
+  /** Only the sandbox lets it happen. */
+  readonly sandboxOnly?: true;
   strike(hands: Hands): void;
 }
 
@@ -166,7 +175,8 @@ export const soakFaults: readonly SoakFault[] = [
   {
     name: 'rotation',
     where: 'node',
-    what: 'a step writes 11 MB, and the kubelet rotates its file under the readers (sandbox; the test cluster keeps 512 MiB)',
+    what: 'rotates the file of a step that writes 11 MB, under its readers; the test cluster keeps 512 MiB in one file',
+    sandboxOnly: true,
     strike: ({ writeMuch }) => writeMuch(),
   },
   {

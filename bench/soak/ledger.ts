@@ -3,7 +3,16 @@ import { lineOf, type NumberedLines } from './numbered.ts';
 
 /** Something that a promise forbids. */
 export interface Violation {
-  readonly kind: 'lost' | 'repeated' | 'out of order' | 'altered' | 'incomplete' | 'refused' | 'silent' | 'unended' | 'grown';
+  readonly kind:
+    | 'lost'
+    | 'repeated'
+    | 'out of order'
+    | 'altered'
+    | 'incomplete'
+    | 'refused'
+    | 'silent'
+    | 'unended'
+    | 'grown';
   readonly detail: string;
 }
 
@@ -50,17 +59,20 @@ export class Ledger {
   /** Takes the next line of a step, without its line feed. */
   take(step: string, text: string): void {
     const account = this.#accounts.get(step);
-    if (account === undefined) return this.#wrong('altered', `a line of ${step}, which the run does not have`);
     this.#lines++;
+    if (account === undefined) {
+      this.#wrong('altered', `a line of ${step}, which the run does not have`);
+      return;
+    }
     const n = Number.parseInt(text, 10);
     const { lines } = account.writing;
     if (!(n >= 1 && n <= lines.count) || text !== lineOf(lines, n)) {
-      return this.#wrong('altered', `${step} after line ${account.next - 1}: ${JSON.stringify(text.slice(0, 60))}`);
-    }
-    if (n >= account.next) {
+      this.#wrong('altered', `${step} after line ${account.next - 1}: ${JSON.stringify(text.slice(0, 60))}`);
+    } else if (n >= account.next) {
       this.#skip(account, n);
       account.next = n + 1;
-    } else if (account.missing.delete(n)) this.#wrong('out of order', `line ${n} of ${step} after line ${account.next - 1}`);
+    } else if (account.missing.delete(n))
+      this.#wrong('out of order', `line ${n} of ${step} after line ${account.next - 1}`);
     else this.#wrong('repeated', `line ${n} of ${step} after line ${account.next - 1}`);
   }
 
@@ -80,7 +92,8 @@ export class Ledger {
     }
     const gapTold = [...this.#accounts.values()].some((account) => account.gapTold);
     if (!complete && !gapTold) this.#wrong('incomplete', 'the end says that lines are missing, and no gap was told');
-    if (complete && this.#toldLost > 0) this.#wrong('incomplete', 'a gap was told, and the end says that nothing is missing');
+    if (complete && this.#toldLost > 0)
+      this.#wrong('incomplete', 'a gap was told, and the end says that nothing is missing');
   }
 
   /** Notes something that forbids itself whatever was read. */

@@ -47,11 +47,19 @@ export function createRuns(
   }: { readonly underWay: number; readonly seconds: number; readonly wrong: (violation: Violation) => void },
 ): SoakRuns {
   // Half of the time for each step; five bursts in two seconds.
-  const own: Omit<NumberedLines, 'salt'> = { count: Math.ceil(seconds / 2) * 20, width: 8, burst: 8, pauseSeconds: 0.4 };
+  const own: Omit<NumberedLines, 'salt'> = {
+    count: Math.ceil(seconds / 2) * 20,
+    width: 8,
+    burst: 8,
+    pauseSeconds: 0.4,
+  };
   const kept = new Set<Kept>();
   let started = 0;
 
-  async function start(steps: readonly (readonly [task: string, step: string, lines: NumberedLines])[], rotates: boolean) {
+  async function start(
+    steps: readonly (readonly [task: string, step: string, lines: NumberedLines])[],
+    rotates: boolean,
+  ) {
     const name = `soak-${++started}`;
     await world.run(manifestOf(steps), { name });
     const writings = new Map(steps.map(([task, step, lines]) => [`${task}/${step}`, { lines, rotates }] as const));

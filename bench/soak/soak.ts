@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../test/support/eventually.ts';
+import { expiredFrame, on } from '../../test/support/fault-proxy.ts';
 import { ask } from '../../test/support/gateway.ts';
 import { startWorld, type World } from '../../test/support/world.ts';
 import { type Dice, diceOf, planOf } from './dice.ts';
@@ -101,7 +102,11 @@ class Soak {
     this.#world = world;
     this.#options = options;
     this.#dice = diceOf(options.seed);
-    this.#runs = createRuns(world, { underWay: options.runs, seconds: RUN_SECONDS, wrong: (violation) => this.#wrong(violation) });
+    this.#runs = createRuns(world, {
+      underWay: options.runs,
+      seconds: RUN_SECONDS,
+      wrong: (violation) => this.#wrong(violation),
+    });
   }
 
   async run(): Promise<SoakReport> {
@@ -112,7 +117,8 @@ class Soak {
     });
     const idle = await vitalsOf(replicas.steady);
     const [memory, sockets]: [{ at: number; value: number }[], { at: number; value: number }[]] = [[], []];
-    const clients = Array.from({ length: streams }, (_, place) => this.#follow(this.#follower(place, replicas)));
+    this.#followers.push(...Array.from({ length: streams }, (_, place) => this.#follower(place, replicas)));
+    const clients = this.#followers.map((follower) => this.#follow(follower));
 
     const plan = planOf(soakFaults, seconds, this.#dice);
     const beganAt = performance.now();
@@ -137,15 +143,13 @@ class Soak {
 
   #follower(place: number, replicas: Replicas): Follower {
     const dice = diceOf(this.#options.seed + place + 1);
-    const follower = new Follower({
+    return new Follower({
       // One in four as a browser does it, the rest as programs do.
       format: place % 4 === 3 ? 'sse' : 'ndjson',
       replica: () => dice.pick(replicas.serving),
       dice,
       resumed: () => this.#resumes++,
     });
-    this.#followers.push(follower);
-    return follower;
   }
 
   /** One run after another, until the soak is over. */
@@ -159,7 +163,8 @@ class Soak {
   async #followOne(follower: Follower, run: SoakRun): Promise<void> {
     const ledger = ledgerOf(run);
     await follower.follow(run.name, ledger, this.#given.signal);
-    if (this.#given.signal.aborted) this.#wrong({ kind: 'unended', detail: `run ${run.name}: after ${ledger.lines} lines` });
+    if (this.#given.signal.aborted)
+      this.#wrong({ kind: 'unended', detail: `run ${run.name}: after ${ledger.lines} lines` });
     this.#keep(ledger);
     await this.#runs.leave(run);
   }
@@ -180,7 +185,9 @@ class Soak {
     };
     const begin = (work: Promise<unknown>) => {
       this.#begun.push(
-        work.then(struck, (error: Error) => this.#wrong({ kind: 'unended', detail: `${fault.name}: ${error.message}` })),
+        work.then(struck, (error: Error) =>
+          this.#wrong({ kind: 'unended', detail: `${fault.name}: ${error.message}` }),
+        ),
       );
     };
     fault.strike(this.#hands(replicas, { struck, begin }));
@@ -194,9 +201,9 @@ class Soak {
     const dice = this.#dice;
     const some = (count: number) => dice.shuffled(this.#followers).slice(0, count);
     const meet: Hands['meet'] = (fault, ...matches) => {
-      const lifts = matches.map((on) =>
+      const lifts = matches.map((match) =>
         faults.add({
-          on,
+          on: match,
           fault,
           times: 1,
           met: (came) => {
@@ -211,8 +218,7 @@ class Soak {
     return {
       dice,
       meet,
-      expireWatch: (resource) =>
-        void faults.add({ on: expiring.on(resource), fault: expiring.fault, times: 1 }),
+      expireWatch: (resource) => void faults.add({ on: on.watch(resource), fault: expiredFrame({ ms: 0 }), times: 1 }),
       refuseHandshake: () => faults.refuseNext(struck),
       writeMuch: () => begin(this.#followBulk(replicas)),
       hangUp: (clients) => {
@@ -224,8 +230,10 @@ class Soak {
         begin(Promise.all([...pauses, this.#readBulkSlowly(replicas)]));
       },
       storm: (clients) => {
-        const names = some(clients).map(() => `soak-${dice.whole(1, this.#runs.started)}`);
-        begin(Promise.all(names.map((name) => comeAndGo(dice.pick(replicas.serving), name, dice.whole(0, 300)))));
+        const all = Array.from({ length: clients }, () =>
+          comeAndGo(dice.pick(replicas.serving), `soak-${dice.whole(1, this.#runs.started)}`, dice.whole(0, 300)),
+        );
+        begin(Promise.all(all));
       },
       terminate: () => begin(replicas.terminate()),
       kill: () => begin(replicas.kill()),
@@ -235,8 +243,7 @@ class Soak {
   async #followBulk(replicas: Replicas): Promise<void> {
     const run = await this.#runs.startBulk();
     this.#bulk = run;
-    await this.#followOne(this.#follower(0, replicas), run);
-    this.#followers.pop();
+    await this.#followOne(this.#follower(this.#runs.started, replicas), run);
   }
 
   /** Reads the log that was written last at 200 KB a second, for some seconds. */
@@ -271,7 +278,8 @@ class Soak {
           const { openStreams, sockets } = await vitalsOf(steady);
           if (openStreams > 0) throw new Error(`${openStreams} log streams are open although nobody follows`);
           // Watches and a few connections that are kept for the next call.
-          if (sockets > idleSockets + 10) throw new Error(`${sockets} sockets are open although nobody follows; there were ${idleSockets}`);
+          if (sockets > idleSockets + 10)
+            throw new Error(`${sockets} sockets are open although nobody follows; there were ${idleSockets}`);
         },
         { withinMs: 30_000, everyMs: 500 },
       );
@@ -282,7 +290,8 @@ class Soak {
 
   #report(memory: Series, sockets: Series): SoakReport {
     const { seconds, ground = this.#world.ground } = this.#options;
-    const faults = soakFaults.map(({ name }) => ({ name, planned: 0, struck: 0, ...this.#counts.get(name) }));
+    const possible = soakFaults.filter(({ sandboxOnly }) => ground === 'sandbox' || !sandboxOnly);
+    const faults = possible.map(({ name }) => ({ name, planned: 0, struck: 0, ...this.#counts.get(name) }));
     const [memoryTrend, socketTrend] = [trendOf(memory), trendOf(sockets)];
     if (seconds >= JUDGED_SECONDS) {
       if (memoryTrend.to - memoryTrend.from > MOST_GROWN_BYTES)

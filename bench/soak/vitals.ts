@@ -19,7 +19,8 @@ export function trendOf(series: Series): Trend {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [midAt, midValue] = [mean(judged.map(({ at }) => at)), mean(judged.map(({ value }) => value))];
   const spread = judged.reduce((sum, { at }) => sum + (at - midAt) ** 2, 0);
-  const slope = spread === 0 ? 0 : judged.reduce((sum, { at, value }) => sum + (at - midAt) * (value - midValue), 0) / spread;
+  const slope =
+    spread === 0 ? 0 : judged.reduce((sum, { at, value }) => sum + (at - midAt) * (value - midValue), 0) / spread;
   const on = (at: number) => midValue + slope * (at - midAt);
   return { from: on(judged[0]?.at ?? 0), to: on(last), highest: Math.max(...series.map(({ value }) => value)) };
 }

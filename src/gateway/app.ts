@@ -2,10 +2,8 @@
 import { IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import { Fault } from '../fault.ts';
-import type { Log } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import { arrival } from './arrival.ts';
-import { authenticate, type Callers } from './auth.ts';
+import { type ArrivalParts, arrival } from './arrival.ts';
+import { type AuthParts, authenticate } from './auth.ts';
 import { describedApi } from './described.ts';
 import type { Drain } from './drain.ts';
 import { healthRoute, type Readiness, readyRoute } from './health.ts';
@@ -13,28 +11,26 @@ import { type Route, serveRoutes } from './operation.ts';
 import { problem, unknownPath } from './problem.ts';
 
 /** What the API is made of. */
-export interface GatewayParts {
-  readonly callers: Callers;
+export interface GatewayParts extends ArrivalParts, Omit<AuthParts, 'draining'> {
   readonly readiness: () => Readiness;
-  readonly drain: Drain;
   /** What is served to callers, in order; handlers ask `callerOf` and `requireRead`. */
   readonly routes: readonly (readonly Route[] | Router)[];
-  readonly log: Log;
-  readonly metrics: Metrics;
   /** Of rungate, for the documentation. */
   readonly version: string;
 }
 
 /** Builds the API. */
-export function buildApp({ callers, readiness, drain, routes, log, metrics, version }: GatewayParts): Express {
+export function buildApp(parts: GatewayParts): Express {
+  const { readiness, drain, cors, routes, log, version } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // what may be kept, and for how long, its handler knows
   app.set('query parser', 'simple');
 
-  app.use(arrival({ log, metrics, drain }));
+  app.use(arrival(parts));
   serveRoutes(app, [healthRoute]); // before draining: a process that drains is alive, and must not be restarted for it
-  app.use(unlessDraining(drain, authenticate(callers))); // before unknown paths: a stranger cannot tell which exist
+  // Before unknown paths: a stranger cannot tell which exist.
+  app.use(unlessDraining(drain, cors.before(authenticate({ ...parts, draining: drain.signal }))));
   const served = [...routes.filter((each) => Array.isArray(each)), [readyRoute(readiness)]].flat();
   const operations = [healthRoute, ...served].map(({ operation }) => operation);
   serveRoutes(app, [...served, ...describedApi(operations, version).routes]);

@@ -3,27 +3,73 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import helmet from 'helmet';
+import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { clientAddress, type Networks } from './address.ts';
+import { auditDenied, auditStreamEnd } from './audit.ts';
+import type { Cors } from './cors.ts';
 import type { Drain } from './drain.ts';
 import { notesOf, type RequestNotes } from './notes.ts';
+import { type ProblemCode, sendProblem } from './problem.ts';
 
 /** Ids of others that we take over: what can stand in a log line, a header and a URL without harm. */
 const SANE_REQUEST_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
 
+/** What the first moment of a request is made of. */
+export interface ArrivalParts {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly drain: Drain;
+  readonly cors: Cors;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: Networks;
+  readonly maxUrlBytes: number;
+  /** Where objects are whose path names no namespace, for the audit. */
+  readonly defaultNamespace: string;
+}
+
+/** A body up to here is read over: some clients send one with everything. */
+const LONGEST_BODY = 16 * 1024;
+/** Requests that one connection may send ahead of their answers. */
+const MOST_AHEAD = 64;
+
 /**
  * Must come before every other handler. Gives the request its notes and the answer its constant headers, counts it as
- * open for `drain`, and writes its access line when the answer has ended or the client has gone.
+ * open for `drain`, and writes its access line when the answer has ended or the client has gone. Refuses what is too long.
  */
-export function arrival({ log, metrics, drain }: { log: Log; metrics: Metrics; drain: Drain }): RequestHandler {
-  const headers = [...constantHeaders()].flat();
+export function arrival(parts: ArrivalParts): RequestHandler {
+  const { log, metrics, drain, cors, trustedProxies, maxUrlBytes, defaultNamespace } = parts;
+  const constant = [...constantHeaders()].flat();
+  /** What every answer carries, by what it carries for CORS: there are no more than there are origins. */
+  const headersOf = new Map<readonly string[], readonly string[]>();
+  const headersFor = (request: Request): readonly string[] => {
+    const forOrigin = cors.headersFor(request.headers.origin);
+    if (forOrigin.length === 0) return constant;
+    const known = headersOf.get(forOrigin);
+    if (known !== undefined) return known;
+    const headers = [...constant, ...forOrigin];
+    headersOf.set(forOrigin, headers);
+    return headers;
+  };
+  const ahead = new WeakMap<Socket, number>();
+
   return (request, response, next) => {
     const arrivedAtMs = performance.now();
     const bytesBefore = request.socket.bytesWritten;
     const { socket } = request; // an answer that has ended knows its socket no more
     const offered = request.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SANE_REQUEST_ID.test(offered) ? offered : randomUUID();
-    request.rungateNotes = { requestId, headers, caller: undefined, code: undefined, outcome: undefined };
+    request.rungateNotes = {
+      requestId,
+      headers: headersFor(request),
+      client: clientAddress(socket.remoteAddress, request.headers['x-forwarded-for'], trustedProxies),
+      caller: undefined,
+      mode: undefined,
+      isStream: false,
+      code: undefined,
+      outcome: undefined,
+    };
 
     const leave = drain.enter();
     response.on('close', () => {
@@ -32,6 +78,7 @@ export function arrival({ log, metrics, drain }: { log: Log; metrics: Metrics; d
       const route = routeOf(request);
       metrics.request(route, request.method, response.statusCode, ms / 1000);
       const notes = notesOf(request);
+      const outcome = outcomeOf(response, notes);
       // Probes ask every few seconds and say nothing new.
       log[route === '/health' ? 'debug' : 'info']('request', {
         method: request.method,
@@ -41,14 +88,48 @@ export function arrival({ log, metrics, drain }: { log: Log; metrics: Metrics; d
         ms: Math.round(ms * 10) / 10,
         bytes: socket.bytesWritten - bytesBefore,
         caller: notes.caller?.name,
-        client: socket.remoteAddress,
+        client: notes.client,
         requestId: notes.requestId,
-        outcome: outcomeOf(response, notes),
+        outcome,
         code: notes.code,
       });
+      if (notes.code === 'forbidden') auditDenied(log, request, defaultNamespace);
+      if (notes.isStream) auditStreamEnd(log, request, defaultNamespace, outcome);
     });
-    next();
+
+    // An answer without a socket stands in line behind others of its connection.
+    if (response.socket === null) {
+      const standing = (ahead.get(socket) ?? 0) + 1;
+      if (standing > MOST_AHEAD) {
+        metrics.limited('requests ahead');
+        socket.destroy(); // nothing can be said in front of the answers that are due
+        return;
+      }
+      ahead.set(socket, standing);
+      response.once('close', () => ahead.set(socket, (ahead.get(socket) ?? 1) - 1));
+    }
+    const wrong = headProblem(request, maxUrlBytes);
+    if (wrong === undefined) next();
+    else {
+      notesOf(request).code = wrong.code;
+      sendProblem(request, response, wrong);
+    }
   };
+}
+
+/** What is wrong with the head of a request, whatever it asks for. */
+function headProblem(
+  { url, headers, httpVersion }: Request,
+  maxUrlBytes: number,
+): { readonly code: ProblemCode; readonly message: string } | undefined {
+  // RFC 9112, 3.2. Node would refuse it too, but without a body.
+  if (headers.host === undefined && httpVersion !== '1.0') {
+    return { code: 'bad-request', message: 'the header Host is missing' };
+  }
+  if (url.length > maxUrlBytes) return { code: 'url-too-long', message: `a path with its query may have ${maxUrlBytes} bytes` };
+  // Nothing that is served takes a body; of one in chunks nobody knows how long it is.
+  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length'] ?? 0) > LONGEST_BODY)) return undefined;
+  return { code: 'body-too-large', message: 'no body is taken here' };
 }
 
 /**

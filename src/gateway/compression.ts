@@ -9,20 +9,23 @@ const SHORTEST_COMPRESSED_BYTES = 1024;
 
 const compress = promisify(gzip);
 
-/** A JSON text that may be sent many times: what can be known of it is worked out once. */
+/** A JSON text that may be sent many times, with the headers that say something of it: what can be done once is done here. */
 export class JsonBody {
   readonly text: string;
-  readonly bytes: number;
+  /** What the head says of it where there is no body: 304. */
+  readonly about: HeaderPairs;
+  /** The whole head of an answer that is not compressed. */
+  readonly head: HeaderPairs;
+  /** Whether some callers get it compressed. */
+  readonly isCompressible: boolean;
   #compressed: Promise<Buffer> | undefined;
 
-  constructor(text: string) {
+  constructor(text: string, about: HeaderPairs = []) {
+    const bytes = Buffer.byteLength(text);
     this.text = text;
-    this.bytes = Buffer.byteLength(text);
-  }
-
-  /** Whether some callers get it compressed. */
-  get isCompressible(): boolean {
-    return this.bytes >= SHORTEST_COMPRESSED_BYTES;
+    this.isCompressible = bytes >= SHORTEST_COMPRESSED_BYTES;
+    this.about = this.isCompressible ? [...about, 'Vary', 'Accept-Encoding'] : about;
+    this.head = [...JSON_TYPE, 'Content-Length', String(bytes), ...this.about];
   }
 
   /** The body compressed: at the first call, off the event loop. */
@@ -31,6 +34,8 @@ export class JsonBody {
     return this.#compressed;
   }
 }
+
+const JSON_TYPE: HeaderPairs = ['Content-Type', 'application/json; charset=utf-8'];
 
 /**
  * Answers a JSON body, compressed where that pays and the caller takes it. HEAD gets the head alone, the same as GET. What
@@ -43,24 +48,22 @@ export function sendBody(
   body: JsonBody,
   more: HeaderPairs = [],
 ): Promise<void> | void {
-  const type = ['Content-Type', 'application/json; charset=utf-8'];
-  if (!body.isCompressible) {
-    sendHead(request, response, status, [...type, 'Content-Length', String(body.bytes), ...more]);
-    endTogether(response, request.method === 'HEAD' ? undefined : body.text);
-    return;
+  if (body.isCompressible && acceptsGzip(request.headers['accept-encoding'])) {
+    return body.compressed().then((bytes) => {
+      if (response.destroyed) return;
+      const encoded = ['Content-Encoding', 'gzip', 'Content-Length', String(bytes.length)];
+      sendHead(request, response, status, [...JSON_TYPE, ...encoded, ...body.about, ...more]);
+      response.end(request.method === 'HEAD' ? undefined : bytes);
+    });
   }
-  const varied = [...more, 'Vary', 'Accept-Encoding'];
-  if (!acceptsGzip(request.headers['accept-encoding'])) {
-    sendHead(request, response, status, [...type, 'Content-Length', String(body.bytes), ...varied]);
-    endTogether(response, request.method === 'HEAD' ? undefined : body.text);
-    return;
-  }
-  return body.compressed().then((bytes) => {
-    if (response.destroyed) return;
-    const length = ['Content-Encoding', 'gzip', 'Content-Length', String(bytes.length)];
-    sendHead(request, response, status, [...type, ...length, ...varied]);
-    response.end(request.method === 'HEAD' ? undefined : bytes);
-  });
+  sendHead(request, response, status, more.length === 0 ? body.head : [...body.head, ...more]);
+  endTogether(response, request.method === 'HEAD' ? undefined : body.text);
+}
+
+/** Answers that a body has not changed. */
+export function sendUnchanged(request: Request, response: Response, about: HeaderPairs): void {
+  sendHead(request, response, 304, about);
+  endTogether(response, undefined);
 }
 
 /**
@@ -72,7 +75,8 @@ export function acceptsGzip(header: string | undefined): boolean {
   const liking = new Map<string, number>();
   for (const part of header.split(',')) {
     const [coding = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase());
-    const [, quality] = parameters.map((text) => /^q=(\d(?:\.\d*)?)$/.exec(text) ?? []).find(({ length }) => length > 0) ?? [];
+    const [, quality] =
+      parameters.map((text) => /^q=(\d(?:\.\d*)?)$/.exec(text) ?? []).find(({ length }) => length > 0) ?? [];
     if (coding !== '') liking.set(coding === 'x-gzip' ? 'gzip' : coding, Math.min(1, Number(quality ?? 1)));
   }
   const anything = liking.get('*');

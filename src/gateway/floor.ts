@@ -6,8 +6,9 @@ import type { LogEvent, LogShaper } from '../tekton/shaper.ts';
 /** Silent for so long in the middle of a line, a voice is interrupted when others wait. */
 const LONGEST_PAUSE_MS = 1_000;
 
-/** How far a container's log has been delivered. `container`: as `containerKey` makes it. */
+/** How far a container's log has been delivered. */
 export interface Milestone {
+  readonly pod: string;
   readonly container: string;
   readonly at: LogPosition | 'complete';
 }

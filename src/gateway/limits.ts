@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Caller } from './auth.ts';
+import type { Caller } from './callers.ts';
 import { LeakyLevels } from './leaky.ts';
 
 /** The settings, as src/config.ts explains them. */

@@ -1,223 +1,290 @@
-/** `GET /logs/...`: the log of a whole run as one stream of text, and in its last words how the run ended. */
-
+/** `GET /logs/...`: the log of a whole run, or of one TaskRun, as one stream, and in its last words how the run ended. */
 import { TLSSocket } from 'node:tls';
 import type { Request, Response } from 'express';
 import type { Clock } from '../clock.ts';
-import { Fault } from '../fault.ts';
-import type { KubeReader } from '../kube/client.ts';
+import type { ObjectRef } from '../kube/objects.ts';
+import type { ContainerLogs } from '../kube/sharedlog.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { runCondition } from '../tekton/status.ts';
-import { textShaper } from '../tekton/text.ts';
+import { logPlan } from '../tekton/logs.ts';
+import { isDone } from '../tekton/status.ts';
+import type { PipelineRun } from '../tekton/types.ts';
 import { sendHead } from './answer.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
+import type { Cursors, ReadCursor } from './cursor.ts';
+import { Delivered } from './delivered.ts';
+import { type Followed, followedRuns, followedTaskRuns } from './followed.ts';
 import { findWithin, type Runs } from './gather.ts';
+import type { Limits } from './limits.ts';
+import {
+  checkChoice,
+  checkForRun,
+  formatOf,
+  type LogChoice,
+  type LogFormat,
+  logOptions,
+  readingKey,
+  shaperOf,
+  sinceSecondsOf,
+  wishOf,
+} from './logoptions.ts';
 import { callerOf, notesOf } from './notes.ts';
 import { type Operation, type Route, whereReading } from './operation.ts';
-import {
-  duration,
-  listOption,
-  objectName,
-  option,
-  optionReader,
-  runRef,
-  taskPath,
-  truth,
-  wholeNumber,
-  word,
-} from './options.ts';
+import { optionReader, type PathParams, runRef, taskRunRef } from './options.ts';
 import { createOutbox } from './outbox.ts';
-import { type LogOutcome, streamRunLog } from './stream.ts';
+import { ClientSink } from './sink.ts';
+import type { Spooling } from './spool.ts';
+import { openStage, turnStage } from './stage.ts';
+import { type LogOutcome, type LogSessionParts, streamRunLog } from './stream.ts';
 
-/** What the route is made of. */
+/** What the routes are made of. */
 export interface LogsParts {
   readonly runs: Runs;
-  readonly reader: KubeReader;
+  /** Where containers' logs are read. */
+  readonly logs: ContainerLogs;
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly limits: Pick<Limits, 'takeStream'>;
+  readonly cursors: Cursors;
+  readonly spooling: Spooling;
+  readonly past: LogSessionParts['past'];
   readonly defaultNamespace: string;
   readonly served: ServedNamespaces;
   readonly maxWaitSeconds: number;
-  readonly maxStreams: number;
+  readonly slowClientSeconds: number;
+  readonly graceSeconds: number;
   readonly draining: AbortSignal;
 }
 
-/** Longer than any log that is still there. */
-const LONGEST_SINCE_SECONDS = 366 * 24 * 3600;
-const MOST_TAIL_LINES = 10_000_000;
 /** Of a message in a trailer; proxies refuse long ones. */
 const LONGEST_TRAILER = 512;
+const TRAILERS = ['X-Run-Status', 'X-Run-Reason', 'X-Run-Message', 'X-Log-Complete', 'X-Log-Cursor'] as const;
 
-/** The options of `/logs`, as docs/api.md lists them. */
-export function logOptions(maxWaitSeconds: number) {
+/** What both operations have in common. */
+function described(maxWaitSeconds: number) {
+  const text = { schema: { type: 'string' } } as const;
   return {
-    follow: option(truth, true, '`false`: what exists now, without waiting for more'),
-    wait: option(wholeNumber({ from: 0, to: maxWaitSeconds }), 0, 'Seconds to wait for the run to be created'),
-    tail: option(
-      wholeNumber({ from: 0, to: MOST_TAIL_LINES }),
-      undefined,
-      'So many lines of each container, counted from its end',
-    ),
-    since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined, 'Only lines younger than this'),
-    timestamps: option(
-      word('false', 'true', 'iso'),
-      'false',
-      "Before each line: the kubelet's, or UTC with milliseconds",
-    ),
-    task: listOption(
-      taskPath,
-      'Only these pipeline tasks; `test-3` is one of a matrix, `deploy/test` one of a nested run',
-    ),
-    step: listOption(objectName, 'Only these steps'),
-    prefix: option(word('task', 'none'), 'task', '`[task : step] ` before each line'),
-    color: option(word('auto', 'always', 'never'), 'auto', 'Of the prefix and of notices; `auto` is on for text'),
-    notices: option(
-      word('problems', 'all', 'none'),
-      'problems',
-      'Sentences beside the log, in lines that begin with `[gateway] `: why nothing comes, what failed, what is missing',
-    ),
-    onFailure: option(
-      word('trailer', 'abort'),
-      'trailer',
-      '`abort`: an answer about a run that did not succeed is left unfinished, and curl exits 18',
-    ),
-    format: option(word('text'), 'text', 'How lines are written'),
-  };
+    tag: 'logs',
+    options: logOptions(maxWaitSeconds),
+    headers: ['Accept', 'Last-Event-ID'],
+    answers: {
+      200: {
+        description: 'The log, until its end',
+        headers: ['X-Run-Uid', 'Vary'],
+        trailers: TRAILERS,
+        content: {
+          'text/plain; charset=utf-8': text,
+          'application/x-ndjson': text,
+          'text/event-stream': text,
+        },
+      },
+      204: { description: 'A client of server-sent events came back although it has had everything: it may stop' },
+    },
+    problems: whereReading,
+  } as const satisfies Partial<Operation>;
 }
 
 /** `/logs` as a value. */
 export function logsOperation(maxWaitSeconds: number) {
   return {
+    ...described(maxWaitSeconds),
     id: 'getLogs',
     path: '/logs/:namespace/:name',
     shortPath: '/logs/:name',
-    tag: 'logs',
     summary: 'The log of a whole run',
     description:
-      'Every step of every task in one answer, while the run goes on: finally tasks, all instances of a matrix, all attempts of a retried task, tasks of nested runs. Steps come in order; tasks that run at the same time interleave by whole lines. How it ended is in the trailers.',
-    options: logOptions(maxWaitSeconds),
-    answers: {
-      200: {
-        description: 'The log, until its end',
-        headers: ['X-Run-Uid'],
-        trailers: ['X-Run-Status', 'X-Run-Reason', 'X-Run-Message', 'X-Log-Complete'],
-        content: { 'text/plain; charset=utf-8': { schema: { type: 'string' } } },
-      },
-    },
-    problems: whereReading,
+      'Every step of every task in one answer, while the run goes on: finally tasks, all instances of a matrix, all attempts of a retried task, tasks of nested runs. Steps come in order; tasks that run at the same time interleave by whole lines. How it ended is in the trailers, and in the last object of `ndjson` and `sse`.',
   } as const satisfies Operation;
 }
 
-/** Routes `/logs/:name` (in the default namespace) and `/logs/:namespace/:name`. */
-export function logsRoutes(parts: LogsParts): readonly Route[] {
-  const { runs, clock, served, defaultNamespace, draining, maxWaitSeconds, maxStreams, metrics, log } = parts;
-  const operation = logsOperation(maxWaitSeconds);
-  const read = optionReader(operation.options);
-  let open = 0;
+/** `/taskruns/.../logs` as a value. */
+export function taskRunLogsOperation(maxWaitSeconds: number) {
+  return {
+    ...described(maxWaitSeconds),
+    id: 'getTaskRunLogs',
+    path: '/taskruns/:namespace/:name/logs',
+    shortPath: '/taskruns/:name/logs',
+    summary: 'The log of one TaskRun',
+    description:
+      'All steps and attempts of a TaskRun, standing alone or of a run, with the options and the manner of the log of a run.',
+  } as const satisfies Operation;
+}
 
-  const answer = async (request: Request, response: Response): Promise<void> => {
-    const ref = runRef(request.params, defaultNamespace);
-    requireRead(callerOf(request), ref.namespace, served);
-    const wish = read(request.url);
-    const askedAt = clock.now();
-    if (open >= maxStreams)
-      throw new Fault('exhausted', 'all log streams of this server are in use; try again', { retryAfterMs: 5_000 });
-    open += 1;
+/** Routes `/logs` and `/taskruns/.../logs`, each with the namespace or in the default one. */
+export function logsRoutes(parts: LogsParts): readonly Route[] {
+  const { runs, defaultNamespace, maxWaitSeconds } = parts;
+  const asRuns = followedRuns(runs);
+  const asTaskRuns = followedTaskRuns(runs);
+  const ofRun = (params: PathParams) => runRef(params, defaultNamespace);
+  const ofTaskRun = (params: PathParams) => taskRunRef(params, defaultNamespace);
+  return [
+    { operation: logsOperation(maxWaitSeconds), handler: answerWith(asRuns, ofRun, parts) },
+    { operation: taskRunLogsOperation(maxWaitSeconds), handler: answerWith(asTaskRuns, ofTaskRun, parts) },
+  ];
+}
+
+function answerWith(followed: Followed, refOf: (params: PathParams) => ObjectRef, parts: LogsParts) {
+  const read = optionReader(logOptions(parts.maxWaitSeconds));
+  return async (request: Request, response: Response): Promise<void> => {
+    const ref = refOf(request.params);
+    const caller = callerOf(request);
+    requireRead(caller, ref.namespace, parts.served);
+    const choice = read(request.url);
+    const format = formatOf(choice, request.headers.accept);
+    checkChoice(choice, format);
+    const askedAt = parts.clock.now();
+    const release = parts.limits.takeStream(caller);
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     try {
-      const waiting = new AbortController();
-      const stop = () => waiting.abort();
-      gone.signal.addEventListener('abort', stop, { once: true });
-      draining.addEventListener('abort', stop, { once: true });
-      const run = await findWithin(runs, ref, {
-        forMs: wish.wait * 1000,
-        sleep: (ms, signal) => clock.sleep(ms, signal),
-        signal: waiting.signal,
-      }).finally(() => draining.removeEventListener('abort', stop));
-      // A pod that is missing from the stores counts as gone, so they have to be whole.
-      runs.requireFresh(ref.namespace);
-      const canTrail = hasTrailers(request);
-      sendHead(request, response, 200, [
-        'Content-Type',
-        'text/plain; charset=utf-8',
-        'X-Accel-Buffering', // proxies that read this pass on each line as it comes
-        'no',
-        'X-Run-Uid',
-        run.meta.uid,
-        ...(canTrail ? ['Trailer', 'X-Run-Status, X-Run-Reason, X-Run-Message, X-Log-Complete'] : []),
-      ]);
-      if (request.method === 'HEAD') {
+      const run = await found(followed, ref, choice.wait, gone.signal, parts);
+      checkForRun(choice, isDone(run.succeeded));
+      const asked = { run, choice, format, ...begunAt(request, run, choice, format, askedAt, parts) };
+      if (format === 'sse' && asked.before !== undefined && hadEverything(followed, asked)) {
+        sendHead(request, response, 204, ['X-Run-Uid', run.meta.uid]);
         response.end();
-        return;
-      }
-      response.flushHeaders();
-
-      const ended = metrics.stream();
-      let how: Parameters<typeof ended>[0] = 'disconnected';
-      const outbox = createOutbox(response, {
-        clock,
-        dropped: () => {
-          how = 'dropped';
-          const { requestId } = notesOf(request);
-          log.warn('a log stream was dropped: its client takes nothing', {
-            run: ref.name,
-            namespace: ref.namespace,
-            requestId,
-          });
-          response.destroy();
-        },
-      });
-      const shaper = textShaper({
-        prefix: wish.prefix,
-        color: wish.color !== 'never',
-        timestamps: wish.timestamps === 'iso' ? 'iso' : wish.timestamps === 'true',
-      });
-      const filters = {
-        ...(wish.task.length === 0 ? {} : { task: wish.task }),
-        ...(wish.step.length === 0 ? {} : { step: wish.step }),
-      };
-      const range = {
-        ...(wish.tail === undefined ? {} : { tailLines: wish.tail }),
-        ...(wish.since === undefined ? {} : { sinceTime: new Date(askedAt - wish.since).toISOString() }),
-      };
-      try {
-        const { follow, notices } = wish;
-        const outcome = await streamRunLog(
-          run,
-          { follow, filters, range, notices },
-          { ...parts, outbox, shaper, gone: gone.signal },
-        );
-        await outbox.flushed();
-        if (outcome.ended === 'disconnected' || response.destroyed) return;
-        how = outcome.complete ? 'complete' : 'incomplete';
-        const condition = conditionOf(outcome);
-        if (wish.onFailure === 'abort' && condition.status !== 'True') {
-          abort(response);
-          return;
-        }
-        if (canTrail) {
-          response.addTrailers({
-            'X-Run-Status': condition.status,
-            'X-Run-Reason': headerText(condition.reason),
-            'X-Run-Message': headerText(condition.message),
-            'X-Log-Complete': String(outcome.complete),
-          });
-        }
-        response.end();
-      } finally {
-        notesOf(request).outcome = how;
-        metrics.logBytes(outbox.written);
-        ended(how);
-      }
+      } else await answer(request, response, { ...parts, followed, gone: gone.signal }, asked);
     } finally {
-      open -= 1;
+      release();
     }
   };
+}
 
-  return [{ operation, handler: answer }];
+/** What is asked for, and where it begins. */
+interface Asked {
+  readonly run: PipelineRun;
+  readonly choice: LogChoice;
+  readonly format: LogFormat;
+  readonly filters: string;
+  readonly before: ReadCursor | undefined;
+  readonly sinceSeconds: number | undefined;
+}
+
+/** The run, waited for as long as was asked. */
+async function found(
+  followed: Followed,
+  ref: ObjectRef,
+  seconds: number,
+  gone: AbortSignal,
+  { runs, clock, draining }: LogsParts,
+): Promise<PipelineRun> {
+  const waiting = new AbortController();
+  const stop = () => waiting.abort();
+  gone.addEventListener('abort', stop, { once: true });
+  draining.addEventListener('abort', stop, { once: true });
+  try {
+    const wait = { forMs: seconds * 1000, sleep: clock.sleep.bind(clock), signal: waiting.signal };
+    const run = await findWithin(followed, ref, wait);
+    // A pod that is missing from the stores counts as gone, so they have to be whole.
+    runs.requireFresh(ref.namespace);
+    return run;
+  } finally {
+    draining.removeEventListener('abort', stop);
+  }
+}
+
+/** Where the client has been before. An event source that comes back has a newer cursor than its address. */
+function begunAt(
+  { headers }: Request,
+  run: PipelineRun,
+  choice: LogChoice,
+  format: LogFormat,
+  askedAt: number,
+  { cursors }: LogsParts,
+): Pick<Asked, 'filters' | 'before' | 'sinceSeconds'> {
+  const lastEventId = format === 'sse' ? headers['last-event-id'] : undefined;
+  const text = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : choice.cursor;
+  const filters = readingKey(choice);
+  const before = text === undefined ? undefined : cursors.read(text, { runUid: run.meta.uid, filters });
+  // `since` counts from the first request: what was young enough then is not left out because the client was away.
+  return {
+    filters,
+    before,
+    sinceSeconds: before === undefined ? sinceSecondsOf(choice, askedAt) : before.sinceSeconds,
+  };
+}
+
+/** Whether nothing can come any more that the client has not had. */
+function hadEverything(followed: Followed, { run, choice, before, format, sinceSeconds }: Asked): boolean {
+  if (!isDone(run.succeeded)) return false;
+  const { filters } = wishOf(choice, format, sinceSeconds);
+  return logPlan(followed.facts(run), filters).every(({ pod, steps, beside }) =>
+    [...steps, ...beside].every(
+      ({ container, state }) => state === 'gone' || state === 'never' || before?.at(pod, container) === 'end',
+    ),
+  );
+}
+
+/** Sends the head at once, then the log as it comes. */
+async function answer(
+  request: Request,
+  response: Response,
+  parts: LogsParts & { readonly followed: Followed; readonly gone: AbortSignal },
+  asked: Asked,
+): Promise<void> {
+  const { clock, metrics, log, followed, gone, cursors, spooling } = parts;
+  const { run, choice, format, filters, before, sinceSeconds } = asked;
+  const { limitBytes } = choice;
+  const shaper = shaperOf(choice, format);
+  const canTrail = hasTrailers(request);
+  sendHead(request, response, 200, [
+    'Content-Type',
+    shaper.contentType,
+    'Vary',
+    'Accept',
+    'X-Accel-Buffering', // proxies that read this pass on each line as it comes
+    'no',
+    'X-Run-Uid',
+    run.meta.uid,
+    ...(canTrail ? ['Trailer', TRAILERS.join(', ')] : []),
+  ]);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  response.flushHeaders();
+
+  const ended = metrics.stream();
+  let how: Parameters<typeof ended>[0] = 'disconnected';
+  const dropped = (): void => {
+    how = 'dropped';
+    const { name, namespace } = run.meta;
+    const { requestId } = notesOf(request);
+    log.warn('a log stream was dropped: its client takes nothing', { run: name, namespace, requestId });
+    response.destroy();
+  };
+  const outbox = createOutbox(response, { clock, slowMs: parts.slowClientSeconds * 1000, dropped });
+  const delivered = new Delivered({ cursors, subject: { runUid: run.meta.uid, filters, sinceSeconds }, before });
+  const sink = new ClientSink({ outbox, shaper, clock, delivered, limitBytes });
+  const stageParts = { sink, shaper, clock, byLine: limitBytes !== undefined };
+  const spools = format === 'gitlab' ? spooling.forStream() : undefined;
+  const stage =
+    spools === undefined
+      ? openStage(stageParts)
+      : turnStage(stageParts, spools, (error) => {
+          log.warn('a log stream was cut: what waited for its turn is lost', { error: String(error) });
+          response.destroy();
+        });
+  try {
+    const wish = wishOf(choice, format, sinceSeconds);
+    const session = { ...parts, runs: followed, outbox, sink, stage, delivered, graceMs: parts.graceSeconds * 1000 };
+    const outcome = await streamRunLog(run, wish, { ...session, gone });
+    await outbox.flushed();
+    if (outcome.ended === 'disconnected' || response.destroyed) return;
+    how = outcome.complete ? 'complete' : 'incomplete';
+    if (choice.onFailure === 'abort' && outcome.condition.status !== 'True') {
+      abort(response);
+      return;
+    }
+    if (canTrail) response.addTrailers(trailersOf(outcome));
+    response.end();
+  } finally {
+    notesOf(request).outcome = how;
+    metrics.logBytes(outbox.written);
+    ended(how);
+  }
 }
 
 /** HTTP/1.0 and HEAD have no chunks, so no trailers. */
@@ -225,14 +292,14 @@ function hasTrailers({ httpVersionMajor, httpVersionMinor, method }: Request): b
   return method === 'GET' && (httpVersionMajor > 1 || httpVersionMinor >= 1);
 }
 
-/** What the trailers say: the run's own condition, unless it is gone and so can have none any more. */
-function conditionOf({ run, ended }: LogOutcome): {
-  readonly status: string;
-  readonly reason: string;
-  readonly message: string;
-} {
-  if (ended === 'deleted') return { status: 'Unknown', reason: 'Deleted', message: 'the run was deleted' };
-  return runCondition(run);
+function trailersOf({ condition, complete, cursor }: LogOutcome): Record<(typeof TRAILERS)[number], string> {
+  return {
+    'X-Run-Status': condition.status,
+    'X-Run-Reason': headerText(condition.reason),
+    'X-Run-Message': headerText(condition.message),
+    'X-Log-Complete': String(complete),
+    'X-Log-Cursor': cursor,
+  };
 }
 
 /**

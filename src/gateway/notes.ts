@@ -1,6 +1,6 @@
 /** What one request gathers on its way through the gateway, for its access line and its answer. */
 import type { Request } from 'express';
-import type { Caller } from './auth.ts';
+import type { Caller } from './callers.ts';
 import type { ProblemCode } from './problem.ts';
 
 /** Filled in by whoever knows; read when the answer has ended. */
@@ -8,7 +8,13 @@ export interface RequestNotes {
   readonly requestId: string;
   /** What every answer carries, names and values in turn; `sendHead` adds the id and the rest. */
   readonly headers: readonly string[];
+  /** The address that asks; of a proxy that is believed, whom it names. */
+  readonly client: string;
   caller: Caller | undefined;
+  /** What the caller has shown. */
+  mode: 'basic' | 'ticket' | undefined;
+  /** It opened a stream, whose end is told as well. */
+  isStream: boolean;
   /** Why it was refused. */
   code: ProblemCode | undefined;
   /** How a stream ended, where `complete` would not say it all. */

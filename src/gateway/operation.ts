@@ -60,6 +60,8 @@ export interface Route {
 export const everywhere: readonly ProblemCode[] = [
   'bad-request',
   'unauthenticated',
+  'body-too-large',
+  'url-too-long',
   'exhausted',
   'internal',
   'draining',

@@ -1,30 +1,30 @@
-/** One pod's steps on their way to one client: opened in time, joined in order, read exactly. */
+/** Containers of one pod that speak one after another, on their way to one client: opened in time, joined in order, read exactly. */
 import type { Clock } from '../clock.ts';
-import type { KubeReader } from '../kube/client.ts';
 import type { LineBatch } from '../kube/lines.ts';
 import type { LogRange } from '../kube/logread.ts';
-import { type ContainerMoment, type ReadNotice, readContainerLog } from '../kube/podlog.ts';
-import type { Metrics } from '../metrics.ts';
+import type { ContainerMoment, ReadNotice, ReadOutcome } from '../kube/podlog.ts';
+import type { ContainerLogs } from '../kube/sharedlog.ts';
 import { type Joined, Joiner } from '../tekton/joiner.ts';
 import type { PodPlan, StepPlan } from '../tekton/logs.ts';
-import type { Pod } from '../tekton/types.ts';
+import type { Pod, PodContainer } from '../tekton/types.ts';
+import type { ResumePoint } from './cursor.ts';
 
 /** Within a pod this many steps beyond the current one are open at once: waiting for each end costs a second a step. */
 const STEPS_AHEAD = 7;
 
 /** What a flow needs of its session. */
 export interface PodFlowParts {
-  readonly reader: KubeReader;
+  readonly logs: ContainerLogs;
   readonly clock: Clock;
-  readonly random: () => number;
-  readonly metrics: Metrics;
   readonly namespace: string;
   readonly follow: boolean;
   readonly range: LogRange;
+  /** Where to begin with a container. */
+  readonly startOf: (container: string) => ResumePoint;
   /** The pod as it is known now, if it is still the one that was planned. */
   readonly pod: () => Pod | undefined;
-  /** What is planned for the pod now: how its TaskRun tells its steps when the pod is gone. */
-  readonly plan: () => PodPlan | undefined;
+  /** What is planned for a container now: how its TaskRun tells it when the pod is gone. */
+  readonly planned: (container: string) => StepPlan | undefined;
   /** Calls `listener` when the pod may have changed; returns the end of that. */
   readonly subscribe: (listener: () => void) => () => void;
   /** Hands joined lines on, in order; not called before `turn` has resolved. */
@@ -32,6 +32,12 @@ export interface PodFlowParts {
   /** Resolves while the client has room. */
   readonly room: () => Promise<void>;
   readonly notice: (step: StepPlan, notice: ReadNotice) => void;
+  /** Reads elsewhere the log of a container that is gone with its pod; undefined: it is nowhere. Never rejects but with what `lines` threw. */
+  readonly past: (
+    step: StepPlan,
+    lines: (batch: LineBatch) => void | Promise<void>,
+    signal: AbortSignal,
+  ) => Promise<ReadOutcome | undefined>;
   readonly worthRetrying: (failingForMs: number) => boolean;
   /** Told of a mistake of ours: the session ends with it. */
   readonly failed: (error: unknown) => void;
@@ -42,27 +48,38 @@ export interface PodFlowParts {
   readonly signal: AbortSignal;
 }
 
-/** The running flow of one pod. */
+/** The running flow of containers that speak one after another. */
 export interface PodFlow {
-  /** Resolves when every step has been read to its end or given up. */
+  /** Resolves when every container has been read to its end or given up. */
   readonly done: Promise<void>;
+  /** A container was read to its end or given up. */
   isComplete(container: string): boolean;
+  /** All that a container ever said was read: it had ended, and nothing is missing. */
+  hasAll(container: string): boolean;
   /** True while nothing that was read turned out to be missing. */
   readonly lossless: boolean;
 }
 
-/** Starts reading a pod whose steps are known. Aborting `signal` ends every read at once. */
-export function startPodFlow(plan: PodPlan, parts: PodFlowParts): PodFlow {
-  return new Flow(plan, parts);
+/** Starts reading `steps` of a pod, which are joined in their order. Aborting `signal` ends every read at once. */
+export function startPodFlow(
+  plan: Pick<PodPlan, 'pod' | 'podUid'>,
+  steps: readonly StepPlan[],
+  parts: PodFlowParts,
+): PodFlow {
+  return new Flow(plan, steps, parts);
 }
 
 class Flow implements PodFlow {
   readonly done: Promise<void>;
   lossless = true;
-  readonly #plan: PodPlan;
+  readonly #name: string;
+  readonly #steps: readonly StepPlan[];
   readonly #parts: PodFlowParts;
   readonly #joiner: Joiner;
   readonly #ended = new Set<string>();
+  readonly #whole = new Set<string>();
+  /** Of these everything was handed on. */
+  readonly #over = new Set<string>();
   /** Containers that were seen to have run: these have a log to miss. */
   readonly #ran = new Set<string>();
   #sawPod = false;
@@ -71,13 +88,13 @@ class Flow implements PodFlow {
   #paused: (() => void)[] = [];
   #finish: () => void = () => {};
 
-  constructor(plan: PodPlan, parts: PodFlowParts) {
-    this.#plan = plan;
+  constructor({ pod, podUid }: Pick<PodPlan, 'pod' | 'podUid'>, steps: readonly StepPlan[], parts: PodFlowParts) {
+    this.#name = pod;
+    this.#steps = steps;
     this.#parts = parts;
-    this.#joiner = new Joiner(plan.steps.map(({ position }) => position));
-    this.#sawPod = plan.podUid !== undefined;
-    for (const { container, state } of plan.steps)
-      if (state !== 'unknown' && state !== 'waiting') this.#ran.add(container);
+    this.#joiner = new Joiner(steps.map(({ position }) => position));
+    this.#sawPod = podUid !== undefined;
+    for (const { container, state } of steps) if (state !== 'unknown' && state !== 'waiting') this.#ran.add(container);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -86,14 +103,18 @@ class Flow implements PodFlow {
   }
 
   isComplete(container: string): boolean {
-    return this.#ended.has(container);
+    return this.#over.has(container);
+  }
+
+  hasAll(container: string): boolean {
+    return this.#whole.has(container);
   }
 
   /** Opens the current step and those shortly after it. */
   #open(): void {
-    const { steps } = this.#plan;
+    const steps = this.#steps;
     const current = steps.findIndex(({ container }) => !this.#ended.has(container));
-    if (current === -1) this.#finish();
+    if (steps.length === 0) this.#finish();
     for (; current !== -1 && this.#opened < Math.min(steps.length, current + 1 + STEPS_AHEAD); this.#opened++) {
       const step = steps[this.#opened];
       if (step !== undefined) this.#read(step).catch(this.#parts.failed);
@@ -101,25 +122,55 @@ class Flow implements PodFlow {
   }
 
   async #read(step: StepPlan): Promise<void> {
-    const { notice, subscribe, clock, follow, signal } = this.#parts;
+    const { clock, follow, signal, startOf, turn } = this.#parts;
+    const start = startOf(step.container);
     const moment = this.#moment(step);
     if (!follow || moment === 'terminated') this.#joiner.isFinite(step.position);
-    const outcome = await readContainerLog({
-      ...this.#parts,
-      pod: this.#plan.pod,
-      container: step.container,
-      sight: { now: () => this.#moment(step), subscribe },
-      lines: (batch) => this.#lines(step, batch),
-      notice: (said) => notice(step, said),
-    });
+    const canBeWhole = follow || (moment !== 'running' && moment !== 'waiting');
+    const outcome = start === 'end' ? 'complete' : await this.#readFrom(step, start);
     if (outcome === 'incomplete') this.lossless = false;
     if (signal.aborted) {
       this.#finish();
       return;
     }
     this.#ended.add(step.container);
-    this.#hand(this.#joiner.ended(step.position, clock.now()));
+    if (outcome === 'complete' && canBeWhole) this.#whole.add(step.container);
     this.#open();
+    // Those behind it are read meanwhile, but what is said of its end comes in turn.
+    await turn;
+    this.#hand(this.#joiner.ended(step.position, clock.now()));
+    this.#over.add(step.container);
+    if (this.#over.size === this.#steps.length) this.#finish();
+  }
+
+  async #readFrom(step: StepPlan, start: Exclude<ResumePoint, 'end'>): Promise<ReadOutcome> {
+    const { notice, subscribe, past, signal } = this.#parts;
+    const { from, skipLines } = start === 'beginning' ? { skipLines: 0 } : start;
+    const lines = behind(skipLines, (batch) => this.#lines(step, batch));
+    let isUnread = false;
+    const { logs, namespace, follow, range, worthRetrying } = this.#parts;
+    const podUid = this.#parts.pod()?.meta.uid;
+    const outcome = await logs.read({
+      namespace,
+      pod: this.#name,
+      ...(podUid === undefined ? {} : { podUid }),
+      follow,
+      range,
+      worthRetrying,
+      signal,
+      container: step.container,
+      ...(from === undefined ? {} : { from }),
+      sight: { now: () => this.#moment(step), restarts: () => this.#restarts(step), subscribe },
+      lines,
+      notice: (said) => {
+        if (said.type === 'gone' && !said.delivered) isUnread = true;
+        else notice(step, said);
+      },
+    });
+    if (!isUnread || signal.aborted) return outcome;
+    const found = from === undefined ? await past(step, lines, signal) : undefined;
+    if (found === undefined && !signal.aborted) notice(step, { type: 'gone', delivered: from !== undefined });
+    return found ?? outcome;
   }
 
   async #lines(step: StepPlan, batch: LineBatch): Promise<void> {
@@ -160,16 +211,21 @@ class Flow implements PodFlow {
     for (const look of all) look();
   }
 
+  #restarts(step: StepPlan): number {
+    const pod = this.#parts.pod();
+    return (pod && containerOf(pod, step)?.restarts) ?? 0;
+  }
+
   #moment(step: StepPlan): ContainerMoment {
     const pod = this.#parts.pod();
     if (pod === undefined) {
-      const told = this.#parts.plan()?.steps.find(({ container }) => container === step.container)?.state;
+      const told = this.#parts.planned(step.container)?.state;
       if (told === 'never') return 'absent';
       if (told === 'gone' || (this.#sawPod && this.#ran.has(step.container))) return 'gone';
       return 'waiting';
     }
     this.#sawPod = true;
-    const state = pod.containers.find(({ name }) => name === step.container)?.state;
+    const state = containerOf(pod, step)?.state;
     if (state === 'running' || state === 'terminated') {
       this.#ran.add(step.container);
       return state;
@@ -177,4 +233,28 @@ class Flow implements PodFlow {
     // A pod that is over starts nothing any more: evicted, or failed before this container ran.
     return pod.phase === 'Failed' || pod.phase === 'Succeeded' ? 'absent' : 'waiting';
   }
+}
+
+function containerOf(pod: Pod, { container }: StepPlan): PodContainer | undefined {
+  return pod.containers.find(({ name }) => name === container);
+}
+
+/** Takes batches and hands them on without the first `count` lines. */
+function behind(
+  count: number,
+  lines: (batch: LineBatch) => void | Promise<void>,
+): (batch: LineBatch) => void | Promise<void> {
+  let left = count;
+  if (count === 0) return lines;
+  return (batch) => {
+    const skipped = Math.min(left, batch.lines.length);
+    left -= skipped;
+    if (skipped === 0) return lines(batch);
+    if (skipped === batch.lines.length) return undefined;
+    const { positionAfter } = batch;
+    return lines({
+      lines: batch.lines.slice(skipped),
+      ...(positionAfter === undefined ? {} : { positionAfter: (at) => positionAfter(at + skipped) }),
+    });
+  };
 }

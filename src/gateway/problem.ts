@@ -17,8 +17,8 @@ interface Answer {
   readonly logged?: 'warn' | 'error';
 }
 
-/** Every code a caller can meet: those of Fault, and one that only HTTP knows. */
-export type ProblemCode = FaultCode | 'method-not-allowed';
+/** Every code a caller can meet: those of Fault, and those that only HTTP knows. */
+export type ProblemCode = FaultCode | 'method-not-allowed' | 'body-too-large' | 'url-too-long';
 
 /** Every code and how it is answered. */
 export const answers: Readonly<Record<ProblemCode, Answer>> = {
@@ -29,6 +29,9 @@ export const answers: Readonly<Record<ProblemCode, Answer>> = {
   'method-not-allowed': { status: 405 },
   conflict: { status: 409 },
   gone: { status: 410 },
+  // What was not read of the request would be taken for the next one.
+  'body-too-large': { status: 413, headers: { Connection: 'close' } },
+  'url-too-long': { status: 414 },
   exhausted: { status: 429, retryAfterMs: 5_000 },
   internal: { status: 500, sentence: 'internal error', logged: 'error' },
   refused: { status: 502, logged: 'warn' },
@@ -86,7 +89,8 @@ export function serveGet(routing: Routing, path: string, ...handlers: readonly R
     .all(refuseMethod(['GET', 'HEAD']));
 }
 
-function sendProblem(
+/** Answers a problem that was met before there was anything to catch a Fault; note its code yourself. */
+export function sendProblem(
   request: Request,
   response: Response,
   told: { readonly code: ProblemCode; readonly message: string; readonly retryAfterMs?: number | undefined },

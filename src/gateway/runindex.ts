@@ -40,9 +40,9 @@ export function createRunIndex(store: Store<PipelineRun>): RunIndex {
   };
   const keep = (run: PipelineRun): void => {
     const { namespace } = run.meta;
-    let runs = namespaces.get(namespace);
-    if (runs === undefined) namespaces.set(namespace, (runs = new OrderedRuns()));
+    const runs = namespaces.get(namespace) ?? new OrderedRuns();
     runs.add(run);
+    namespaces.set(namespace, runs);
   };
   for (const run of store.values()) keep(run);
   store.subscribe(({ type, object, before }) => {

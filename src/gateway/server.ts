@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import { type ProblemCode, problemFields } from './problem.ts';
 
 /** Where and how to listen. */
@@ -25,8 +26,10 @@ export interface ListenOptions {
   readonly handler: RequestListener;
   /** The classes of requests and answers, where the handler wants its own. */
   readonly messages?: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> | undefined;
+  readonly limits?: SocketLimits;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'limited' | 'level' | 'reload'>;
 }
 
 /** A listening part, and the port it has found. */
@@ -35,18 +38,37 @@ export interface Listener extends Part {
   port(): number;
 }
 
+/** What one client may send, and how slowly. The settings are explained in src/config.ts. */
+export interface SocketLimits {
+  readonly maxHeaderBytes: number;
+  readonly headerSeconds: number;
+  readonly idleSeconds: number;
+  /** As many as the system allows when absent. */
+  readonly maxConnections?: number;
+}
+
+/** Where nobody says otherwise. */
+const USUAL_LIMITS: SocketLimits = { maxHeaderBytes: 16 * 1024, headerSeconds: 15, idleSeconds: 75 };
+/** A body is only read over, after its answer; whoever is slower with it is cut off. */
+const BODY_MS = 15_000;
+
 /**
- * Limits on what a client may send and how slowly. There is none on how long an answer takes: long polls and log
- * streams last as long as they were asked to.
+ * Limits as Node has them. There is none on how long an answer takes: long polls and log streams last as long as they were
+ * asked to.
  */
-const LIMITS: ServerOptions = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 15_000,
-  requestTimeout: 30_000, // of reading the request; nothing that we serve has a body
-  keepAliveTimeout: 75_000, // longer than the usual 60 s of load balancers, or they send into a socket we just closed
-  keepAlive: true, // TCP probes find clients that have vanished from an idle stream
-  keepAliveInitialDelay: 15_000,
-};
+function serverOptions({ maxHeaderBytes, headerSeconds, idleSeconds }: SocketLimits): ServerOptions {
+  const headersTimeout = headerSeconds * 1000;
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout,
+    requestTimeout: headersTimeout + BODY_MS,
+    connectionsCheckingInterval: Math.min(headersTimeout / 2, 5_000), // Node looks no more often at who is late
+    requireHostHeader: false, // the handler says what is wrong with a request, in JSON
+    keepAliveTimeout: idleSeconds * 1000,
+    keepAlive: true, // TCP probes find clients that have vanished from an idle stream
+    keepAliveInitialDelay: 15_000,
+  };
+}
 
 const CERTIFICATE_CHECK_MS = 60_000;
 
@@ -55,8 +77,8 @@ const CERTIFICATE_CHECK_MS = 60_000;
  * the certificate cannot be used; `stop` closes the listener and then every connection, so drain before it.
  */
 export function createListener(options: ListenOptions): Listener {
-  const { name, port, host, tls, handler, messages = {}, clock, log } = options;
-  const settings = { ...LIMITS, ...messages };
+  const { name, port, host, tls, handler, messages = {}, limits = USUAL_LIMITS, clock, log, metrics } = options;
+  const settings = { ...serverOptions(limits), ...messages };
   const stopped = new AbortController();
   let server: Server | HttpsServer | undefined;
 
@@ -66,12 +88,14 @@ export function createListener(options: ListenOptions): Listener {
       const pair = tls && (await readPair(tls));
       server = pair ? serveHttps({ ...settings, ...pair }, handler) : createHttpServer(settings, handler);
       server.on('clientError', refuseMalformed);
+      server.on('checkExpectation', handler); // RFC 9110, 10.1.1: what else is expected may be ignored
+      boundConnections(server, limits.maxConnections, { clock, log, metrics });
       await listen(server, options);
       // A connection that cannot be accepted (too many open files) is that caller's loss, not the end of the process.
       server.on('error', (error) => log.error('a connection was not accepted', { part: name, error: reason(error) }));
       log.info('listening', { part: name, host: host ?? '*', port: boundPort(server), tls: tls !== undefined });
       if (tls && server instanceof HttpsServer)
-        void renewCertificate(server, tls, { clock, log, signal: stopped.signal });
+        void renewCertificate(server, tls, { clock, log, metrics, signal: stopped.signal });
     },
     async stop() {
       stopped.abort();
@@ -105,18 +129,45 @@ async function readPair({ certFile, keyFile }: { certFile: string; keyFile: stri
 
 function serveHttps(settings: ServerOptions & Pair, handler: RequestListener): HttpsServer {
   try {
-    return createHttpsServer({ ...settings, minVersion: 'TLSv1.2' }, handler);
+    const { headersTimeout: handshakeTimeout = 0 } = settings;
+    return createHttpsServer({ ...settings, handshakeTimeout, minVersion: 'TLSv1.2' }, handler);
   } catch (error) {
     throw new Fault('refused', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
   }
+}
+
+/** More connections than `most` are closed as they come: nothing of theirs is read, so there is nothing to answer. */
+function boundConnections(
+  server: Server | HttpsServer,
+  most: number | undefined,
+  { clock, log, metrics }: { clock: Clock; log: Log; metrics: Pick<Metrics, 'limited' | 'level'> },
+): void {
+  if (most === undefined) return;
+  let open = 0;
+  let told = Number.NEGATIVE_INFINITY;
+  server.maxConnections = most;
+  metrics.level('connections', () => open);
+  server.on('connection', (socket: Socket) => {
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+  });
+  server.on('drop', () => {
+    metrics.limited('MAX_CONNECTIONS');
+    if (clock.now() - told < 60_000) return; // a flood of connections must not become one of lines
+    told = clock.now();
+    log.warn('connections are refused: as many as MAX_CONNECTIONS allows are open', { open });
+  });
 }
 
 /** A pair half written, or wrong, leaves the one before in use and is tried again. */
 async function renewCertificate(
   server: HttpsServer,
   files: { certFile: string; keyFile: string },
-  { clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal },
+  parts: { clock: Clock; log: Log; metrics: Pick<Metrics, 'reload'>; signal: AbortSignal },
 ): Promise<void> {
+  const { clock, log, metrics, signal } = parts;
   let inUse = await readPair(files).catch(() => undefined);
   for (;;) {
     await clock.sleep(CERTIFICATE_CHECK_MS, signal);
@@ -126,8 +177,10 @@ async function renewCertificate(
       if (inUse?.cert.equals(pair.cert) && inUse.key.equals(pair.key)) continue;
       server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
       inUse = pair;
+      metrics.reload('TLS_CERT_FILE', 'taken');
       log.info('certificate renewed');
     } catch (error) {
+      metrics.reload('TLS_CERT_FILE', 'refused');
       log.warn('certificate not renewed', { error: reason(error) });
     }
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readlink, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -166,19 +166,24 @@ describe('spool', () => {
 
   it('a file that cannot be read back is a fault of its stream alone', async () => {
     const spooling = stock();
-    const [broken, sound] = [spooling.forStream().open(), spooling.forStream().open()];
-    for (const spool of [broken, sound]) {
-      spool.write(Buffer.alloc(3_000, 'a'));
-      await spool.room();
+    const streams = [spooling.forStream(), spooling.forStream()];
+    const [sound, broken] = streams.map((stream) => stream.open());
+    for (const spool of [sound, broken]) {
+      spool?.write(Buffer.alloc(3_000, 'a'));
+      await spool?.room();
     }
-    const failing = client();
+    // Descriptors are given out from below, so the last one is the second's.
+    const [, descriptor = ''] = await openFilesBelow(folder, 'descriptors');
+    await truncate(descriptor, 100);
     await assert.rejects(
-      broken.release({ ...failing, write: () => {}, room: () => Promise.reject(new Fault('unavailable', 'gone')) }),
-      (error) => error instanceof Fault && error.code === 'unavailable',
+      broken?.release(client()) ?? assert.fail(),
+      (error) => error instanceof Fault && error.code === 'unavailable' && error.cause instanceof Error,
     );
     const target = client();
-    await sound.release(target);
+    await sound?.release(target);
     assert.equal(target.taken().length, 3_000);
+    for (const stream of streams) stream.close();
+    assert.deepEqual([spooling.fileBytes, spooling.memoryBytes], [0, 0]);
   });
 
   it('lets everybody go when the stream is over', async () => {
@@ -237,9 +242,15 @@ describe('spool', () => {
   });
 });
 
-/** The files below `folder` that this process has open, as the kernel names them. */
-async function openFilesBelow(folder: string): Promise<string[]> {
-  const names = await readdir('/proc/self/fd');
-  const files = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
-  return files.filter((file) => file.startsWith(`${folder}/`));
+/** The files below `folder` that this process has open, as the kernel names them, or the descriptors by which it reaches them. */
+async function openFilesBelow(folder: string, as: 'names' | 'descriptors' = 'names'): Promise<string[]> {
+  const descriptors = (await readdir('/proc/self/fd')).sort((a, b) => Number(a) - Number(b));
+  const found = await Promise.all(
+    descriptors.map(async (descriptor) => {
+      const path = `/proc/self/fd/${descriptor}`;
+      const name = await readlink(path).catch(() => '');
+      return name.startsWith(`${folder}/`) ? [as === 'names' ? name : path] : [];
+    }),
+  );
+  return found.flat();
 }

@@ -156,6 +156,7 @@ class StreamStock implements StreamSpools {
 
   /** Tries the disk no more: what made it fail is seldom over soon, and there is another way. */
   diskFailed(error: unknown): void {
+    if (this.isDiskBroken) return;
     this.isDiskBroken = true;
     const reason = error instanceof Error ? error.message : String(error);
     this.stock.log.warn('log lines that wait for their turn cannot be put on disk: more are not read until then', {

@@ -1,8 +1,7 @@
 /** Where the tasks of a run speak to one client: all on one floor as it comes, or one after another. */
 import type { Clock } from '../clock.ts';
-import type { LogPosition } from '../kube/lines.ts';
 import type { LogShaper } from '../tekton/shaper.ts';
-import { Floor, type Milestone, type Portion, type Sink } from './floor.ts';
+import { containerKey, Floor, type Milestone, type Portion, type Sink } from './floor.ts';
 import type { StreamSpools } from './spool.ts';
 
 /** Floors for those who speak. */
@@ -118,7 +117,8 @@ interface Mark {
   readonly begin: number;
   end: number;
   readonly isLog: boolean;
-  readonly reached: Map<string, LogPosition | 'complete'>;
+  /** The last of each container. */
+  readonly reached: Map<string, Milestone>;
 }
 
 /** What one pod says: kept until its turn, then passed on. */
@@ -152,14 +152,14 @@ class Turn implements Sink {
     // Small portions are put together, or their marks would weigh more than they do.
     if (last !== undefined && !this.#byLine && last.isLog === isLog && this.#given - last.begin < MARKED_BYTES) {
       last.end = this.#given;
-      for (const { container, at } of reached) last.reached.set(container, at);
+      for (const milestone of reached) last.reached.set(containerKey(milestone), milestone);
     } else {
       const begin = this.#given - bytes.length;
       this.#marks.push({
         begin,
         end: this.#given,
         isLog,
-        reached: new Map(reached.map(({ container, at }) => [container, at])),
+        reached: new Map(reached.map((milestone) => [containerKey(milestone), milestone])),
       });
     }
     this.#spool.write(bytes);
@@ -196,8 +196,7 @@ class Turn implements Sink {
       const all = Buffer.concat(this.#rest);
       const bytes = all.subarray(0, all.length - (this.#passed - end));
       this.#rest = end === this.#passed ? [] : [all.subarray(bytes.length)];
-      const milestones = [...reached].map(([container, at]): Milestone => ({ container, at }));
-      this.#sink.write({ bytes, isLog, reached: milestones });
+      this.#sink.write({ bytes, isLog, reached: [...reached.values()] });
     }
   }
 }

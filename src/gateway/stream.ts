@@ -1,55 +1,70 @@
 /** One client following one run: what to read is planned anew at every change, until there is nothing left to come. */
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
-import type { KubeReader } from '../kube/client.ts';
-import type { LogLine } from '../kube/lines.ts';
 import type { LogRange } from '../kube/logread.ts';
 import type { ReadNotice } from '../kube/podlog.ts';
+import type { ContainerLogs } from '../kube/sharedlog.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Joined } from '../tekton/joiner.ts';
-import { type LogFilters, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
+import { type LogFilters, type LogOrder, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
 import {
+  awaited,
   closingNotices,
   goneNotice,
   type LogEnd,
+  lingeringNotice,
   type Notice,
   type NoticeLevel,
   noticesOf,
 } from '../tekton/notices.ts';
-import type { LogShaper, LogSource } from '../tekton/shaper.ts';
+import { phaseOf, runCondition } from '../tekton/status.ts';
 import { printable } from '../tekton/text.ts';
-import type { PipelineRun, Pod, RunFacts } from '../tekton/types.ts';
-import type { Runs } from './gather.ts';
+import type { PipelineRun, Pod, RunCondition, RunFacts } from '../tekton/types.ts';
+import type { Delivered } from './delivered.ts';
+import { NO_VOICE } from './floor.ts';
+import type { Followed } from './followed.ts';
 import type { Outbox } from './outbox.ts';
-import { type PodFlow, startPodFlow } from './podflow.ts';
+import { type PodFlow, type PodFlowParts, startPodFlow } from './podflow.ts';
+import type { ClientSink } from './sink.ts';
+import { PodSpeech } from './speech.ts';
+import type { Stage } from './stage.ts';
+import { Timeline } from './timeline.ts';
 
 /** Finished pods are read this many at a time, and shown one after another. */
 const PODS_AHEAD = 4;
-const GRACE_MS = 30_000;
 /** A deleted run's last lines are waited for this long. */
 const DELETED_GRACE_MS = 10_000;
 /** Without following, an API that does not answer is tried this long. */
 const UNFOLLOWED_PATIENCE_MS = 10_000;
-/** How often idleness is looked at once a run is over; nothing else is found by looking at the clock. */
+/** How often idleness is looked at; nothing else is found by looking at the clock. */
 const IDLE_LOOK_MS = 1_000;
 
 /** What a client asked for. */
 export interface LogWish {
   readonly follow: boolean;
   readonly filters: LogFilters;
+  readonly order: LogOrder;
   readonly range: LogRange;
   readonly notices: NoticeLevel | 'none';
+  /** A sign of life after so much silence; 0: never. */
+  readonly heartbeatMs: number;
 }
 
 /** What a session is made of. */
 export interface LogSessionParts {
-  readonly runs: Runs;
-  readonly reader: KubeReader;
+  readonly runs: Followed;
+  readonly logs: ContainerLogs;
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: Metrics;
   readonly outbox: Outbox;
-  readonly shaper: LogShaper;
+  readonly sink: ClientSink;
+  readonly stage: Stage;
+  readonly delivered: Delivered;
+  /** Reads logs that are gone with their pod, where there is such a place. */
+  readonly past: (pod: { readonly namespace: string; readonly pod: string }) => PodFlowParts['past'];
+  /** How long a run that is over is waited for. */
+  readonly graceMs: number;
   /** Aborts when the client has gone. */
   readonly gone: AbortSignal;
   /** Aborts when this process is stopping. */
@@ -58,40 +73,43 @@ export interface LogSessionParts {
 
 /** How a stream ended. */
 export interface LogOutcome {
-  readonly run: PipelineRun;
+  /** How the run stands; `Deleted` when it is gone. */
+  readonly condition: RunCondition;
   readonly ended: LogEnd | 'disconnected';
-  /** Every line that the selected steps wrote was delivered. */
+  /** Every line that was asked for was delivered. */
   readonly complete: boolean;
+  /** Where to go on. */
+  readonly cursor: string;
 }
 
 /**
- * Writes the log of `run` to the outbox and resolves when no more will come, or the client or this process goes. It
- * rejects only with a mistake of ours. The run is pinned by its uid: a new one of the same name is never mixed in. Everything it opened is closed
- * when it resolves.
+ * Shows the log of `run` to a client and resolves when no more will come, or the client or this process goes. It rejects
+ * only with a mistake of ours. The run is pinned by its uid: a new one of the same name is never mixed in. Everything it
+ * opened is closed when it resolves.
  */
 export function streamRunLog(run: PipelineRun, wish: LogWish, parts: LogSessionParts): Promise<LogOutcome> {
   return new LogSession(run, wish, parts).stream();
+}
+
+/** What is read of one attempt. */
+interface Reading {
+  readonly flows: readonly PodFlow[];
+  readonly speech: PodSpeech;
+  isRead: boolean;
 }
 
 class LogSession {
   #run: PipelineRun;
   readonly #wish: LogWish;
   readonly #parts: LogSessionParts;
-  readonly #flows = new Map<string, PodFlow>();
-  readonly #read = new Set<string>();
+  readonly #readings = new Map<string, Reading>();
   readonly #said = new Set<string>();
   readonly #over = new AbortController();
   /** The end of the latest attempt of each TaskRun, by uid. */
   readonly #attempts = new Map<string, Promise<void>>();
   /** The ends of the pods that are shown one after another. */
   readonly #queue: Promise<void>[] = [];
-  /** The pod whose fragmented line is unfinished; what others have to say waits for its end. */
-  #speaker: string | undefined;
-  #unspoken: { readonly pod: string | undefined; readonly bytes: Buffer; readonly endsLine: boolean }[] = [];
-  #awaitingSpeaker: (() => void)[] = [];
-  #spokeAt = 0;
-  /** Pods whose line was ended for them: what comes of it begins a new one. */
-  readonly #interrupted = new Set<string>();
+  readonly #timeline: Timeline | undefined;
   /** Pods that the stores do not have, but the cluster does. */
   readonly #fetched = new Map<string, Pod>();
   #plan: readonly PodPlan[] = [];
@@ -100,6 +118,8 @@ class LogSession {
   readonly #startedAt: number;
   #isAsking = false;
   #movedAt: number;
+  /** Since when only what runs beside steps is waited for. */
+  #lingeringSince: number | undefined;
   #lossless = true;
   #outcome: LogOutcome['ended'] | undefined;
   #mistake: unknown;
@@ -110,41 +130,59 @@ class LogSession {
     this.#parts = parts;
     this.#movedAt = parts.clock.now();
     this.#startedAt = this.#movedAt;
+    this.#timeline = wish.order === 'time' ? new Timeline() : undefined;
   }
 
   async stream(): Promise<LogOutcome> {
-    const { runs, gone, draining, clock } = this.#parts;
+    const { runs, gone, draining, sink, clock, stage } = this.#parts;
     const unsubscribe = runs.subscribe(this.#run.meta, () => this.#look());
-    const leave = () => this.#end('disconnected');
-    const drain = () => this.#end('draining');
-    gone.addEventListener('abort', leave, { once: true });
-    draining.addEventListener('abort', drain, { once: true });
+    const ends = [
+      { signal: gone, end: () => this.#end('disconnected') },
+      { signal: draining, end: () => this.#end('draining') },
+      { signal: sink.limited, end: () => this.#end('limited') },
+    ];
+    for (const { signal, end } of ends) signal.addEventListener('abort', end, { once: true });
     try {
-      if (gone.aborted) leave();
-      if (draining.aborted) drain();
+      for (const { signal, end } of ends) if (signal.aborted) end();
       this.#look();
       while (!this.#over.signal.aborted) {
         await clock.sleep(IDLE_LOOK_MS, this.#over.signal);
-        this.#interrupt('overlong');
+        stage.tick();
+        this.#beat();
         this.#judge();
       }
       if (this.#mistake !== undefined) throw this.#mistake;
+      return await this.#close(this.#outcome ?? 'disconnected');
     } finally {
       unsubscribe();
-      gone.removeEventListener('abort', leave);
-      draining.removeEventListener('abort', drain);
+      this.#timeline?.close();
+      stage.close();
+      for (const { signal, end } of ends) signal.removeEventListener('abort', end);
     }
-    const ended = this.#outcome ?? 'disconnected';
-    return ended === 'disconnected' ? { run: this.#run, ended, complete: false } : this.#close(ended);
   }
 
   /** The last words: what was kept back for lines that will not come, then how it ended. */
-  #close(ended: LogEnd): LogOutcome {
-    if (ended === 'finished') this.#say(noticesOf(this.#parts.runs.facts(this.#run), this.#wish.filters), 'now');
-    const lossless = this.#lossless && [...this.#flows.values()].every((flow) => flow.lossless);
-    const complete = ended === 'finished' && lossless;
+  async #close(ended: LogOutcome['ended']): Promise<LogOutcome> {
+    const { stage, delivered } = this.#parts;
+    const condition = conditionOf(this.#run, this.#parts.runs.kind, ended);
+    if (ended === 'disconnected') return { condition, ended, complete: false, cursor: delivered.cursor() };
+    if (ended === 'finished') this.#say(noticesOf(this.#facts(), this.#wish.filters), 'now');
+    if (ended === 'finished' || ended === 'deleted') {
+      for (const { speech } of this.#readings.values()) speech.over(this.#plan);
+      await stage.shown();
+    }
+    stage.close();
+    const flows = [...this.#readings.values()].flatMap((reading) => reading.flows);
+    const complete = ended === 'finished' && this.#lossless && flows.every(({ lossless }) => lossless);
     this.#say(closingNotices(this.#run, ended, complete), 'now');
-    return { run: this.#run, ended, complete };
+    const cursor = delivered.cursor();
+    const phase = ended === 'deleted' ? 'deleted' : phaseOf(this.#run.succeeded);
+    stage.own.say(NO_VOICE, { type: 'end', condition, phase, complete, retry: ended === 'draining', cursor });
+    return { condition, ended, complete, cursor };
+  }
+
+  #facts(): RunFacts {
+    return this.#parts.runs.facts(this.#run);
   }
 
   /** Something of the run changed. A mistake of ours ends this stream, not the process. */
@@ -173,53 +211,93 @@ class LogSession {
       this.#wasInStore = true;
     } else if (this.#wasInStore || known !== undefined) this.#deletedAt ??= clock.now();
     if (this.#deletedAt !== undefined) return;
-    const facts = runs.facts(this.#run);
-    const { plan, notices } = read(facts, this.#wish.filters);
+    const { plan, notices } = read(this.#facts(), this.#wish);
     this.#plan = plan;
     this.#say(notices);
     for (const pod of plan) this.#start(pod);
+    for (const { speech, isRead } of this.#readings.values()) if (isRead) speech.overWhenFinal(plan);
   }
 
   #start(plan: PodPlan): void {
-    const { runs } = this.#parts;
-    if (this.#flows.has(plan.pod) || plan.steps.length === 0) return;
-    const isPast = plan.steps.every(({ state }) => state === 'gone' || state === 'never');
+    const all = [...plan.steps, ...plan.beside];
+    if (this.#readings.has(plan.pod) || all.length === 0) return;
+    const isPast = all.every(({ state }) => state === 'gone' || state === 'never');
     // What the TaskRun alone tells of its steps may be incomplete: the pod is waited for, unless it has been.
     if (plan.podUid === undefined && !isPast) return;
-    const isOver = plan.steps.every(({ state }) => state !== 'unknown' && state !== 'waiting' && state !== 'running');
+    const isOver = all.every(({ state }) => state !== 'unknown' && state !== 'waiting' && state !== 'running');
     // Live pods speak as they come. What was over before we looked is shown pod by pod, and attempts always one by one.
-    const isQueued = isOver || !this.#wish.follow;
+    const isQueued = (isOver || !this.#wish.follow) && this.#timeline === undefined;
     const queueBefore = isQueued ? this.#queue.at(-1) : undefined;
-    const turn = this.#unlessOver(this.#attempts.get(plan.taskRunUid), queueBefore);
-    const flow = startPodFlow(plan, {
-      ...this.#parts,
-      namespace: this.#run.meta.namespace,
-      follow: this.#wish.follow,
-      range: this.#wish.range,
-      pod: () => this.#podOf(plan),
-      plan: () => this.#plan.find(({ pod }) => pod === plan.pod),
-      subscribe: (listener) => runs.subscribe(this.#run.meta, listener),
-      write: (joined) => this.#write(plan, joined),
-      room: () => this.#room(plan),
-      notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
-      worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
-      failed: (error) => this.#fail(error),
-      turn,
-      opening: this.#unlessOver(
-        isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,
-        // Each kind has a watch of its own: a pod that is missing here may only be late.
-        plan.podUid === undefined ? this.#fetch(plan) : undefined,
-      ),
-      signal: this.#over.signal,
-    });
-    const done = flow.done.then(() => {
-      this.#read.add(plan.pod);
+    const attemptBefore = this.#timeline === undefined ? this.#attempts.get(plan.taskRunUid) : undefined;
+    const turn = this.#unlessOver(attemptBefore, queueBefore);
+    const opening = this.#unlessOver(
+      isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,
+      // Each kind has a watch of its own: a pod that is missing here may only be late.
+      plan.podUid === undefined ? this.#fetch(plan) : undefined,
+    );
+    const { delivered, stage, clock } = this.#parts;
+    delivered.expect(
+      plan.pod,
+      all.map(({ container }) => container),
+    );
+    const speech = new PodSpeech(plan, { stage, delivered, clock });
+    const groups = this.#timeline === undefined ? together(plan) : all.map((step) => [step]);
+    const flows = groups.map((steps) => this.#flow(plan, steps, { speech, turn, opening }));
+    const reading: Reading = { flows, speech, isRead: false };
+    this.#readings.set(plan.pod, reading);
+    const done = Promise.all(flows.map((flow) => flow.done)).then(() => {
+      reading.isRead = true;
       this.#look();
     });
-    this.#flows.set(plan.pod, flow);
     this.#attempts.set(plan.taskRunUid, done);
     // A pod with nothing to say is done before its turn: those behind it wait for those before it all the same.
     if (isQueued) this.#queue.push(Promise.all([queueBefore, done]).then(() => {}));
+  }
+
+  /** Containers that speak one after another. */
+  #flow(
+    plan: PodPlan,
+    steps: readonly StepPlan[],
+    { speech, turn, opening }: { readonly speech: PodSpeech } & Pick<PodFlowParts, 'turn' | 'opening'>,
+  ): PodFlow {
+    const { runs, delivered, past } = this.#parts;
+    const { namespace } = this.#run.meta;
+    const voice = speech.voiceOf(steps);
+    const timeline = this.#timeline;
+    const write = (joined: Joined) => {
+      if (joined.kind === 'lines') this.#movedAt = this.#parts.clock.now();
+      speech.say(voice, steps, joined, (step) => this.#planned(plan.pod, step.container) ?? step, flow);
+    };
+    const flow: PodFlow = startPodFlow(plan, steps, {
+      ...this.#parts,
+      namespace,
+      follow: this.#wish.follow,
+      range: this.#wish.range,
+      startOf: (container) => delivered.startOf(plan.pod, container),
+      pod: () => this.#podOf(plan),
+      planned: (container) => this.#planned(plan.pod, container),
+      subscribe: (listener) => runs.subscribe(this.#run.meta, listener),
+      write: timeline === undefined ? write : (joined) => timeline.take(voice, joined),
+      room: async () => {
+        await timeline?.room(voice);
+        await speech.room(voice);
+      },
+      notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
+      past: past({ namespace, pod: plan.pod }),
+      worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
+      failed: (error) => this.#fail(error),
+      turn,
+      opening:
+        timeline === undefined ? opening : Promise.all([opening, timeline.add(voice, steps[0]?.startedAt, write)]),
+      signal: this.#over.signal,
+    });
+    return flow;
+  }
+
+  #planned(pod: string, container: string): StepPlan | undefined {
+    const plan = this.#plan.find((one) => one.pod === pod);
+    const isIt = (step: StepPlan) => step.container === container;
+    return plan?.steps.find(isIt) ?? plan?.beside.find(isIt);
   }
 
   /** The pod of a plan, unless another one has taken its name: one that the run does not own is never read. */
@@ -235,31 +313,58 @@ class LogSession {
     if (found !== undefined) this.#fetched.set(pod, found);
   }
 
+  /** Gives a sign of life when nothing was said for long. */
+  #beat(): void {
+    const { clock, outbox, sink, stage } = this.#parts;
+    const { heartbeatMs, filters } = this.#wish;
+    if (heartbeatMs === 0 || this.#over.signal.aborted || clock.now() - sink.wroteAt < heartbeatMs) return;
+    // Within a line there is no room for it, and a client that does not take what there is needs no more.
+    if (outbox.full || stage.own.isMidLine) return;
+    stage.own.say(NO_VOICE, { type: 'heartbeat', awaiting: awaited(this.#facts(), filters) });
+  }
+
   /** Whether this was all. */
   #judge(): void {
-    const { runs, clock, outbox } = this.#parts;
+    const { clock, outbox, graceMs } = this.#parts;
     if (this.#over.signal.aborted) return;
     // Without following, a pod that cannot be read yet is not waited for.
-    const wanted = this.#wish.follow ? this.#plan : this.#plan.filter(({ pod }) => this.#flows.has(pod));
-    const isRead = wanted.every(({ pod, steps }) => steps.every(({ container }) => this.#isRead(pod, container)));
+    const wanted = this.#wish.follow ? this.#plan : this.#plan.filter(({ pod }) => this.#readings.has(pod));
+    const isComplete = ({ pod }: PodPlan, { container }: StepPlan) =>
+      this.#readings.get(pod)?.flows.some((flow) => flow.isComplete(container)) ?? false;
+    const isRead = wanted.every((pod) => [...pod.steps, ...pod.beside].every((step) => isComplete(pod, step)));
     const now = clock.now();
     if (outbox.full) this.#movedAt = now;
-    const idleMs = now - this.#movedAt;
     if (this.#deletedAt !== undefined) {
       // From the deletion on, not from the last line: a pod may go on writing for long.
       if (isRead || now - this.#deletedAt >= DELETED_GRACE_MS) this.#end('deleted');
     } else if (!this.#wish.follow) {
       if (isRead) this.#end('finished');
     } else {
-      const isComplete = (pod: PodPlan, step: StepPlan) => this.#isRead(pod.pod, step.container);
       // Shortly after its end a run can name children whose watch has not brought them yet.
-      const endedMs = now - Date.parse(this.#run.completed ?? '');
-      const isRecent = !(endedMs >= GRACE_MS);
-      const progress = logProgress(runs.facts(this.#run), this.#plan, { isComplete, isRecent, idleMs, graceMs: GRACE_MS });
-      if (progress === 'overdue') this.#lossless = false;
+      const isRecent = !(now - Date.parse(this.#run.completed ?? '') >= graceMs);
+      const idleMs = now - this.#movedAt;
+      const progress = logProgress(this.#facts(), this.#plan, { isComplete, isRecent, idleMs, graceMs });
+      if (progress !== 'lingering') this.#lingeringSince = undefined;
+      if (progress === 'lingering') this.#linger(isComplete);
+      else if (progress === 'overdue') this.#lossless = false;
       if (progress === 'overdue' || progress === 'complete') this.#end('finished');
       else if (!this.#wasInStore && now - this.#startedAt >= DELETED_GRACE_MS) void this.#askAgain();
     }
+  }
+
+  /** Only what runs beside steps has not ended: it is stopped with them, or it will never be. */
+  #linger(isComplete: (pod: PodPlan, container: StepPlan) => boolean): void {
+    const now = this.#parts.clock.now();
+    this.#lingeringSince ??= now;
+    if (now - this.#lingeringSince < this.#parts.graceMs) return;
+    for (const pod of this.#plan) {
+      const left = pod.beside.filter((container) => !isComplete(pod, container));
+      this.#say(
+        left.map((container) => lingeringNotice(pod, container)),
+        'now',
+      );
+    }
+    this.#end('finished');
   }
 
   /** A run that only a GET has found, and the store does not get: it may have been deleted before the watch came to it. */
@@ -277,15 +382,10 @@ class LogSession {
     this.#isAsking = false;
   }
 
-  #isRead(pod: string, container: string): boolean {
-    return this.#flows.get(pod)?.isComplete(container) ?? false;
-  }
-
   #end(ended: LogOutcome['ended']): void {
     if (this.#over.signal.aborted) return;
     this.#outcome = ended;
     this.#over.abort();
-    this.#interrupt('at the end');
   }
 
   /** Resolves when all of `promises` have, or the session is over. */
@@ -298,112 +398,66 @@ class LogSession {
     return Promise.race([Promise.all(promises), over]);
   }
 
-  #write({ pod, task, prefix, taskRun, attempt, steps }: PodPlan, joined: Joined): void {
-    const { shaper } = this.#parts;
-    this.#movedAt = this.#parts.clock.now();
-    const { name: step = '', container = '' } = steps.find(({ position }) => position === joined.step) ?? {};
-    const source: LogSource = { task, prefix, taskRun, attempt, step, pod, container };
-    if (joined.kind === 'blank') {
-      this.#speak(pod, shaper.shape({ type: 'blank', source }), true);
-      return;
-    }
-    const { lines } = this.#interrupted.delete(pod) ? { lines: begunAnew(joined.batch.lines) } : joined.batch;
-    const last = lines.at(-1)?.part;
-    this.#speak(pod, shaper.shape({ type: 'log', source, batch: { lines } }), last === 'whole' || last === 'last');
-  }
-
-  #speak(pod: string | undefined, bytes: Buffer, endsLine: boolean): void {
-    if (this.#speaker !== undefined && this.#speaker !== pod) {
-      this.#unspoken.push({ pod, bytes, endsLine });
-      return;
-    }
-    this.#parts.outbox.write(bytes);
-    this.#spokeAt = this.#parts.clock.now();
-    if (!endsLine) this.#speaker = pod;
-    else if (this.#speaker !== undefined) this.#yield();
-  }
-
-  /**
-   * Ends a line whose end does not come: at the end of the stream, or when it has been silent while others wait. Progress
-   * bars write megabytes without a line feed; the other tasks must be heard all the same.
-   */
-  #interrupt(why: 'overlong' | 'at the end'): void {
-    if (this.#speaker === undefined) return;
-    const isWaitedFor = this.#unspoken.length > 0 && this.#parts.clock.now() - this.#spokeAt >= IDLE_LOOK_MS;
-    if (why === 'overlong' && !isWaitedFor) return;
-    this.#parts.outbox.write(Buffer.from('\n'));
-    this.#interrupted.add(this.#speaker);
-    this.#yield();
-  }
-
-  /** A fragmented line has ended: what waited for that is said now. */
-  #yield(): void {
-    this.#speaker = undefined;
-    const waiting = this.#unspoken;
-    this.#unspoken = [];
-    for (const { pod, bytes, endsLine } of waiting) this.#speak(pod, bytes, endsLine);
-    if (this.#speaker !== undefined) return;
-    const all = this.#awaitingSpeaker;
-    this.#awaitingSpeaker = [];
-    for (const resolve of all) resolve();
-  }
-
-  async #room({ pod }: PodPlan): Promise<void> {
-    if (this.#speaker !== undefined && this.#speaker !== pod) {
-      await new Promise<void>((resolve) => this.#awaitingSpeaker.push(resolve));
-    }
-    await this.#parts.outbox.room();
-  }
-
   /** Says what was not said yet. What has to come after the lines of a pod that is being read waits, unless it is to be said `now`. */
   #say(notices: readonly Notice[], when: 'in turn' | 'now' = 'in turn'): void {
     for (const { key, level, sentence, after, isLoss } of notices) {
+      const before = after === undefined ? undefined : this.#readings.get(after);
       // A loss may still turn out to be none: what cannot be seen may only be late.
-      const isEarly = isLoss || (after !== undefined && this.#flows.has(after) && !this.#read.has(after));
+      const isEarly = isLoss || before?.isRead === false;
       if (this.#said.has(key) || (isEarly && when === 'in turn')) continue;
       this.#said.add(key);
       if (isLoss) this.#lossless = false;
       if (this.#wish.notices === 'none' || (level === 'all' && this.#wish.notices !== 'all')) continue;
-      this.#speak(undefined, this.#parts.shaper.shape({ type: 'notice', level: 'problem', sentence }), true);
+      const floor =
+        after === undefined || !this.#readings.has(after) ? this.#parts.stage.own : this.#parts.stage.of(after);
+      floor.say(NO_VOICE, { type: 'notice', level: level === 'all' ? 'info' : 'problem', sentence });
     }
   }
 
+  /** What the reader of a container has to say. */
   #tell(plan: PodPlan, step: StepPlan, notice: ReadNotice): void {
     if (this.#over.signal.aborted) return;
-    const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
-    if (notice.type === 'gone' && !notice.delivered) this.#say([goneNotice(plan, step)], 'now');
-    else if (this.#wish.notices !== 'none') {
-      this.#speak(
-        undefined,
-        this.#parts.shaper.shape({ type: 'notice', level: 'problem', sentence: sentenceOf(where, notice) }),
-        true,
-      );
+    if (notice.type === 'gone' && !notice.delivered) {
+      this.#say([goneNotice(plan, this.#planned(plan.pod, step.container) ?? step)], 'now');
+      return;
     }
+    const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
+    const source = this.#readings.get(plan.pod)?.speech.sourceOf(step);
+    if (this.#wish.notices === 'none' || source === undefined) return;
+    const sentence = sentenceOf(where, notice);
+    const floor = this.#parts.stage.of(plan.pod);
+    if (notice.type === 'gap') floor.say(NO_VOICE, { type: 'gap', source, sentence });
+    else floor.say(NO_VOICE, { type: 'notice', level: 'problem', sentence, source });
   }
 }
 
-/** What is read from facts, once for all clients who follow the same run without filters. */
-const readings = new WeakMap<RunFacts, Reading>();
+/** Steps speak one after another, what runs beside them by itself. */
+function together({ steps, beside }: PodPlan): readonly (readonly StepPlan[])[] {
+  const alone = beside.map((container) => [container]);
+  return steps.length === 0 ? alone : [steps, ...alone];
+}
 
-interface Reading {
+/** What the end of a stream says of its run: the run's own condition, unless it is gone and so can have none any more. */
+function conditionOf({ succeeded }: PipelineRun, kind: Followed['kind'], ended: LogOutcome['ended']): RunCondition {
+  if (ended !== 'deleted') return runCondition({ kind, succeeded });
+  return { message: 'the run was deleted', reason: 'Deleted', type: 'Succeeded', status: 'Unknown' };
+}
+
+/** What is read from facts, once for all clients who follow the same run without filters. */
+const plans = new WeakMap<RunFacts, Plan>();
+
+interface Plan {
   readonly plan: readonly PodPlan[];
   readonly notices: readonly Notice[];
 }
 
-function read(facts: RunFacts, filters: LogFilters): Reading {
-  const isFiltered = filters.task !== undefined || filters.step !== undefined;
-  const known = isFiltered ? undefined : readings.get(facts);
+function read(facts: RunFacts, { filters, order }: LogWish): Plan {
+  const isCommon = Object.keys(filters).length === 0 && order === 'start';
+  const known = isCommon ? plans.get(facts) : undefined;
   if (known !== undefined) return known;
-  const made = { plan: logPlan(facts, filters), notices: noticesOf(facts, filters) };
-  if (!isFiltered) readings.set(facts, made);
+  const made = { plan: logPlan(facts, filters, order), notices: noticesOf(facts, filters) };
+  if (isCommon) plans.set(facts, made);
   return made;
-}
-
-/** The lines of a batch that goes on with a line which was ended for it. */
-function begunAnew(lines: readonly LogLine[]): readonly LogLine[] {
-  const [head, ...rest] = lines;
-  if (head === undefined || head.part === 'whole' || head.part === 'first') return lines;
-  return [{ ...head, part: head.part === 'middle' ? 'first' : 'whole' }, ...rest];
 }
 
 /** What a reader of one container has to say, for people. */

@@ -3,7 +3,6 @@ import type { Request, Response } from 'express';
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { ObjectRef } from '../kube/objects.ts';
-import { isDone } from '../tekton/status.ts';
 import type { PipelineRun, TaskRun } from '../tekton/types.ts';
 import { changed, type Finder, findWithin, type Waiting } from './gather.ts';
 import type { Limits } from './limits.ts';
@@ -57,8 +56,8 @@ export interface Waited<T> {
 }
 
 /**
- * Waits for an object to be created, then until it is done or deleted, or until `isNews` says that any change was enough.
- * When the time is over it resolves with the object as it is then. Faults: as `findWithin`; `draining` when the waiting
+ * Waits for an object to be created, then until it `isNews` or is deleted; when the time is over it resolves with the object
+ * as it is then. Faults: as `findWithin`; `draining` when the waiting
  * was ended before anything was worth telling.
  */
 export async function waitedFor<T extends PipelineRun | TaskRun>(
@@ -76,7 +75,7 @@ export async function waitedFor<T extends PipelineRun | TaskRun>(
     wasKnown ||= now !== undefined;
     if (now?.meta.uid !== uid && wasKnown) return true;
     latest = now ?? latest;
-    return isDone(latest.succeeded) || isNews(latest);
+    return isNews(latest);
   };
   const isTold = await changed(finder, ref, waiting, isWorthTelling);
   if (wasKnown && finder.known(ref) === undefined) return { object: latest, isDeleted: true };

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LogCursor } from './cursor.ts';
+import { LogCursor, type Sifted } from './cursor.ts';
+import type { LogPosition } from './lines.ts';
+import type { ReadBatch } from './position.ts';
 import { FRAGMENT_BYTES, LineSplitter, LONGEST_WHOLE_LINE, type ReadLine } from './splitter.ts';
 
 /** One line as the runtime's file has it. `at` counts nanoseconds from a fixed second. */
@@ -61,6 +63,27 @@ function read(cursor: LogCursor, bytes: Buffer, piece: number, sink: Sink, whole
   sink.take(fresh.lines);
 }
 
+/** All that a reader who begins at `from` reads of a finished log. */
+function readFrom(
+  from: LogPosition | undefined,
+  entries: readonly Entry[],
+  piece: number,
+): { readonly batches: readonly ReadBatch[]; readonly texts: readonly string[]; readonly gaps: number } {
+  const cursor = new LogCursor(from);
+  const splitter = new LineSplitter();
+  const bytes = served(entries, cursor.sinceTime());
+  const batches: ReadBatch[] = [];
+  let gaps = 0;
+  const take = ({ fresh, gap }: Sifted): void => {
+    if (gap) gaps += 1;
+    if (fresh.lines.length > 0) batches.push(fresh);
+  };
+  cursor.resume();
+  for (let at = 0; at < bytes.length; at += piece) take(cursor.sift(splitter.push(bytes.subarray(at, at + piece))));
+  take(cursor.settle());
+  return { batches, texts: batches.flatMap(({ lines }) => lines.map(({ text }) => String(text))), gaps };
+}
+
 const content = fc.oneof(
   fc.constantFrom('', 'a', 'same', '\r', 'x\ry\r', '\u001b[1;31mred\u001b[0m', '\u0000'),
   fc.string({ maxLength: 30 }).map((text) => text.replaceAll('\n', ' ')),
@@ -74,6 +97,12 @@ const log = fc.array(fc.tuple(step, content), { minLength: 1, maxLength: 60 }).m
     return { at, text: Buffer.from(text) };
   });
 });
+/** The same with lines that were overtaken: stdout and stderr are read by two threads of the runtime. */
+const overtaking = fc
+  .tuple(log, fc.array(fc.nat(3), { maxLength: 60 }))
+  .map(([entries, delays]) =>
+    entries.map(({ at, text }, place): Entry => ({ at: Math.max(0, at - (delays[place] ?? 0) * 1000), text })),
+  );
 const cuts = fc.array(fc.record({ bytes: fc.nat(2000), piece: fc.integer({ min: 1, max: 200 }) }), { maxLength: 12 });
 
 describe('kube/cursor', () => {
@@ -143,6 +172,81 @@ describe('kube/cursor', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('run 37: a position taken after any line is where another reader goes on, exactly', () => {
+    fc.assert(
+      fc.property(overtaking, fc.nat(60), fc.nat(60), fc.integer({ min: 1, max: 200 }), (entries, at, cut, piece) => {
+        const texts = entries.map(({ text }) => String(text));
+        const { batches } = readFrom(undefined, entries, piece);
+        const positions = batches.flatMap(({ lines, positionAfter }) => lines.map((_, index) => positionAfter(index)));
+        assert.equal(positions.length, entries.length);
+        const place = at % entries.length;
+        // Through JSON: a position is plain data.
+        const from: LogPosition = JSON.parse(JSON.stringify(positions[place]));
+        const resumed = readFrom(from, entries, piece);
+        assert.deepEqual(resumed.texts, texts.slice(place + 1));
+        assert.equal(resumed.gaps, 0);
+        // And again from a position of that reader's, who did not see the lines before his own.
+        const own = resumed.batches.flatMap(({ lines, positionAfter }) =>
+          lines.map((_, index) => positionAfter(index)),
+        );
+        if (own.length === 0) return;
+        const second = cut % own.length;
+        assert.deepEqual(own[second], positions[place + 1 + second]);
+        assert.deepEqual(readFrom(own[second], entries, piece).texts, texts.slice(place + second + 2));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('run 37: a position inside a line of several megabytes is gone on with at the next byte', () => {
+    const long = Buffer.alloc(LONGEST_WHOLE_LINE + 3 * FRAGMENT_BYTES + 17, 'abcdefghijklmnopqrstuvw');
+    const entries = [Buffer.from('before'), long, long, Buffer.from('after')].map((text, at): Entry => ({ at, text }));
+    const all = readFrom(undefined, entries, 16_384);
+    const positions = all.batches.flatMap(({ lines, positionAfter }) => lines.map((_, index) => positionAfter(index)));
+    const parts = all.batches.flatMap(({ lines }) => lines.map(({ text }) => text));
+    for (const [index, position] of positions.entries()) {
+      const { batches, gaps } = readFrom(position, entries, 9_000);
+      const rest = batches.flatMap(({ lines }) => lines.map(({ text }) => text));
+      assert.ok(Buffer.concat(rest).equals(Buffer.concat(parts.slice(index + 1))), `after fragment ${index}`);
+      assert.equal(gaps, 0);
+    }
+  });
+
+  it('run 13: a position whose line was rotated away is told as one gap, and what is left comes once', () => {
+    fc.assert(
+      fc.property(log, fc.nat(60), fc.nat(60), (entries, at, rotated) => {
+        const numbered = entries.map(({ at, text }, place) => ({ at, text: Buffer.from(`${place} ${text}`) }));
+        const { batches } = readFrom(undefined, numbered, 64);
+        const positions = batches.flatMap(({ lines, positionAfter }) => lines.map((_, index) => positionAfter(index)));
+        const place = at % numbered.length;
+        const left = numbered.slice(Math.min(rotated, numbered.length));
+        const { texts, gaps } = readFrom(positions[place], left, 64);
+        const isThere = rotated <= place;
+        const wanted = isThere ? numbered.slice(place + 1) : left;
+        assert.deepEqual(
+          texts,
+          wanted.map(({ text }) => String(text)),
+        );
+        assert.equal(gaps, isThere ? 0 : 1);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('a later run of the container is another log: all of it is new, and positions go on in it', () => {
+    const cursor = new LogCursor();
+    const sink = new Sink();
+    read(cursor, served([{ at: 5e9, text: Buffer.from('first run') }], undefined), 100, sink, true);
+    cursor.nextLog();
+    assert.equal(cursor.started, false);
+    assert.equal(cursor.sinceTime(), undefined);
+    const second = [{ at: 9e9, text: Buffer.from('second run') }];
+    read(cursor, served(second, undefined), 100, sink, true);
+    assert.deepEqual(sink.lines.map(String), ['first run', 'second run']);
+    assert.equal(sink.gaps, 0);
+    assert.deepEqual(readFrom(cursor.position, second, 10).texts, []);
   });
 
   it('run 11: a cut inside a line of several megabytes repeats none of it', () => {

@@ -8,8 +8,8 @@ const LONGEST_ERROR_BYTES = 4_096;
 const REFUSAL_MS = 5_000;
 /** How long the question for the last line may take. */
 const LAST_LINE_MS = 10_000;
-/** Of the answer to it: a runtime's record is at most 16 KiB long. */
-const LAST_LINE_BYTES = 64 * 1024;
+/** Of the answer to it: nothing that large is one record of any runtime. */
+const LAST_LINE_BYTES = 1024 * 1024;
 /** However long a server asks us to wait: it may be back long before. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 

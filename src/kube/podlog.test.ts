@@ -122,7 +122,7 @@ describe('kube/podlog', () => {
     assert.equal(bench.outcome, 'complete');
     assert.deepEqual(bench.asked, [
       'container=step-a&timestamps=true&follow=true',
-      'container=step-a&timestamps=true&tailLines=1',
+      'container=step-a&timestamps=true&tailLines=1&limitBytes=1048576',
     ]);
     assert.equal(bench.clock.sleeping, 0);
   });

@@ -3,8 +3,17 @@ import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
 import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
-import type { LineBatch, LogPosition } from './lines.ts';
-import { FirstLineDoor, type LogRange, type LogRefusal, logPath, refusalOf } from './logread.ts';
+import type { LogPosition } from './lines.ts';
+import {
+  askLastLine,
+  FirstLineDoor,
+  type LogPlace,
+  type LogRange,
+  type LogRefusal,
+  logPath,
+  refusalOf,
+} from './logread.ts';
+import type { ReadBatch } from './position.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
 /** What the pod says of the container now. */
@@ -18,7 +27,9 @@ export type ContainerMoment =
 /** A live view of one container, fed by a watch on its pod. */
 export interface ContainerSight {
   now(): ContainerMoment;
-  /** Calls `listener` when `now()` may have changed. Returns the end of the subscription. */
+  /** How often the container was started anew in its pod: each run of it has a log of its own. None when left out. */
+  restarts?(): number;
+  /** Calls `listener` when the answers may have changed. Returns the end of the subscription. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -35,28 +46,31 @@ export type ReadNotice =
 /** How the reading ended: all of it was delivered, or something is known to be missing. */
 export type ReadOutcome = 'complete' | 'incomplete';
 
-/** What `readContainerLog` needs. */
-export interface ContainerLogReading {
+/** One reader's wish for one container's log. */
+export interface ContainerLogWish extends LogPlace {
+  readonly sight: ContainerSight;
+  /** False: what exists now, without waiting for more. */
+  readonly follow: boolean;
+  readonly range: LogRange;
+  /** Goes on exactly after this position, which an earlier reading of the same log was at; `range` is then not asked for. */
+  readonly from?: LogPosition;
+  /** Takes lines; a returned promise is backpressure: nothing is read from the socket until it resolves. */
+  readonly lines: (batch: ReadBatch) => void | Promise<void>;
+  readonly notice: (notice: ReadNotice) => void;
+  /** Asked after a failure: false ends the reading as incomplete instead of trying again. */
+  readonly worthRetrying: (failingForMs: number) => boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What readings are made of. */
+export interface ContainerLogParts {
   readonly reader: KubeReader;
   readonly clock: Clock;
   /** A number in [0, 1), for jitter. */
   readonly random: () => number;
   readonly metrics: Pick<Metrics, 'resume'>;
-  readonly namespace: string;
-  readonly pod: string;
-  readonly container: string;
-  readonly sight: ContainerSight;
-  /** False: what exists now, without waiting for more. */
-  readonly follow: boolean;
-  readonly range: LogRange;
-  /** Goes on exactly after this position of an earlier reading of the same log; `range` is then not asked for. */
-  readonly from?: LogPosition;
-  /** Takes lines; a returned promise is backpressure: nothing is read from the socket until it resolves. */
-  readonly lines: (batch: LineBatch) => void | Promise<void>;
-  readonly notice: (notice: ReadNotice) => void;
-  /** Asked after a failure: false ends the reading as incomplete instead of trying again. */
-  readonly worthRetrying: (failingForMs: number) => boolean;
-  readonly signal: AbortSignal;
+  /** After so much silence of a running container its log is asked for beside the stream, which may be dead. 30 s unless told. */
+  readonly stallMs?: number;
 }
 
 const FIRST_BACKOFF_MS = 100;
@@ -73,38 +87,50 @@ const END_LAG_MS = 5_000;
 const TOLD_RETRIES_MS = [500, 1_500, 3_000];
 /** A read that does not follow and brings nothing for so long will not. */
 const SILENT_READ_MS = 30_000;
-/** How long the question for the last line may take. */
-const LAST_LINE_MS = 10_000;
 /** So many reads in a row that brought nothing new, although the last line delivered is not the last of the log. */
 const FRUITLESS_READS = 3;
-/** Doubt about held lines (see LogCursor) ends after this silence. */
-const DOUBT_MS = 1_000;
+/** How often a read is looked at; doubt about held lines (see LogCursor) ends after so much silence. */
+const LOOK_MS = 1_000;
+/** Silence after which a stream is suspected, and how far that grows while each suspicion is wrong. */
+const STALL_MS = 30_000;
+const MOST_STALL_WAITS = 4;
 
 /** How one read went. */
 type Attempt =
   | { readonly ended: 'cleanly'; readonly fresh: number } // proves nothing while the container may still write
-  | { readonly ended: 'cut'; readonly fresh: number }
+  | { readonly ended: 'cut'; readonly fresh: number; readonly why: 'cut' | 'stall' }
   | { readonly ended: 'not-log'; readonly text: string }
   | LogRefusal;
 
+/** How a read is asked for: `previous` is the log of the container's run before the one it is in. */
+type Manner = 'follow' | 'whole' | 'previous';
+
 /**
- * Reads one container's log from its beginning (or `range`) to its end and resolves with how that went. It rejects only
- * with what `lines` threw.
+ * Reads one container's log from its beginning (or `range`, or `from`) to its end and resolves with how that went. It
+ * rejects only with what `lines` threw.
  *
  * Following, it waits for the container to run, reads, resumes after every cut from the last delivered line, and is done
  * when the container has terminated and the last line of its log is the last line delivered. A clean end of a stream
- * proves nothing: the API server ends it cleanly too when its own connection to the kubelet broke. Not following, it
- * delivers what exists. Aborting `signal` ends it as incomplete, at once, with its socket destroyed.
+ * proves nothing: the API server ends it cleanly too when its own connection to the kubelet broke. A stream that stays
+ * open may be dead as well (https://github.com/kubernetes/kubernetes/issues/108678): after `stallMs` of silence, then
+ * after twice and four times that, the last line of the log is asked for; when it is another one than the last delivered,
+ * and the stream has not brought it shortly after, the stream is left and resumed. Not following, it delivers what
+ * exists, without a line that the container is still writing. Aborting `signal` ends it as incomplete, at once, with its
+ * socket destroyed.
+ *
+ * A container that was started anew is read run by run, as far as the kubelet keeps that: it has the log of the run before
+ * as long as the pod's status has `lastState`, which may be a second. What the log of a later run has instead of lines is
+ * nobody's loss: Tekton stops a sidecar by starting it anew with an image that does nothing.
  *
  * Assumes that `sight` notices the end and the deletion of the pod; guarantees each line at most once, and that a
  * possible loss is told by `gap` or the outcome. Caveat: a pod replaced under the same name is the caller's to notice.
  */
-export async function readContainerLog(reading: ContainerLogReading): Promise<ReadOutcome> {
+export async function readContainerLog(reading: ContainerLogWish & ContainerLogParts): Promise<ReadOutcome> {
   return new ContainerLog(reading).read();
 }
 
 class ContainerLog {
-  readonly #reading: ContainerLogReading;
+  readonly #reading: ContainerLogWish & ContainerLogParts;
   readonly #cursor: LogCursor;
   #lossless = true;
   #backoffMs = 0;
@@ -117,8 +143,12 @@ class ContainerLog {
   #refusedLines: { readonly error: unknown } | undefined;
   /** What stood after the last LF when a read ended: the last line, or half of one. */
   #remainder: ReadLine | undefined;
+  /** Which run of the container the cursor is in, counted from 0; undefined before the first read. */
+  #run: number | undefined;
+  /** The last stream came to its end by itself. */
+  #endedCleanly = false;
 
-  constructor(reading: ContainerLogReading) {
+  constructor(reading: ContainerLogWish & ContainerLogParts) {
     this.#reading = reading;
     this.#cursor = new LogCursor(reading.from);
   }
@@ -134,30 +164,31 @@ class ContainerLog {
   }
 
   async #finish(outcome: ReadOutcome): Promise<ReadOutcome> {
-    const rest = this.#cursor.abandon();
-    if (rest.lines.length > 0) await this.#reading.lines(rest);
+    await this.#hand(this.#cursor.abandon());
     return outcome === 'complete' && this.#lossless ? 'complete' : 'incomplete';
   }
 
   /** One read and what follows from it; undefined: go round again. */
   async #step(): Promise<ReadOutcome | undefined> {
-    const { sight, follow, notice } = this.#reading;
+    const { sight, follow, notice, clock, metrics } = this.#reading;
     const before = sight.now();
+    if (before === 'absent') return 'complete';
+    // Not asked for again: by now another pod may have its name.
+    if (before === 'gone') return this.#gone();
     if (before === 'waiting') {
       if (!follow) return 'complete';
       await this.#change();
       return undefined;
     }
-    if (before === 'absent') return 'complete';
-    // Not asked for again: by now another pod may have its name.
-    if (before === 'gone') return this.#gone();
-    const begun = this.#reading.clock.now();
+    const begun = clock.now();
+    if (this.#run !== this.#restarts()) return await this.#readEarlierRun(begun);
     const isOver = before !== 'running';
     const end = isOver && (this.#cursor.started || this.#wasRead) ? await this.#whereIsTheEnd() : 'further';
     if (end === 'here') return 'complete';
     if (this.#reading.signal.aborted) return 'incomplete';
-    const attempt = await this.#attempt(follow && before === 'running');
+    const attempt = await this.#attempt(follow && before === 'running' ? 'follow' : 'whole');
     if (this.#reading.signal.aborted) return 'incomplete';
+    this.#endedCleanly = attempt.ended === 'cleanly';
     switch (attempt.ended) {
       case 'cleanly':
         if (isOver) {
@@ -169,19 +200,17 @@ class ContainerLog {
           this.#gap();
           return 'incomplete';
         }
-        if (!follow) {
-          if (this.#remainder !== undefined) await this.#deliver(this.#cursor.sift([this.#remainder]));
-          return 'complete';
-        }
+        if (!follow) return 'complete';
         // The end of a stream can overtake the news that its container ended.
-        if (sight.now() === 'running') await this.#change(STATUS_LAG_MS);
-        if (sight.now() === 'running') this.#reading.metrics.resume('clean-end');
+        if (this.#isRunning()) await this.#change(STATUS_LAG_MS);
+        if (this.#isRunning()) metrics.resume('clean-end');
         return undefined;
       case 'cut':
-        if (attempt.fresh > 0 && this.#reading.clock.now() - begun >= PROGRESS_MS) this.#backoffMs = 0;
-        this.#reading.metrics.resume('cut');
+        if (attempt.fresh > 0 && clock.now() - begun >= PROGRESS_MS) this.#backoffMs = 0;
+        metrics.resume(attempt.why);
         return this.#retry(begun);
       case 'not-log':
+        if (this.#run !== 0) return 'complete';
         return this.#retryTold({ type: 'not-log', text: attempt.text });
       case 'not-started':
         if (!follow) return 'complete';
@@ -190,18 +219,76 @@ class ContainerLog {
         await this.#change(LONGEST_BACKOFF_MS);
         return undefined;
       case 'refused':
+        if (this.#run !== 0) return 'complete';
         notice({ type: 'refused', text: attempt.text });
         return 'incomplete';
       case 'forbidden':
         notice({ type: 'forbidden' });
         return 'incomplete';
       case 'no-pod':
-        if (sight.now() !== 'gone') await this.#change(STATUS_LAG_MS);
-        if (sight.now() !== 'gone') return this.#retry(begun);
-        return this.#gone();
+        return this.#missing(begun);
       case 'busy':
         return this.#retry(begun, attempt.retryAfterMs);
     }
+  }
+
+  #restarts(): number {
+    return this.#reading.sight.restarts?.() ?? 0;
+  }
+
+  /** The run of the container that is being read goes on. */
+  #isRunning(): boolean {
+    return this.#reading.sight.now() === 'running' && this.#run === this.#restarts();
+  }
+
+  /** Reads what is left of the run before the latest one, and turns to that. */
+  async #readEarlierRun(begun: number): Promise<ReadOutcome | undefined> {
+    const latest = this.#restarts();
+    const isFirstSight = this.#run === undefined;
+    if (isFirstSight && latest === 0) {
+      this.#run = 0;
+      return undefined;
+    }
+    const wasWhole = !isFirstSight && this.#endedCleanly;
+    const attempt = await this.#attempt('previous');
+    if (this.#reading.signal.aborted) return 'incomplete';
+    switch (attempt.ended) {
+      case 'cut':
+        return this.#retry(begun);
+      case 'busy':
+        return this.#retry(begun, attempt.retryAfterMs);
+      case 'no-pod':
+        return this.#missing(begun);
+      case 'forbidden':
+        this.#reading.notice({ type: 'forbidden' });
+        return 'incomplete';
+      case 'cleanly':
+        if (this.#remainder !== undefined) await this.#deliver(this.#cursor.sift([this.#remainder]));
+        // Where an earlier reading had been may be in the latest run already; then nothing of this one is missing.
+        if (this.#cursor.catchingUp && !isFirstSight) await this.#deliver(this.#cursor.settle());
+        break;
+      default:
+        // The kubelet does not have it any more. Of a stream that came to its end by itself nothing more is known to be missing.
+        if (!wasWhole && !(isFirstSight && this.#cursor.started)) {
+          this.#lossless = false;
+          this.#reading.notice({ type: 'refused', text: attempt.text });
+        }
+    }
+    // Another one may have begun meanwhile, and this one be the last that is kept.
+    if (latest !== this.#restarts()) return undefined;
+    this.#run = latest;
+    if (isFirstSight && this.#cursor.catchingUp) return undefined;
+    await this.#hand(this.#cursor.abandon());
+    this.#cursor.nextLog();
+    this.#wasRead = false;
+    this.#fruitless = 0;
+    return undefined;
+  }
+
+  async #missing(begun: number): Promise<ReadOutcome | undefined> {
+    const { sight } = this.#reading;
+    if (sight.now() !== 'gone') await this.#change(STATUS_LAG_MS);
+    return sight.now() === 'gone' ? this.#gone() : this.#retry(begun);
   }
 
   /** The API has given what was asked for: what failed before is over. */
@@ -222,6 +309,11 @@ class ContainerLog {
     if (fresh.lines.length === 0) return;
     this.#toldTries = 0;
     this.#healthy();
+    await this.#hand(fresh);
+  }
+
+  async #hand(fresh: ReadBatch): Promise<void> {
+    if (fresh.lines.length === 0) return;
     try {
       await this.#reading.lines(fresh);
     } catch (error) {
@@ -279,68 +371,58 @@ class ContainerLog {
    * `unknown`: it was not answered, or the line was written in several records, of which the answer shows the last.
    */
   async #whereIsTheEnd(): Promise<'here' | 'further' | 'unknown'> {
-    const { reader, signal, range, clock } = this.#reading;
-    const patience = new AbortController();
-    const stop = () => patience.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    void clock.sleep(LAST_LINE_MS, patience.signal).then(stop);
-    try {
-      const tailLines = Math.min(1, range.tailLines ?? 1);
-      const answer = await reader.stream(logPath(this.#reading, { ...range, tailLines }), { signal: patience.signal });
-      if (answer.status !== 200) {
-        answer.body.destroy();
-        return 'unknown';
-      }
-      const splitter = new LineSplitter();
-      const lines: ReadLine[] = [];
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) lines.push(...splitter.push(chunk));
-      lines.push(...splitter.end());
-      const [last] = lines;
-      if (last === undefined) return this.#cursor.started || this.#remainder !== undefined ? 'further' : 'here';
-      if (lines.length > 1) return 'unknown';
-      if (this.#remainder !== undefined && isSameLine(this.#remainder, last)) {
-        await this.#deliver(this.#cursor.sift([this.#remainder]));
-        return 'here';
-      }
-      if (this.#cursor.isLast(last)) return 'here';
-      return this.#cursor.mayEndWith(last) ? 'unknown' : 'further';
-    } catch {
-      // The full read that comes next meets the same trouble and deals with it.
-      return 'unknown';
-    } finally {
-      stop();
-      signal.removeEventListener('abort', stop);
+    const last = await askLastLine(this.#reading, this.#reading.range);
+    if (last === 'unknown') return 'unknown';
+    if (last === 'empty') return this.#cursor.started || this.#remainder !== undefined ? 'further' : 'here';
+    if (this.#remainder !== undefined && isSameLine(this.#remainder, last.line)) {
+      await this.#deliver(this.#cursor.sift([this.#remainder]));
+      return 'here';
     }
+    if (this.#cursor.isLast(last.line)) return 'here';
+    return this.#cursor.mayEndWith(last.line) ? 'unknown' : 'further';
   }
 
-  async #attempt(follow: boolean): Promise<Attempt> {
-    const { reader, signal, range } = this.#reading;
+  /** Whether the log has a last line that this reader does not have. A line that is being written is on its way. */
+  async #hasMore(): Promise<boolean> {
+    const last = await askLastLine(this.#reading, this.#cursor.started ? {} : this.#reading.range);
+    if (last === 'unknown' || last === 'empty' || last.isOpen) return false;
+    return !this.#cursor.isLast(last.line) && !this.#cursor.mayEndWith(last.line);
+  }
+
+  async #attempt(manner: Manner): Promise<Attempt> {
+    const { reader, signal, range, clock } = this.#reading;
     const sinceTime = this.#cursor.sinceTime();
-    const path = logPath(this.#reading, { follow, ...(sinceTime === undefined ? range : { sinceTime }) });
+    // A later run of the container is read whole: what was asked for of its beginning was given.
+    const part = sinceTime !== undefined ? { sinceTime } : this.#cursor.position === undefined ? range : {};
+    const how = manner === 'whole' ? {} : { [manner]: true };
     const ending = new AbortController();
     const stop = () => ending.abort();
     signal.addEventListener('abort', stop, { once: true });
     try {
       if (signal.aborted) return { ended: 'busy', retryAfterMs: undefined };
-      const answer = await reader.stream(path, { signal: ending.signal });
-      if (answer.status !== 200) return await refusalOf(answer);
-      return await this.#pump(answer, follow, ending);
+      const answer = await reader.stream(logPath(this.#reading, { ...how, ...part }), { signal: ending.signal });
+      if (answer.status !== 200) return await refusalOf(answer, clock);
+      return await this.#pump(answer, manner, ending);
     } catch {
-      return { ended: 'cut', fresh: 0 };
+      return { ended: 'cut', fresh: 0, why: 'cut' };
     } finally {
       signal.removeEventListener('abort', stop);
     }
   }
 
   /** Delivers one answer's lines until it ends. */
-  async #pump(answer: StreamAnswer, follow: boolean, ending: AbortController): Promise<Attempt> {
-    const { clock, sight } = this.#reading;
+  async #pump(answer: StreamAnswer, manner: Manner, ending: AbortController): Promise<Attempt> {
+    const { clock, stallMs = STALL_MS } = this.#reading;
+    const follow = manner === 'follow';
     const splitter = new LineSplitter();
     this.#cursor.resume();
     this.#remainder = undefined;
     let fresh = 0;
     let heardAt = clock.now();
     let delivering = false;
+    let isStalled = false;
+    let suspectedAt = heardAt;
+    let patienceMs = stallMs;
     const hand = async (sifted: Sifted): Promise<void> => {
       fresh += sifted.fresh.lines.length;
       delivering = true;
@@ -348,19 +430,33 @@ class ContainerLog {
       delivering = false;
       heardAt = clock.now();
     };
+    const suspect = async (): Promise<void> => {
+      const before = heardAt;
+      const hasMore = await this.#hasMore();
+      // A healthy stream may be about to bring what was just written.
+      if (hasMore && heardAt === before) await clock.sleep(LOOK_MS, ending.signal);
+      suspectedAt = clock.now();
+      patienceMs = Math.min(2 * patienceMs, MOST_STALL_WAITS * stallMs);
+      if (!hasMore || heardAt !== before || delivering) return;
+      isStalled = true;
+      ending.abort();
+    };
     // Doubt about held lines, streams that outlive their container, and reads that have stalled are ended by the clock.
     const watchdog = this.#watchdog(async () => {
       this.#answers();
-      const silentMs = delivering ? 0 : clock.now() - heardAt;
+      const now = clock.now();
+      const silentMs = delivering ? 0 : now - heardAt;
       // What is not taken is known to `read`, which only has to come back from this stream.
-      if (this.#cursor.holding && silentMs >= DOUBT_MS) await hand(this.#cursor.settle()).catch(() => ending.abort());
-      else if (follow ? sight.now() !== 'running' && silentMs >= END_LAG_MS : silentMs >= SILENT_READ_MS)
-        ending.abort();
+      if (this.#cursor.holding && silentMs >= LOOK_MS) await hand(this.#cursor.settle()).catch(() => ending.abort());
+      else if (follow && this.#isRunning()) {
+        if (silentMs >= patienceMs && now - suspectedAt >= patienceMs) await suspect();
+      } else if (silentMs >= (follow ? END_LAG_MS : SILENT_READ_MS)) ending.abort();
     }, ending.signal);
     const door = new FirstLineDoor();
     try {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         heardAt = clock.now();
+        patienceMs = stallMs;
         const lines = door.admit(splitter.push(chunk));
         if (lines.length > 0) await hand(this.#cursor.sift(lines));
       }
@@ -368,14 +464,16 @@ class ContainerLog {
       if (rest.notLog !== undefined) return { ended: 'not-log', text: rest.notLog };
       // What stands after the last LF may be half a line: it counts only once it is known to be the end.
       this.#remainder = follow ? undefined : rest.lines.at(-1);
-      if (!follow && this.#cursor.catchingUp && this.#fruitless >= FRUITLESS_READS - 1)
+      if (manner === 'whole' && this.#cursor.catchingUp && this.#fruitless >= FRUITLESS_READS - 1)
         await hand(this.#cursor.settle());
       this.#healthy();
       return { ended: 'cleanly', fresh };
     } catch {
-      // Ours: a stream that stayed open although its container had ended.
-      if (follow && ending.signal.aborted && !this.#reading.signal.aborted) return { ended: 'cleanly', fresh };
-      return { ended: 'cut', fresh };
+      const isOurs = ending.signal.aborted && !this.#reading.signal.aborted;
+      if (isStalled) return { ended: 'cut', fresh, why: 'stall' };
+      // A stream that stayed open although its container had ended.
+      if (follow && isOurs) return { ended: 'cleanly', fresh };
+      return { ended: 'cut', fresh, why: 'cut' };
     } finally {
       watchdog.abort();
       answer.body.destroy();
@@ -383,7 +481,7 @@ class ContainerLog {
   }
 
   #gone(): ReadOutcome {
-    this.#reading.notice({ type: 'gone', delivered: this.#cursor.started });
+    this.#reading.notice({ type: 'gone', delivered: this.#cursor.position !== undefined });
     return 'incomplete';
   }
 
@@ -400,7 +498,7 @@ class ContainerLog {
     signal.addEventListener('abort', stop, { once: true });
     void (async () => {
       while (!own.signal.aborted) {
-        await clock.sleep(DOUBT_MS, own.signal);
+        await clock.sleep(LOOK_MS, own.signal);
         if (!own.signal.aborted) await look();
       }
       signal.removeEventListener('abort', stop);

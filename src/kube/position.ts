@@ -115,3 +115,8 @@ function openAfter(before: number | undefined, lines: readonly ReadLine[], count
   if (line === undefined) return before === undefined && bytes === 0 ? undefined : (before ?? 0) + bytes;
   return line.part === 'first' ? line.text.length + bytes : undefined;
 }
+
+/** What is left of a batch without its first `count` lines. */
+export function withoutFirst({ lines, positionAfter }: ReadBatch, count: number): ReadBatch {
+  return { lines: lines.slice(count), positionAfter: (at) => positionAfter(at + count) };
+}

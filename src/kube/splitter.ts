@@ -38,6 +38,7 @@ const NEVER: Instant = { seconds: 0, nanos: 0 };
  * Timestamps may have any number of digits and a numeric offset (kubelets differ); a line without one continues the last.
  */
 export class LineSplitter {
+  readonly #isTimed: boolean;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #fragmenting = false;
@@ -46,6 +47,11 @@ export class LineSplitter {
   #stamped = false;
   #knownSeconds = '';
   #knownEpoch = 0;
+
+  /** `timed: false`: the text has no timestamps, and what looks like one is text. */
+  constructor({ timed = true }: { readonly timed?: boolean } = {}) {
+    this.#isTimed = timed;
+  }
 
   /** The lines and fragments that `chunk` completes. */
   push(chunk: Buffer): ReadLine[] {
@@ -117,6 +123,7 @@ export class LineSplitter {
 
   /** Takes the timestamp off the beginning of a line and remembers it; returns the text behind it. */
   #stamp(line: Buffer): Buffer {
+    if (!this.#isTimed) return line;
     const space = line.subarray(0, LONGEST_TIMESTAMP + 1).indexOf(SPACE);
     const word = space > 0 ? line.toString('latin1', 0, space) : '';
     const instant = space > 0 ? this.#parse(word) : undefined;

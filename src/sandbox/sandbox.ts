@@ -33,7 +33,7 @@ import { tektonCrds } from './kinds/tekton.ts';
 import { tektonWebhooks } from './kinds/tektonwebhook.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { createBinder } from './life/kubelet/binding.ts';
-import { createKubelet } from './life/kubelet/kubelet.ts';
+import { createKubelet, type KubeletLimits } from './life/kubelet/kubelet.ts';
 import { createTektonControllers } from './life/tekton/controllers.ts';
 import { groupVersionOf } from './object.ts';
 import { stateFile } from './state.ts';
@@ -54,6 +54,8 @@ export interface SandboxOptions {
   readonly simulate?: boolean;
   /** How many changes of a kind a watch can go back. */
   readonly history?: number;
+  /** Bounds of pods and their logs, where they are not to be those of the documentation. For benchmarks alone. */
+  readonly limits?: Partial<KubeletLimits>;
   /** For tests alone. */
   readonly faults?: readonly ApiFault[];
   /** Keep everything in `folder`, and begin with what is there. */
@@ -78,7 +80,17 @@ export interface Sandbox extends Part {
  * what was kept cannot be used. `stop` leaves no socket, timer or process behind.
  */
 export function createSandbox(options: SandboxOptions): Sandbox {
-  const { folder, clock, log, faults = [], history, life = true, simulate = false, keep = false } = options;
+  const {
+    folder,
+    clock,
+    log,
+    faults = [],
+    history,
+    life = true,
+    simulate = false,
+    keep = false,
+    limits = {},
+  } = options;
   const now = () => clock.now();
   const token = randomBytes(32).toString('base64url');
   const { kubeconfigFile = join(folder, 'kubeconfig') } = options;
@@ -98,6 +110,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     log,
     folder: join(folder, 'kubelet'),
     simulate,
+    limits,
     token: (namespace, account) => podToken(tokens, client, namespace, account),
   });
   const living: readonly Part[] = [

@@ -21,12 +21,20 @@ export function failedContainer(
       const found = failedContainer(failure, run.tasks);
       if (found !== undefined) return found;
     }
-    const last = attempts.at(-1);
-    const step = last?.steps.find((each) => each.name === failure.step);
-    if (name !== failure.taskRun || last?.pod === undefined || step === undefined) continue;
-    return { taskRun: name, taskRunUid: uid, pod: last.pod, container: step.container };
+    if (name === failure.taskRun) return containerOf(failure.step, { name, uid, attempts });
   }
   return undefined;
+}
+
+/** The container of a step in the last attempt of a TaskRun; undefined when that never had a pod. */
+export function containerOf(
+  step: string | undefined,
+  { name, uid, attempts }: Pick<InstanceStatus, 'name' | 'uid' | 'attempts'>,
+): FailedContainer | undefined {
+  const last = attempts.at(-1);
+  const container = last?.steps.find((each) => each.name === step)?.container;
+  if (last?.pod === undefined || container === undefined) return undefined;
+  return { taskRun: name, taskRunUid: uid, pod: last.pod, container };
 }
 
 /** How a step ends that is not to blame. `Skipped` exits with 1, but because a step before it failed. */

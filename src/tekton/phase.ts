@@ -71,7 +71,7 @@ export function taskRunPhase(taskRun: TaskRun): Phase {
  * The compatible answer of `/status`: the four keys in the listener's order. What nobody has looked at yet is Unknown, and
  * so is a status that is none of Kubernetes' three.
  */
-export function runCondition({ kind, succeeded }: PipelineRun | TaskRun): RunCondition {
+export function runCondition({ kind, succeeded }: Pick<PipelineRun | TaskRun, 'kind' | 'succeeded'>): RunCondition {
   if (succeeded === undefined) {
     return { message: `${kind} has not started`, reason: 'Pending', type: 'Succeeded', status: 'Unknown' };
   }

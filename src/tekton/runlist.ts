@@ -44,8 +44,12 @@ export function filterOf(filter: RunFilter): (run: PipelineRun) => boolean {
 
 /** The first whole second that is not before this instant, as the API server writes times. */
 function wholeSecond(ms: number): string {
-  return `${new Date(Math.ceil(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+  const within = Math.min(Math.max(ms, 0), LAST_SECOND_MS);
+  return `${new Date(Math.ceil(within / 1000) * 1000).toISOString().slice(0, 19)}Z`;
 }
+
+/** The end of the years that are written with four digits. */
+const LAST_SECOND_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /** What lists can be sorted by. A `-` before it: the largest first. */
 export const SORT_KEYS = ['created', 'name', 'completed'] as const;

@@ -14,6 +14,7 @@ import { createDrain } from '../../src/gateway/drain.ts';
 import { probes } from '../../src/gateway/health.ts';
 import { createListener, type ListenOptions } from '../../src/gateway/server.ts';
 import { silentLog } from '../../src/log.ts';
+import { silentMetrics } from '../../src/metrics.ts';
 import { loopbackCertificate } from '../support/certificate.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
@@ -204,7 +205,7 @@ describe('the port of kubelet and Prometheus', () => {
 
 function options(changes: Partial<ListenOptions> = {}): ListenOptions {
   const clock = new HandClock();
-  return { name: 'api', portSetting: 'PORT', port: 0, host: '127.0.0.1', handler, clock, log: silentLog, ...changes };
+  return { name: 'api', portSetting: 'PORT', port: 0, host: '127.0.0.1', handler, clock, log: silentLog, metrics: silentMetrics, ...changes };
 }
 
 async function answerOf(url: string, agent?: Agent): Promise<string> {

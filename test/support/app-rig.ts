@@ -7,11 +7,15 @@ import type { Clock } from '../../src/clock.ts';
 import { systemClock } from '../../src/clock.ts';
 import { Fault } from '../../src/fault.ts';
 import { buildApp } from '../../src/gateway/app.ts';
-import { oneCaller } from '../../src/gateway/auth.ts';
+import { oneCaller } from '../../src/gateway/callers.ts';
 import { createDrain, type Drain } from '../../src/gateway/drain.ts';
 import { createRuns } from '../../src/gateway/gather.ts';
 import { logsRoutes } from '../../src/gateway/logs.ts';
+import { runEventsRoutes } from '../../src/gateway/runevents.ts';
+import { runListRoutes } from '../../src/gateway/runlist.ts';
+import { runRoutes } from '../../src/gateway/runs.ts';
 import { statusRoutes } from '../../src/gateway/status.ts';
+import { taskRunRoutes } from '../../src/gateway/taskruns.ts';
 import type { KubeReader, StreamAnswer } from '../../src/kube/client.ts';
 import type { JsonObject, Kept } from '../../src/kube/objects.ts';
 import { createStore } from '../../src/kube/store.ts';
@@ -19,7 +23,11 @@ import { silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../../src/tekton/project.ts';
 import type { CustomRun, PipelineRun, Pod, TaskRun } from '../../src/tekton/types.ts';
+import { openEntrance, wideLimits } from './entrance.ts';
 import { objectsOf } from './facts.ts';
+
+/** All rigs have the same, as replicas have. */
+const _CURSOR_KEY = Buffer.alloc(32, 'key');
 
 const PROJECTIONS = {
   PipelineRun: projectPipelineRun,
@@ -143,18 +151,31 @@ export class AppRig implements AsyncDisposable {
       served: ['ci', 'dev'],
       maxWaitSeconds: 300,
       draining: this.drain.signal,
+      limits: wideLimits({ maxStreams }, clock),
     };
     const reader: KubeReader = {
       get: () => Promise.reject(new Error('nothing is fetched past fetchRun')),
       stream: (path, { signal } = {}) => this.#read(path, signal),
     };
     const app = buildApp({
+      ...openEntrance(clock),
       callers: oneCaller('anna', 'secret'),
       readiness: () => ({ ready: true, watches: [] }),
       drain: this.drain,
       routes: [
         statusRoutes(shared),
-        logsRoutes({ ...shared, reader, random: () => 0.5, metrics: silentMetrics, log: silentLog, maxStreams }),
+        logsRoutes({
+          ...shared,
+          logs: createContainerLogs({ reader, clock: shared.clock, random: () => 0.5, metrics: silentMetrics }),
+          random: () => 0.5,
+          metrics: silentMetrics,
+          log: silentLog,
+          maxStreams,
+        }),
+        runListRoutes(shared),
+        runRoutes({ ...shared, reader }),
+        runEventsRoutes({ ...shared, slowClientSeconds: 120, graceSeconds: 30, log: silentLog }),
+        taskRunRoutes({ ...shared, reader }),
       ],
       log: silentLog,
       metrics: silentMetrics,

@@ -9,6 +9,8 @@ import type { OpenApiDocument, OperationObject, Parameter } from '../../src/gate
 import type { Connection } from '../../src/kube/connect.ts';
 import { silentLog } from '../../src/log.ts';
 
+const here = { HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0' };
+
 const nowhere: Connection = {
   server: new URL('https://127.0.0.1:1'),
   describe: 'nowhere',
@@ -22,18 +24,19 @@ export interface Said {
   readonly text: string;
 }
 
-/** Starts the public port alone, with the settings' defaults; no cluster is asked. `get` has the right credentials. */
+/** Starts what comes before the cluster, with the settings' defaults. `get` has the right credentials. */
 export async function servedGateway(): Promise<{ get(path: string): Promise<Said>; close(): Promise<void> }> {
-  const loaded = loadConfig({ AUTH_USERNAME: 'anna', AUTH_PASSWORD: 'secret horse', PORT: '0', HOST: '127.0.0.1' });
+  const loaded = loadConfig({ AUTH_USERNAME: 'anna', AUTH_PASSWORD: 'secret horse', ...here });
   assert(loaded.ok);
-  const { api } = assembleGateway({
+  const { api, parts } = assembleGateway({
     config: loaded.config,
     connection: nowhere,
     version: '0.0.0',
     clock: systemClock,
     log: silentLog,
   });
-  await api.start();
+  const started = parts.slice(0, parts.indexOf(api) + 1);
+  for (const part of started) await part.start();
   const agent = new Agent({ keepAlive: true });
   return {
     get: (path) =>
@@ -44,7 +47,7 @@ export async function servedGateway(): Promise<{ get(path: string): Promise<Said
       }),
     close: async () => {
       agent.destroy();
-      await api.stop(new AbortController().signal);
+      for (const part of started.toReversed()) await part.stop(new AbortController().signal);
     },
   };
 }

@@ -30,6 +30,11 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
   },
   conflict: { when: 'someone else wrote first', advice: 'read again, decide again' },
   gone: { when: 'what was asked about is too old to go on from', advice: 'begin anew, without the cursor' },
+  'body-too-large': {
+    when: 'a body where none is taken; with `Connection: close`',
+    advice: 'leave it out',
+  },
+  'url-too-long': { when: 'the path with its query is longer than `MAX_URL_BYTES`', advice: 'ask for less at once' },
   exhausted: { when: "a limit of rungate's is used up; with `Retry-After`", advice: 'ask again later' },
   internal: {
     when: 'a mistake of ours; the sentence says nothing, the log everything',

@@ -8,6 +8,7 @@
 #   RUNGATE_URL                 where rungate is: https://rungate.example.com
 #   RUNGATE_USERNAME, RUNGATE_PASSWORD
 #   RUNGATE_WAIT                seconds to wait for the run to be created (60)
+#   RUNGATE_FORMAT              how the log looks: text (unless set), or gitlab for one section per task
 #
 # Exit code:
 #   0   the log came to its end, and the run succeeded
@@ -52,7 +53,7 @@ ask() {
 # The log, as it is written. It ends when the run has ended. Of a run that did not succeed rungate leaves the answer
 # unfinished (onFailure=abort), so that even this call alone would not look like a success.
 ask --no-buffer --fail-with-body --dump-header "$folder/head" \
-  "$url/logs/$run?wait=${RUNGATE_WAIT:-60}&onFailure=abort"
+  "$url/logs/$run?wait=${RUNGATE_WAIT:-60}&onFailure=abort&format=${RUNGATE_FORMAT:-text}"
 log=$?
 if [ $log -eq 22 ]; then
   echo

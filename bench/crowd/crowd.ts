@@ -1,0 +1,41 @@
+/** A crowd of runs as a cluster to point rungate at, for rows about size. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { stringify } from 'yaml';
+import type { CrowdSize } from './objects.ts';
+import type { Finish } from './server.ts';
+
+/** A cluster with a crowd of runs. */
+export interface Crowd {
+  /** Finishes the last `count` runs, and resolves with the moment their changes were sent, as `performance.now()` here. */
+  finish(count: number): Promise<number>;
+  end(): void;
+}
+
+/**
+ * Starts a cluster with so many runs, of which the last `running` still run, and writes a kubeconfig for it. Nothing of it
+ * is real but the bytes: their shapes and sizes are those of Tekton's objects.
+ */
+export async function startCrowd(size: CrowdSize & { readonly running: number }, kubeconfig: string): Promise<Crowd> {
+  const child: ChildProcess = fork(new URL('server.ts', import.meta.url), { stdio: 'inherit' });
+  child.send(size);
+  const [port] = (await once(child, 'message')) as [number];
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'crowd', cluster: { server: `http://127.0.0.1:${port}` } }],
+    users: [{ name: 'crowd', user: { token: 'crowd' } }],
+    contexts: [{ name: 'crowd', context: { cluster: 'crowd', user: 'crowd' } }],
+    'current-context': 'crowd',
+  };
+  await writeFile(kubeconfig, stringify(config));
+  return {
+    async finish(count) {
+      child.send({ count } satisfies Finish);
+      const [at] = (await once(child, 'message')) as [number];
+      return at - performance.timeOrigin;
+    },
+    end: () => child.disconnect(),
+  };
+}
