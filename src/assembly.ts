@@ -6,16 +6,16 @@ import { buildApp, messagesOf } from './gateway/app.ts';
 import { createCaches } from './gateway/caches.ts';
 import { createCallers } from './gateway/callers.ts';
 import { corsFor } from './gateway/cors.ts';
+import { createCursors } from './gateway/cursor.ts';
 import { createDrain } from './gateway/drain.ts';
 import { probes, type Readiness } from './gateway/health.ts';
 import { createLimits } from './gateway/limits.ts';
-import { createCursors, readCursorKey } from './gateway/cursor.ts';
 import { logsRoutes } from './gateway/logs.ts';
+import { createOnDemand } from './gateway/ondemand.ts';
+import { createPasswordCheck } from './gateway/passwords.ts';
 import { runEventsRoutes } from './gateway/runevents.ts';
 import { runListRoutes } from './gateway/runlist.ts';
 import { runRoutes } from './gateway/runs.ts';
-import { createOnDemand } from './gateway/ondemand.ts';
-import { createPasswordCheck } from './gateway/passwords.ts';
 import { createListener, type Listener } from './gateway/server.ts';
 import { createSpooling } from './gateway/spool.ts';
 import { statusRoutes } from './gateway/status.ts';
@@ -23,6 +23,7 @@ import { taskRunRoutes } from './gateway/taskruns.ts';
 import { createTickets, ticketsRoutes } from './gateway/tickets.ts';
 import { kubeClient } from './kube/client.ts';
 import type { Connection } from './kube/connect.ts';
+import { createExternalLogs } from './kube/externallogs.ts';
 import { createContainerLogs } from './kube/sharedlog.ts';
 import type { Part } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -35,6 +36,8 @@ export interface GatewayMaterial {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** What CURSOR_KEY_FILE has; without it cursors end with this process. */
+  readonly cursorKey?: Buffer | undefined;
   /** Take any free port where the one asked for is taken. */
   readonly anyPort?: boolean;
 }
@@ -52,7 +55,7 @@ export interface Assembled {
 
 /** Puts a gateway together. Nothing listens or asks the cluster before its parts are started. */
 export function assembleGateway(material: GatewayMaterial): Assembled {
-  const { config, connection, version, clock, log, anyPort = false } = material;
+  const { config, connection, version, clock, log, cursorKey, anyPort = false } = material;
   const metrics = createMetrics({ clock, version, processSeries: true });
   const drain = createDrain(log);
   const client = kubeClient(connection, { metrics });
@@ -82,11 +85,10 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     statusRoutes(served),
     logsRoutes({
       ...served,
-      reader: client,
-      random: Math.random,
+      logs,
+      external: config.externalLogsUrl === undefined ? undefined : createExternalLogs(config.externalLogsUrl),
       cursors: createCursors({ key: cursorKey }),
       spooling: createSpooling({ log }),
-      past: () => async () => undefined,
       slowClientSeconds: config.slowClientSeconds,
       graceSeconds: config.graceSeconds,
     }),

@@ -240,6 +240,12 @@ describe('readFlags', () => {
     { given: ['--kubeconfig=/a', '--context', 'b'], want: { ask: 'run', kubeconfig: '/a', context: 'b' } },
     { given: ['demo'], want: { ask: 'demo', keep: false, simulate: false } },
     { given: ['demo', '--keep', '--simulate'], want: { ask: 'demo', keep: true, simulate: true } },
+    { given: ['hash-password'], want: { ask: 'hash-password', name: undefined, kind: 'argon2id' } },
+    {
+      given: ['hash-password', '--name', 'ci', '--scrypt'],
+      want: { ask: 'hash-password', name: 'ci', kind: 'scrypt' },
+    },
+    { given: ['hash-password', 'secret'], want: mistake('unexpected argument "secret"') },
     { given: ['demo', '-h'], want: { ask: 'help' } },
     { given: ['demo', '--context=a'], want: mistake('unknown flag --context') },
     { given: ['--keep'], want: mistake('unknown flag --keep') },

@@ -487,7 +487,9 @@ export function loadConfig(
   if (password !== undefined && (password === username || SHIPPED_PASSWORDS.has(password.toLowerCase()))) {
     if (!demo) mistakes.push('AUTH_PASSWORD is one that everybody tries first; write a long random one');
     else if (host === undefined || !isLoopback(host)) {
-      mistakes.push('AUTH_PASSWORD is one that everybody tries first, and HOST is not this machine alone; set one of them');
+      mistakes.push(
+        'AUTH_PASSWORD is one that everybody tries first, and HOST is not this machine alone; set one of them',
+      );
     }
   }
   if (mistakes.length > 0) return { ok: false, mistakes };
@@ -527,6 +529,7 @@ export type Invocation =
   | { readonly ask: 'version' }
   | { readonly ask: 'run'; readonly kubeconfig: string | undefined; readonly context: string | undefined }
   | { readonly ask: 'demo'; readonly keep: boolean; readonly simulate: boolean }
+  | { readonly ask: 'hash-password'; readonly name: string | undefined; readonly kind: 'argon2id' | 'scrypt' }
   | { readonly ask: 'nothing'; readonly mistake: string };
 
 interface Flag {
@@ -562,6 +565,13 @@ const commands = {
       simulate: { type: 'boolean', purpose: 'Run no process for a step: play written scenarios instead.' },
     },
   },
+  'hash-password': {
+    purpose: 'Makes a line for AUTH_FILE: asks for a password twice, or reads one line of what is piped in.',
+    flags: {
+      name: { type: 'string', value: ' <name>', purpose: 'Name to write before the hash.' },
+      scrypt: { type: 'boolean', purpose: 'Hash with scrypt instead of argon2id.' },
+    },
+  },
 } as const satisfies Record<string, { readonly purpose: string; readonly flags: Readonly<Record<string, Flag>> }>;
 
 /** Reads the arguments after the program's name. */
@@ -592,6 +602,9 @@ export function readFlags(args: readonly string[]): Invocation {
   if (given.has('help')) return { ask: 'help' };
   if (given.has('version')) return { ask: 'version' };
   if (command === 'demo') return { ask: 'demo', keep: given.has('keep'), simulate: given.has('simulate') };
+  if (command === 'hash-password') {
+    return { ask: 'hash-password', name: given.get('name'), kind: given.has('scrypt') ? 'scrypt' : 'argon2id' };
+  }
   return { ask: 'run', kubeconfig: given.get('kubeconfig'), context: given.get('context') };
 }
 
@@ -617,7 +630,7 @@ export function helpText(): string {
   });
   return [
     ...commandLines,
-    'With either:',
+    'With each:',
     ...flagLines(commonFlags),
     '',
     'Everything else is set by environment variables:',

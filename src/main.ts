@@ -38,6 +38,8 @@ async function main(): Promise<number> {
     }
     case 'demo':
       return await demo(invocation);
+    case 'hash-password':
+      return await makeHash(invocation);
   }
 }
 
@@ -48,6 +50,10 @@ async function run(
   // Not imported above: --help and a mistake are answered before the libraries are loaded.
   const [{ assembleGateway }, { connect }] = await Promise.all([import('./assembly.ts'), import('./kube/connect.ts')]);
   const log = openLog(config);
+  const { readCursorKey } = await import('./gateway/cursor.ts');
+  const cursors = config.cursorKeyFile === undefined ? { key: undefined } : readCursorKey(config.cursorKeyFile);
+  if ('mistake' in cursors) return misconfigured([cursors.mistake]);
+  if (cursors.key === undefined) log.info('log cursors end with this process: CURSOR_KEY_FILE is not set');
   let connection: Awaited<ReturnType<typeof connect>>;
   try {
     connection = await connect({
@@ -67,6 +73,7 @@ async function run(
     version: version(),
     clock: systemClock,
     log,
+    cursorKey: cursors.key,
   });
   /** Waits only where somebody reads what we print; in a pod the caches go on trying and `/readyz` says so. */
   const firstList = async (stop: AbortSignal): Promise<void> => {
@@ -107,6 +114,23 @@ async function demo(options: { readonly keep: boolean; readonly simulate: boolea
       write: (text: string) => void process.stdout.write(text),
     }),
   );
+}
+
+async function makeHash(options: { readonly name: string | undefined; readonly kind: 'argon2id' | 'scrypt' }) {
+  const { hashPasswordCommand } = await import('./hash-password.ts');
+  const { stdin } = process;
+  try {
+    const isMade = await hashPasswordCommand({
+      ...options,
+      input: stdin.isTTY ? { terminal: stdin } : { piped: stdin },
+      write: (text) => void process.stdout.write(text),
+      tell: (text) => void process.stderr.write(text),
+    });
+    return isMade ? EXIT.clean : 128 + constants.signals.SIGINT;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return misconfigured([error.message]);
+  }
 }
 
 function openLog(config: Config): Log {
@@ -150,6 +174,8 @@ async function live(config: Config, log: Log, make: (stop: AbortSignal) => reado
       process.stderr.write(error.message);
       return EXIT.noCluster;
     }
+    // A file that a setting names is a part of the configuration.
+    if (error instanceof Fault && error.code === 'bad-request') return misconfigured(error.message.split('\n'));
     // A Fault's sentence is for whoever started us; anything else is a mistake of ours and shows where.
     process.stderr.write(`rungate: ${error instanceof Fault ? error.message : (error as Error).stack}\n`);
     return EXIT.failed;

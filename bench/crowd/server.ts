@@ -103,15 +103,20 @@ async function watch(response: ServerResponse, { count, text }: Collection, list
   response.writeHead(200, { 'Content-Type': 'application/json' });
   response.flushHeaders();
   if (!listsToo) return;
+  const closed = once(response, 'close');
   let chunk = '';
   for (let at = 0; at < count && !response.destroyed; at++) {
     chunk += `{"type":"ADDED","object":${text(at)}}\n`;
     if (chunk.length < CHUNK_CHARACTERS) continue;
-    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(chunk)) await Promise.race([drained(response), closed]);
     chunk = '';
   }
   const metadata = { resourceVersion: String(VERSION), annotations: { 'k8s.io/initial-events-end': 'true' } };
   response.write(`${chunk}${JSON.stringify({ type: 'BOOKMARK', object: { metadata } })}\n`);
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('drain', () => resolve()));
 }
 
 function finish({ count }: Finish): void {

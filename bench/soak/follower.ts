@@ -36,9 +36,15 @@ interface Said {
 export class Follower {
   readonly #parts: FollowerParts;
   #answer: IncomingMessage | undefined;
+  #where = 'not begun';
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
+  }
+
+  /** What it does, for whoever wonders why it does not end. */
+  get where(): string {
+    return `${this.#parts.format}, ${this.#where}`;
   }
 
   /** Follows a run and tells the ledger every line of it. Resolves when the stream has ended for good, or `signal` aborts. */
@@ -50,9 +56,17 @@ export class Follower {
         this.#parts.resumed();
         await sleep(this.#parts.dice.whole(20, 250));
       }
+      this.#where = 'asking';
       const answer = await this.#open(run, cursor).catch(() => undefined); // a replica that is not there
       if (answer === undefined) continue;
+      this.#where = `answered ${answer.statusCode}`;
       if (answer.statusCode !== 200) {
+        // How a browser is kept from coming back to an event stream of which it has everything.
+        // https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model
+        if (answer.statusCode === 204 && this.#parts.format === 'sse') {
+          ledger.close({ complete: true });
+          return;
+        }
         await this.#refused(run, answer, ledger);
         if (answer.statusCode === 400) return;
         await sleep(500);

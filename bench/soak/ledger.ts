@@ -37,6 +37,7 @@ export class Ledger {
   readonly #violations: Violation[] = [];
   #lines = 0;
   #toldLost = 0;
+  #goneBefore = 0;
 
   /** `writings` by `task/step`. */
   constructor(run: string, writings: ReadonlyMap<string, Writing>) {
@@ -54,6 +55,11 @@ export class Ledger {
   /** Lines that are missing where a gap was told and may be true. */
   get toldLost(): number {
     return this.#toldLost;
+  }
+
+  /** Lines that had been rotated away when the first one was read. */
+  get goneBefore(): number {
+    return this.#goneBefore;
   }
 
   /** Takes the next line of a step, without its line feed. */
@@ -109,6 +115,11 @@ export class Ledger {
   #skip(account: Account, to: number): void {
     if (account.gapTold) {
       this.#toldLost += to - account.next;
+      return;
+    }
+    // Rotated away before the first look at it: nobody can know that there was something.
+    if (account.next === 1 && account.writing.rotates) {
+      this.#goneBefore += to - 1;
       return;
     }
     for (let n = account.next; n < to; n++) account.missing.add(n);

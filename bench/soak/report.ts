@@ -6,7 +6,20 @@ const MOST_SHOWN = 20;
 
 /** A page for a terminal. */
 export function reportText(report: SoakReport): string {
-  const { seed, seconds, streams, ground, lines, followed, resumes, runsStarted, toldLost, memory, sockets } = report;
+  const {
+    seed,
+    seconds,
+    streams,
+    ground,
+    lines,
+    followed,
+    resumes,
+    runsStarted,
+    toldLost,
+    goneBefore,
+    memory,
+    sockets,
+  } = report;
   const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
   const width = Math.max(...report.faults.map(({ name }) => name.length));
   const shown = report.violations.slice(0, MOST_SHOWN);
@@ -20,7 +33,7 @@ export function reportText(report: SoakReport): string {
         `${name.padEnd(width)}  ${String(planned).padStart(7)}  ${String(struck).padStart(6)}`,
     ),
     '',
-    `${runsStarted} runs, ${followed} streams followed to their end, ${lines} lines, ${resumes} returns with a cursor, ${toldLost} lines behind a told gap`,
+    `${runsStarted} runs, ${followed} streams followed to their end, ${lines} lines, ${resumes} returns with a cursor, ${toldLost} lines behind a told gap, ${goneBefore} rotated away before anybody came`,
     `memory: ${mib(memory.from)} to ${mib(memory.to)}, at most ${mib(memory.highest)}; sockets: ${Math.round(sockets.from)} to ${Math.round(sockets.to)}, at most ${sockets.highest}${seconds < JUDGED_SECONDS ? ' (not judged: too short)' : ''}`,
     '',
     report.violations.length === 0

@@ -1,9 +1,9 @@
 /** The first and the last moment of every request: its id and constant headers; its access line, metrics and end. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Request, RequestHandler, Response } from 'express';
 import helmet from 'helmet';
-import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { clientAddress, type Networks } from './address.ts';
@@ -56,8 +56,9 @@ export function arrival(parts: ArrivalParts): RequestHandler {
 
   return (request, response, next) => {
     const arrivedAtMs = performance.now();
-    const bytesBefore = request.socket.bytesWritten;
     const { socket } = request; // an answer that has ended knows its socket no more
+    if (socket.destroyed) return; // the rest of what a connection sent before it was closed
+    const bytesBefore = socket.bytesWritten;
     const offered = request.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SANE_REQUEST_ID.test(offered) ? offered : randomUUID();
     request.rungateNotes = {
@@ -126,9 +127,11 @@ function headProblem(
   if (headers.host === undefined && httpVersion !== '1.0') {
     return { code: 'bad-request', message: 'the header Host is missing' };
   }
-  if (url.length > maxUrlBytes) return { code: 'url-too-long', message: `a path with its query may have ${maxUrlBytes} bytes` };
+  if (url.length > maxUrlBytes)
+    return { code: 'url-too-long', message: `a path with its query may have ${maxUrlBytes} bytes` };
   // Nothing that is served takes a body; of one in chunks nobody knows how long it is.
-  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length'] ?? 0) > LONGEST_BODY)) return undefined;
+  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length'] ?? 0) > LONGEST_BODY))
+    return undefined;
   return { code: 'body-too-large', message: 'no body is taken here' };
 }
 

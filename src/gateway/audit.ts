@@ -8,7 +8,12 @@ import type { Log, LogFields } from '../log.ts';
 import { notesOf } from './notes.ts';
 
 /** Why somebody was not let in. */
-export type SignInRefusal = 'malformed header' | 'unknown name' | 'wrong password' | 'too many attempts' | 'ticket not valid';
+export type SignInRefusal =
+  | 'malformed header'
+  | 'unknown name'
+  | 'wrong password'
+  | 'too many attempts'
+  | 'ticket not valid';
 
 /** Somebody showed credentials or a ticket that hold; not said of those who were remembered. */
 export function auditSignIn(log: Log, request: Request, mode: 'basic' | 'ticket', caller: string): void {
@@ -86,7 +91,9 @@ export function objectIn(
 ): { readonly verb: string; readonly resource: string; readonly namespace: string; readonly name: string | undefined } {
   const segments = path.split('/');
   const named = new Map(
-    pattern.split('/').flatMap((part, place) => (part.startsWith(':') ? [[part.slice(1), segments[place] ?? '']] : [])) as [
+    pattern
+      .split('/')
+      .flatMap((part, place) => (part.startsWith(':') ? [[part.slice(1), segments[place] ?? '']] : [])) as [
       string,
       string,
     ][],

@@ -4,6 +4,7 @@ import { Fault } from '../fault.ts';
 import type { KubeReader } from '../kube/client.ts';
 import { discovery, type Wanted } from '../kube/discovery.ts';
 import type { JsonObject, Kept } from '../kube/objects.ts';
+import { createPacking } from '../kube/packing.ts';
 import { readiness as readinessOf, STALE_MS } from '../kube/ready.ts';
 import { createStore } from '../kube/store.ts';
 import { startWatch, type Watch } from '../kube/watch.ts';
@@ -11,7 +12,8 @@ import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../tekton/project.ts';
-import type { PipelineRun } from '../tekton/types.ts';
+import { isPodAtRest, isTaskRunAtRest, SHARED_WORDS } from '../tekton/resting.ts';
+import type { PipelineRun, Pod, TaskRun } from '../tekton/types.ts';
 import type { ServedNamespaces } from './auth.ts';
 import { createRuns, type Runs } from './gather.ts';
 import type { Readiness } from './health.ts';
@@ -46,9 +48,9 @@ export function createCaches(parts: CachesParts): Caches {
   const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
   const versions = discovery({ reader, clock });
   const runs = createStore<PipelineRun>(log);
-  const taskRuns = createStore<ReturnType<typeof projectTaskRun>>(log);
+  const taskRuns = createStore<TaskRun>(log, { isAtRest: isTaskRunAtRest, packing: createPacking(SHARED_WORDS) });
   const customRuns = createStore<ReturnType<typeof projectCustomRun>>(log);
-  const pods = createStore<ReturnType<typeof projectPod>>(log);
+  const pods = createStore<Pod>(log, { isAtRest: isPodAtRest, packing: createPacking(SHARED_WORDS) });
   let watches: readonly Watch[] = [];
 
   const watchTekton = <T extends Kept>(

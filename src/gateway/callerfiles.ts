@@ -32,14 +32,18 @@ export function readAuthFile(text: string, username: string | undefined): ReadFi
   const lines = new Map<string, number>();
   const mistakes: string[] = [];
   const advice: string[] = [];
-  for (const [place, untrimmed] of text.replace(/^\uFEFF/, '').split('\n').entries()) {
+  for (const [place, untrimmed] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
     const line = untrimmed.trim();
     if (line === '' || line.startsWith('#')) continue;
     const at = `AUTH_FILE line ${place + 1}`;
     const colon = line.indexOf(':');
     const [name, hashText] = colon === -1 ? ['', ''] : [line.slice(0, colon), line.slice(colon + 1)];
     if (colon === -1) mistakes.push(`${at} has no ":"; write name:hash, as rungate hash-password --name does`);
-    else if (!isName(name)) mistakes.push(`${at} has no usable name; write 1 to ${LONGEST_NAME} printable characters`);
+    else if (!isCallerName(name))
+      mistakes.push(`${at} has no usable name; write 1 to ${LONGEST_NAME} printable characters`);
     else if (lines.has(name)) mistakes.push(`${at} names ${shown(name)} again, as line ${lines.get(name)} does`);
     else if (name === username) mistakes.push(`${at} names ${shown(name)}, as AUTH_USERNAME does; set only one`);
     else {
@@ -62,10 +66,7 @@ export function readAuthFile(text: string, username: string | undefined): ReadFi
  * Reads YAML `name: [namespace, ...]`, or `name: "*"` for every one that is served. A namespace that is not served is a
  * mistake; whether there is somebody of a name, `strangers` tells.
  */
-export function readAccessFile(
-  text: string,
-  served: '*' | readonly string[],
-): ReadFile<ReadonlyMap<string, Grant>> {
+export function readAccessFile(text: string, served: '*' | readonly string[]): ReadFile<ReadonlyMap<string, Grant>> {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
   const lineOf = (node: unknown): number => counter.linePos((node as Node | null)?.range?.[0] ?? 0).line;
@@ -97,7 +98,9 @@ export function readAccessFile(
     for (const item of value.items) {
       const namespace = isScalar(item) ? item.value : undefined;
       if (typeof namespace !== 'string' || !NAMESPACE.test(namespace)) {
-        mistakes.push(`ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is no namespace`);
+        mistakes.push(
+          `ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is no namespace`,
+        );
       } else if (served !== '*' && !served.includes(namespace)) {
         mistakes.push(
           `ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is not served; add it to NAMESPACES`,
@@ -118,8 +121,8 @@ export function strangers(grants: ReadonlyMap<string, Grant>, isCaller: (name: s
 
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** No control characters: RFC 7617 lets nobody send them. */
-function isName(text: string): boolean {
+/** Whether somebody can have this name: RFC 7617 lets nobody send control characters. */
+export function isCallerName(text: string): boolean {
   return text.length >= 1 && text.length <= LONGEST_NAME && !/[\x00-\x1f\x7f]/.test(text) && text.trim() === text;
 }
 

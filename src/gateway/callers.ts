@@ -48,7 +48,11 @@ export interface CallerSettings {
 }
 
 /** The one caller of AUTH_USERNAME and AUTH_PASSWORD. Keeps a keyed hash of them, under a key of this process only. */
-export function oneCaller(username: string, password: string, namespaces: Caller['namespaces'] = 'all served'): Callers {
+export function oneCaller(
+  username: string,
+  password: string,
+  namespaces: Caller['namespaces'] = 'all served',
+): Callers {
   const matches = pairCheck(username, password);
   const caller: Caller = { name: username, namespaces };
   return {
@@ -135,8 +139,11 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
   /** Takes what is right of `now`; resolves with what is wrong, by setting. */
   const consider = (now: typeof seen, isStart: boolean): void => {
     const mistakes: string[] = [];
-    const outcomes: { readonly setting: string; readonly wrong: readonly string[]; readonly advice: readonly string[] }[] =
-      [];
+    const outcomes: {
+      readonly setting: string;
+      readonly wrong: readonly string[];
+      readonly advice: readonly string[];
+    }[] = [];
     const former = credentials;
     if (now.auth !== undefined && !sameVersion(now.auth, seen.auth)) {
       const file = 'text' in now.auth ? readAuthFile(now.auth.text, username) : unread('AUTH_FILE', now.auth);

@@ -5,13 +5,12 @@
 import { createHash } from 'node:crypto';
 import { script, style } from './docsdress.ts';
 import { type Html, html, raw } from './html.ts';
-import type {
-  HeaderObject,
-  OpenApiDocument,
-  OperationObject,
-  Parameter,
-  Reference,
-  ResponseObject,
+import {
+  type OpenApiDocument,
+  type OperationObject,
+  type Parameter,
+  type ResponseObject,
+  resolved,
 } from './openapi.ts';
 import type { Page } from './page.ts';
 import { meanings } from './schemas/problem.ts';
@@ -131,18 +130,22 @@ function operationsOf({ paths }: OpenApiDocument): readonly Shown[] {
 }
 
 function filterText(path: string, { summary, parameters }: OperationObject): string {
-  const names = parameters.map((each) => ('name' in each ? each.name : ''));
+  const names = parameters.map((each) => ('name' in each ? each.name : (each.$ref.split(/[./]/).at(-1) ?? '')));
   return [path, summary, ...names].join(' ').toLowerCase();
 }
 
 function operationHtml({ path, shortPath, method, operation }: Shown, document: OpenApiDocument): Html {
-  const { operationId, summary, description, responses, requestBody, security } = operation;
-  const parameters = operation.parameters.map((each) => resolve(each, document.components.parameters));
+  const { operationId, summary, description, requestBody, security } = operation;
+  const { components } = document;
+  const parameters = operation.parameters.map((each) => resolved(each, components.parameters));
+  const responses = Object.entries(operation.responses).map(
+    ([status, response]) => [status, resolved(response, components.responses)] as const,
+  );
   const options = parameters.filter((each) => each.in === 'query');
   const others = parameters.filter((each) => each.in !== 'query');
   return html`<article id="${operationId}">
 <h3><a href="#${operationId}">${methodBadge(method)} <span class="path">${breakable(path)}</span></a></h3>
-<p class="summary">${markdownLine(summary)}${security === undefined ? '' : ' (open to everyone)'}</p>
+<p class="summary">${markdownLine(summary)}${security?.length === 0 ? ' (open to everyone)' : ''}</p>
 ${shortPath === undefined ? '' : html`<p>In the default namespace: <code>${shortPath}</code></p>`}
 ${markdown(description)}
 ${parameterTable('Options', options)}
@@ -151,9 +154,9 @@ ${requestBody === undefined ? '' : html`<h4>Body</h4>${Object.entries(requestBod
 <h4>Answers</h4>
 ${table(
   ['Status', 'Meaning', 'Body'],
-  Object.entries(responses).map(([status, response]) => answerRow(status, response)),
+  responses.map(([status, response]) => answerRow(status, response)),
 )}
-${trailerTable(responses)}
+${trailerTable(responses.map(([, response]) => response))}
 </article>
 `;
 }
@@ -175,7 +178,8 @@ ${table(
 function answerRow(status: string, { description, headers, content = {} }: ResponseObject): readonly Html[] {
   const named = Object.keys(headers).filter((name) => name !== 'X-Request-Id');
   const bodies = Object.entries(content).map(
-    ([type, { schema }]) => html`<div><code>${type}</code> ${typeHtml(schema)}</div>`,
+    ([type, { schema, 'x-item-schema': item }]) =>
+      html`<div><code>${type}</code> ${item === undefined ? typeHtml(schema) : html`stream of ${typeHtml(item)}`}</div>`,
   );
   const list = named.map((name, place) => html`${place === 0 ? '' : ', '}<code>${name}</code>`);
   return [
@@ -185,10 +189,8 @@ function answerRow(status: string, { description, headers, content = {} }: Respo
   ];
 }
 
-function trailerTable(responses: OperationObject['responses']): Html {
-  const trailers: (readonly [string, HeaderObject])[] = Object.values(responses).flatMap((response) =>
-    Object.entries(response['x-trailers'] ?? {}),
-  );
+function trailerTable(responses: readonly ResponseObject[]): Html {
+  const trailers = responses.flatMap((response) => Object.entries(response['x-trailers'] ?? {}));
   if (trailers.length === 0) return raw('');
   return html`<h4>Trailers</h4>
 ${table(
@@ -279,11 +281,4 @@ function markdownLine(text: string): Html {
 
 function isSchema(value: unknown): value is JsonSchema {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function resolve(parameter: Parameter | Reference, known: Readonly<Record<string, Parameter>>): Parameter {
-  if (!('$ref' in parameter)) return parameter;
-  const found = known[parameter.$ref.split('/').at(-1) ?? ''];
-  if (found === undefined) throw new Error(`nothing is at ${parameter.$ref}`);
-  return found;
 }

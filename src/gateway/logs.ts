@@ -2,6 +2,7 @@
 import { TLSSocket } from 'node:tls';
 import type { Request, Response } from 'express';
 import type { Clock } from '../clock.ts';
+import type { ExternalLogs } from '../kube/externallogs.ts';
 import type { ObjectRef } from '../kube/objects.ts';
 import type { ContainerLogs } from '../kube/sharedlog.ts';
 import type { Log } from '../log.ts';
@@ -10,6 +11,7 @@ import { logPlan } from '../tekton/logs.ts';
 import { isDone } from '../tekton/status.ts';
 import type { PipelineRun } from '../tekton/types.ts';
 import { sendHead } from './answer.ts';
+import { auditStream } from './audit.ts';
 import { requireRead, type ServedNamespaces } from './auth.ts';
 import type { Cursors, ReadCursor } from './cursor.ts';
 import { Delivered } from './delivered.ts';
@@ -32,10 +34,11 @@ import { callerOf, notesOf } from './notes.ts';
 import { type Operation, type Route, whereReading } from './operation.ts';
 import { optionReader, type PathParams, runRef, taskRunRef } from './options.ts';
 import { createOutbox } from './outbox.ts';
+import { logObjectSchema } from './schemas/logs.ts';
 import { ClientSink } from './sink.ts';
 import type { Spooling } from './spool.ts';
 import { openStage, turnStage } from './stage.ts';
-import { type LogOutcome, type LogSessionParts, streamRunLog } from './stream.ts';
+import { type LogOutcome, streamRunLog } from './stream.ts';
 
 /** What the routes are made of. */
 export interface LogsParts {
@@ -43,13 +46,13 @@ export interface LogsParts {
   /** Where containers' logs are read. */
   readonly logs: ContainerLogs;
   readonly clock: Clock;
-  readonly random: () => number;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly limits: Pick<Limits, 'takeStream'>;
   readonly cursors: Cursors;
   readonly spooling: Spooling;
-  readonly past: LogSessionParts['past'];
+  /** Where logs of deleted pods are kept. */
+  readonly external: ExternalLogs | undefined;
   readonly defaultNamespace: string;
   readonly served: ServedNamespaces;
   readonly maxWaitSeconds: number;
@@ -76,8 +79,8 @@ function described(maxWaitSeconds: number) {
         trailers: TRAILERS,
         content: {
           'text/plain; charset=utf-8': text,
-          'application/x-ndjson': text,
-          'text/event-stream': text,
+          'application/x-ndjson': { ...text, item: logObjectSchema },
+          'text/event-stream': { ...text, item: logObjectSchema },
         },
       },
       204: { description: 'A client of server-sent events came back although it has had everything: it may stop' },
@@ -245,6 +248,7 @@ async function answer(
     return;
   }
   response.flushHeaders();
+  auditStream(log, request, parts.defaultNamespace);
 
   const ended = metrics.stream();
   let how: Parameters<typeof ended>[0] = 'disconnected';

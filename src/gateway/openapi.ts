@@ -1,11 +1,20 @@
 /** The API described: an OpenAPI 3.1 document made of the same operations that requests are served by. Pure. */
 
-import { everywhere, type Operation, pathParameters, pathsOf, type Tag } from './operation.ts';
+import {
+  type AnswerShape,
+  type BodyShape,
+  everywhere,
+  type Operation,
+  pathParameters,
+  pathsOf,
+  type Tag,
+} from './operation.ts';
 import type { Option } from './options.ts';
 import { answers, type ProblemCode } from './problem.ts';
 import { type AnswerHeader, answerHeaders, type HeaderShape, requestHeaders, trailers } from './schemas/headers.ts';
 import { meanings, problemSchema } from './schemas/problem.ts';
 import type { JsonSchema } from './schemas/schema.ts';
+import { isStreamPath } from './tickets.ts';
 
 /** A reference to a component. */
 export interface Reference {
@@ -29,11 +38,19 @@ export interface HeaderObject {
   readonly example?: string;
 }
 
+/** A body. */
+export interface MediaType {
+  readonly schema: JsonSchema;
+  readonly example?: unknown;
+  /** What each object of a stream is, as OpenAPI 3.2 has `itemSchema`. */
+  readonly 'x-item-schema'?: JsonSchema;
+}
+
 /** What comes back with one status. */
 export interface ResponseObject {
   readonly description: string;
   readonly headers: Readonly<Record<string, Reference>>;
-  readonly content?: Readonly<Record<string, { readonly schema: JsonSchema; readonly example?: unknown }>>;
+  readonly content?: Readonly<Record<string, MediaType>>;
   readonly 'x-trailers'?: Readonly<Record<string, HeaderObject>>;
 }
 
@@ -48,8 +65,9 @@ export interface OperationObject {
     readonly required: boolean;
     readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>>;
   };
-  readonly responses: Readonly<Record<string, ResponseObject>>;
-  readonly security?: readonly [];
+  readonly responses: Readonly<Record<string, ResponseObject | Reference>>;
+  /** Where it differs from the document's own. */
+  readonly security?: OpenApiDocument['security'];
   /** The operation of which this is the one in the default namespace. */
   readonly 'x-short-of'?: string;
 }
@@ -65,9 +83,18 @@ export interface OpenApiDocument {
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>;
     readonly parameters: Readonly<Record<string, Parameter>>;
+    readonly responses: Readonly<Record<string, ResponseObject>>;
     readonly headers: Readonly<Record<string, HeaderObject>>;
     readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   };
+}
+
+/** What a parameter or a response is, `components` being those of its kind. Throws where a reference leads nowhere. */
+export function resolved<T extends object>(it: T | Reference, components: Readonly<Record<string, T>>): T {
+  if (!('$ref' in it)) return it;
+  const found = components[it.$ref.split('/').at(-1) ?? ''];
+  if (found === undefined) throw new Error(`nothing is at ${it.$ref}`);
+  return found;
 }
 
 const tags: Readonly<Record<Tag, string>> = {
@@ -96,12 +123,12 @@ export function openApiDocument({
   readonly operations: readonly Operation[];
   readonly version: string;
 }): OpenApiDocument {
-  const schemas = new Components();
+  const components = new Components();
   const paths: Record<string, Record<string, OperationObject>> = {};
   const ids = new Set<string>();
   for (const operation of operations) {
     for (const path of pathsOf(operation)) {
-      const described = operationObject(operation, path, schemas);
+      const described = operationObject(operation, path, components);
       if (ids.has(described.operationId)) throw new Error(`two operations are ${described.operationId}`);
       ids.add(described.operationId);
       paths[templateOf(path)] ??= {};
@@ -128,46 +155,59 @@ export function openApiDocument({
     security: [{ basic: [] }],
     paths,
     components: {
-      schemas: schemas.all(),
-      parameters: Object.fromEntries(
-        Object.entries(pathParameters).map(([name, { kind, purpose }]) => [
-          name,
-          {
-            name,
-            in: 'path',
-            required: true,
-            description: purpose,
-            schema: { ...kind.schema, description: kind.allowed },
-          },
-        ]),
-      ),
+      ...components.all(),
       headers: mapValues(answerHeaders, headerObject),
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic', description: 'A name and a password that rungate knows' },
+        ticket: {
+          type: 'apiKey',
+          in: 'query',
+          name: 'ticket',
+          description: 'What `POST /tickets` gives out, for streams',
+        },
       },
     },
   };
 }
 
-function operationObject(operation: Operation, path: string, schemas: Components): OperationObject {
+function operationObject(operation: Operation, path: string, components: Components): OperationObject {
   const { id, tag, summary, description, options, headers = [], body, open = false, shortPath } = operation;
   const isShort = path === shortPath;
+  // What two operations share stands once, below the id of the one that it was written for.
+  const shared = (parameter: Parameter) =>
+    shortPath === undefined ? parameter : components.parameter(`${id}.${parameter.name}`, parameter);
   return {
     operationId: isShort ? `${id}InDefaultNamespace` : id,
     tags: [tag],
     summary: isShort ? `${summary}, in the default namespace` : summary,
     description,
     parameters: [
-      ...segmentsOf(path).map((name) => ({ $ref: `#/components/parameters/${name}` })),
-      ...Object.entries(options).map(([name, option]) => optionParameter(name, option)),
-      ...(['X-Request-Id', ...headers] as const).map((name) => headerParameter(name, requestHeaders[name])),
+      ...segmentsOf(path).map((name) => components.parameter(name, segmentParameter(name))),
+      ...Object.entries(options).map(([name, option]) => shared(optionParameter(name, option))),
+      ...(['X-Request-Id', ...headers] as const).map((name) =>
+        components.parameter(name, headerParameter(name, requestHeaders[name])),
+      ),
     ],
     ...(body === undefined
       ? {}
-      : { requestBody: { required: false, content: { 'application/json': { schema: schemas.refer(body) } } } }),
-    responses: responsesOf(operation, schemas),
-    ...(open ? { security: [] as const } : {}),
+      : { requestBody: { required: false, content: { 'application/json': { schema: components.schema(body) } } } }),
+    responses: responsesOf(operation, components),
+    ...(open ? { security: [] } : {}),
+    ...(isStreamPath(path.replace(/:\w+/g, 'a')) ? { security: [{ basic: [] }, { ticket: [] }] } : {}),
     ...(isShort ? { 'x-short-of': id } : {}),
+  };
+}
+
+function segmentParameter(name: string): Parameter {
+  const described = pathParameters[name];
+  if (described === undefined) throw new Error(`nothing says what :${name} may be`);
+  const { kind, purpose } = described;
+  return {
+    name,
+    in: 'path',
+    required: true,
+    description: purpose,
+    schema: { ...kind.schema, description: kind.allowed },
   };
 }
 
@@ -200,38 +240,48 @@ function headerObject({ purpose, schema, example }: HeaderShape): HeaderObject {
 }
 
 /** The operation's own answers, and its problems; where both have a status, either body may come. */
-function responsesOf(operation: Operation, schemas: Components): Readonly<Record<string, ResponseObject>> {
+function responsesOf(operation: Operation, components: Components): OperationObject['responses'] {
   const { answers: own, problems, open = false } = operation;
   const codes = [...new Set([...(open ? [] : everywhere), ...problems])];
   const statuses = [...new Set([...Object.keys(own), ...codes.map((code) => String(answers[code].status))])];
-  const responses = statuses.sort().map((status): [string, ResponseObject] => {
+  const responses = statuses.sort().map((status) => {
     const shape = own[Number(status)];
     const here = codes.filter((code) => String(answers[code].status) === status);
-    const problem = schemas.refer(problemSchema);
-    const content = mapValues(shape?.content ?? {}, ({ schema, ...rest }) => ({
-      schema: schemas.refer(schema),
-      ...rest,
-    }));
-    if (here.length > 0) {
-      const json = content['application/json'];
-      content['application/json'] =
-        json === undefined ? { schema: problem } : { ...json, schema: { anyOf: [json.schema, problem] } };
-    }
-    const named = ['X-Request-Id', ...(shape?.headers ?? []), ...here.flatMap(headersOfProblem)];
-    const told = [shape?.description, ...here.map((code) => `\`${code}\`: ${meanings[code].when}`)];
-    return [
-      status,
-      {
-        description: told.filter((text) => text !== undefined).join('\n'),
-        headers: Object.fromEntries(named.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
-        ...(Object.keys(content).length === 0 ? {} : { content }),
-        ...(shape?.trailers === undefined
-          ? {}
-          : { 'x-trailers': Object.fromEntries(shape.trailers.map((name) => [name, headerObject(trailers[name])])) }),
-      },
-    ];
+    const response = responseObject(shape, here, components);
+    return [status, shape === undefined ? components.response(here.join('-or-'), response) : response] as const;
   });
   return Object.fromEntries(responses);
+}
+
+function responseObject(
+  shape: AnswerShape | undefined,
+  codes: readonly ProblemCode[],
+  components: Components,
+): ResponseObject {
+  const content: Record<string, MediaType> = mapValues(
+    shape?.content ?? {},
+    ({ schema, item, ...rest }: BodyShape) => ({
+      schema: components.schema(schema),
+      ...(item === undefined ? {} : { 'x-item-schema': components.schema(item) }),
+      ...rest,
+    }),
+  );
+  if (codes.length > 0) {
+    const problem = components.schema(problemSchema);
+    const json = content['application/json'];
+    content['application/json'] =
+      json === undefined ? { schema: problem } : { ...json, schema: { anyOf: [json.schema, problem] } };
+  }
+  const named = ['X-Request-Id', ...(shape?.headers ?? []), ...codes.flatMap(headersOfProblem)];
+  const told = [shape?.description, ...codes.map((code) => `\`${code}\`: ${meanings[code].when}`)];
+  return {
+    description: told.filter((text) => text !== undefined).join('\n'),
+    headers: Object.fromEntries(named.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
+    ...(Object.keys(content).length === 0 ? {} : { content }),
+    ...(shape?.trailers === undefined
+      ? {}
+      : { 'x-trailers': Object.fromEntries(shape.trailers.map((name) => [name, headerObject(trailers[name])])) }),
+  };
 }
 
 function headersOfProblem(code: ProblemCode): readonly AnswerHeader[] {
@@ -246,18 +296,27 @@ function templateOf(path: string): string {
 }
 
 function segmentsOf(path: string): string[] {
-  const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
-  const unknown = names.find((name) => pathParameters[name] === undefined);
-  if (unknown !== undefined) throw new Error(`nothing says what :${unknown} of ${path} may be`);
-  return names;
+  return [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
 }
 
-/** Schemas that have a title, by it. */
+/** What is described once and referred to from everywhere, by its name. */
 class Components {
   readonly #schemas = new Map<string, { readonly source: JsonSchema; readonly described: JsonSchema }>();
+  readonly #parameters = new Map<string, Parameter>();
+  readonly #responses = new Map<string, ResponseObject>();
+
+  parameter(name: string, parameter: Parameter): Reference {
+    this.#parameters.set(name, parameter);
+    return { $ref: `#/components/parameters/${name}` };
+  }
+
+  response(name: string, response: ResponseObject): Reference {
+    this.#responses.set(name, response);
+    return { $ref: `#/components/responses/${name}` };
+  }
 
   /** The schema with those that have titles, itself included, replaced by references. */
-  refer(schema: JsonSchema): JsonSchema {
+  schema(schema: JsonSchema): JsonSchema {
     const { title } = schema;
     if (typeof title !== 'string') return this.#within(schema);
     const known = this.#schemas.get(title);
@@ -270,30 +329,34 @@ class Components {
     return { $ref: `#/components/schemas/${title}` };
   }
 
-  all(): Readonly<Record<string, JsonSchema>> {
-    return Object.fromEntries(
-      [...this.#schemas]
-        .sort(([one], [other]) => (one < other ? -1 : 1))
-        .map(([title, { described }]) => [title, described]),
-    );
+  all(): Pick<OpenApiDocument['components'], 'schemas' | 'parameters' | 'responses'> {
+    return {
+      schemas: mapValues(inOrder(this.#schemas), ({ described }) => described),
+      parameters: inOrder(this.#parameters),
+      responses: inOrder(this.#responses),
+    };
   }
 
   /** Goes where schemas stand in a schema, and nowhere else: `examples` and `const` are data. */
   #within(schema: JsonSchema): JsonSchema {
     const entries = Object.entries(schema).map(([word, value]) => {
       if (['items', 'additionalProperties', 'not', 'contains'].includes(word) && isSchema(value)) {
-        return [word, this.refer(value)];
+        return [word, this.schema(value)];
       }
       if (['properties', 'patternProperties', '$defs'].includes(word) && isSchema(value)) {
-        return [word, mapValues(value, (each) => (isSchema(each) ? this.refer(each) : each))];
+        return [word, mapValues(value, (each) => (isSchema(each) ? this.schema(each) : each))];
       }
       if (['anyOf', 'oneOf', 'allOf', 'prefixItems'].includes(word) && Array.isArray(value)) {
-        return [word, value.map((each: JsonSchema) => this.refer(each))];
+        return [word, value.map((each: JsonSchema) => this.schema(each))];
       }
       return [word, value];
     });
     return Object.fromEntries(entries);
   }
+}
+
+function inOrder<V>(components: ReadonlyMap<string, V>): Record<string, V> {
+  return Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 function isSchema(value: unknown): value is JsonSchema {

@@ -8,6 +8,14 @@ import { type ProblemCode, type Routing, refuseMethod } from './problem.ts';
 import type { AnswerHeader, RequestHeader, Trailer } from './schemas/headers.ts';
 import type { JsonSchema } from './schemas/schema.ts';
 
+/** What a body of one media type is. */
+export interface BodyShape {
+  readonly schema: JsonSchema;
+  /** Of each object, where the body is a stream of them. */
+  readonly item?: JsonSchema;
+  readonly example?: unknown;
+}
+
 /** What an answer of one status is. */
 export interface AnswerShape {
   readonly description: string;
@@ -15,7 +23,7 @@ export interface AnswerShape {
   readonly headers?: readonly AnswerHeader[];
   readonly trailers?: readonly Trailer[];
   /** The body, by media type. None: no body. */
-  readonly content?: Readonly<Record<string, { readonly schema: JsonSchema; readonly example?: unknown }>>;
+  readonly content?: Readonly<Record<string, BodyShape>>;
 }
 
 /** The chapters that operations are listed in. */

@@ -87,7 +87,9 @@ function readArgon2id(text: string): ReadHash {
   const [memoryKiB, passes, lanes] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
   const within = BOUNDS.argon2id;
   const odd =
-    outside('m', memoryKiB, within.memoryKiB) ?? outside('t', passes, within.passes) ?? outside('p', lanes, within.lanes);
+    outside('m', memoryKiB, within.memoryKiB) ??
+    outside('t', passes, within.passes) ??
+    outside('p', lanes, within.lanes);
   if (odd !== undefined) return { wrong: `has an argon2id hash whose ${odd}; ${REMEDY}` };
   if (memoryKiB * passes > MOST_ARGON2_WORK_KIB) {
     return { wrong: `has an argon2id hash whose m times t is above ${MOST_ARGON2_WORK_KIB}; ${REMEDY}` };
@@ -120,7 +122,10 @@ function readBcrypt(text: string): ReadHash {
   if (odd !== undefined) return { wrong: `has a bcrypt hash whose ${odd}; ${REMEDY}` };
   const hash: BcryptHash = { kind: 'bcrypt', cost, text };
   if (cost >= ADVISED_BCRYPT_COST) return { hash };
-  return { hash, advice: `has a bcrypt hash of cost ${cost}, which is quick to guess; write it with htpasswd -B -C 12` };
+  return {
+    hash,
+    advice: `has a bcrypt hash of cost ${cost}, which is quick to guess; write it with htpasswd -B -C 12`,
+  };
 }
 
 function outside(name: string, value: number, [from, to]: readonly [number, number]): string | undefined {
@@ -242,7 +247,11 @@ function derived(hash: Argon2idHash | ScryptHash, password: string): Promise<Buf
     const done = (error: Error | null, bytes: Buffer) => (error ? reject(error) : resolve(bytes));
     if (hash.kind === 'argon2id') {
       const { memoryKiB: memory, passes, lanes: parallelism } = hash;
-      argon2('argon2id', { message: password, nonce: salt, memory, passes, parallelism, tagLength: wanted.length }, done);
+      argon2(
+        'argon2id',
+        { message: password, nonce: salt, memory, passes, parallelism, tagLength: wanted.length },
+        done,
+      );
     } else {
       const { logN, r, p } = hash;
       const N = 2 ** logN;

@@ -36,7 +36,6 @@ export interface PodFlowParts {
   readonly past: (
     step: StepPlan,
     lines: (batch: LineBatch) => void | Promise<void>,
-    signal: AbortSignal,
   ) => Promise<ReadOutcome | undefined>;
   readonly worthRetrying: (failingForMs: number) => boolean;
   /** Told of a mistake of ours: the session ends with it. */
@@ -115,8 +114,9 @@ class Flow implements PodFlow {
     const steps = this.#steps;
     const current = steps.findIndex(({ container }) => !this.#ended.has(container));
     if (steps.length === 0) this.#finish();
-    for (; current !== -1 && this.#opened < Math.min(steps.length, current + 1 + STEPS_AHEAD); this.#opened++) {
-      const step = steps[this.#opened];
+    while (current !== -1 && this.#opened < Math.min(steps.length, current + 1 + STEPS_AHEAD)) {
+      // Counted before it is read: one of which nothing is left to read opens the next at once.
+      const step = steps[this.#opened++];
       if (step !== undefined) this.#read(step).catch(this.#parts.failed);
     }
   }
@@ -168,7 +168,7 @@ class Flow implements PodFlow {
       },
     });
     if (!isUnread || signal.aborted) return outcome;
-    const found = from === undefined ? await past(step, lines, signal) : undefined;
+    const found = from === undefined ? await past(this.#parts.planned(step.container) ?? step, lines) : undefined;
     if (found === undefined && !signal.aborted) notice(step, { type: 'gone', delivered: from !== undefined });
     return found ?? outcome;
   }

@@ -5,6 +5,7 @@ import { isSettled, type RunEvent, runEvent } from '../tekton/runevent.ts';
 import { isDone, runStatus } from '../tekton/status.ts';
 import type { PipelineRun, RunFacts } from '../tekton/types.ts';
 import { sendHead } from './answer.ts';
+import { auditStream } from './audit.ts';
 import { requireRead } from './auth.ts';
 import { tagFrom } from './etag.ts';
 import type { Limits } from './limits.ts';
@@ -12,6 +13,7 @@ import { callerOf, notesOf } from './notes.ts';
 import { type Operation, type Route, whereReading } from './operation.ts';
 import { option, optionReader, runRef, wholeNumber } from './options.ts';
 import { createOutbox } from './outbox.ts';
+import { runEventSchema } from './schemas/runs.ts';
 import type { StatusParts } from './status.ts';
 import { logsOf } from './subject.ts';
 import { patiently, waitedFor } from './waiting.ts';
@@ -47,7 +49,7 @@ export function runEventsOperation(maxWaitSeconds: number) {
       200: {
         description: 'The events, until the run is over',
         headers: ['X-Run-Uid'],
-        content: { 'text/event-stream': { schema: { type: 'string' } } },
+        content: { 'text/event-stream': { schema: { type: 'string' }, item: runEventSchema } },
       },
       204: { description: 'The run is over, and `Last-Event-ID` says that its end is known', headers: ['X-Run-Uid'] },
     },
@@ -114,6 +116,7 @@ export function runEventsRoutes(parts: RunEventsParts): readonly Route[] {
         return;
       }
       response.flushHeaders();
+      auditStream(parts.log, request, defaultNamespace);
       notesOf(request).outcome = await followRun(run, {
         ...parts,
         response,

@@ -57,7 +57,12 @@ const LONGEST_CONTINUE = 1_024;
 
 const labelSelector: OptionKind<{ readonly text: string; readonly selects: ReturnType<typeof filterOf> }> = {
   allowed: `a label selector of at most ${LONGEST_SELECTOR} characters`,
-  schema: { type: 'string', maxLength: LONGEST_SELECTOR, description: 'a label selector, as `kubectl -l` takes it' },
+  schema: {
+    type: 'string',
+    maxLength: LONGEST_SELECTOR,
+    description: 'a label selector, as `kubectl -l` takes it',
+    examples: ['team=a,tier in (web,db),!canary'],
+  },
   read(text) {
     if (text.length > LONGEST_SELECTOR) return undefined;
     const reading = readSelector(text);

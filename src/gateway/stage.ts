@@ -193,7 +193,8 @@ class Turn implements Sink {
     for (let mark = this.#marks[0]; mark !== undefined && mark.end <= this.#passed; mark = this.#marks[0]) {
       this.#marks.shift();
       const { end, isLog, reached } = mark;
-      const all = Buffer.concat(this.#rest);
+      const [oldest, ...younger] = this.#rest;
+      const all = oldest !== undefined && younger.length === 0 ? oldest : Buffer.concat(this.#rest);
       const bytes = all.subarray(0, all.length - (this.#passed - end));
       this.#rest = end === this.#passed ? [] : [all.subarray(bytes.length)];
       this.#sink.write({ bytes, isLog, reached: [...reached.values()] });

@@ -1,8 +1,11 @@
 /** One client following one run: what to read is planned anew at every change, until there is nothing left to come. */
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
+import type { ExternalLogs } from '../kube/externallogs.ts';
+import type { LineBatch } from '../kube/lines.ts';
 import type { LogRange } from '../kube/logread.ts';
-import type { ReadNotice } from '../kube/podlog.ts';
+import { present } from '../kube/objects.ts';
+import type { ReadNotice, ReadOutcome } from '../kube/podlog.ts';
 import type { ContainerLogs } from '../kube/sharedlog.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Joined } from '../tekton/joiner.ts';
@@ -55,14 +58,13 @@ export interface LogSessionParts {
   readonly runs: Followed;
   readonly logs: ContainerLogs;
   readonly clock: Clock;
-  readonly random: () => number;
   readonly metrics: Metrics;
   readonly outbox: Outbox;
   readonly sink: ClientSink;
   readonly stage: Stage;
   readonly delivered: Delivered;
-  /** Reads logs that are gone with their pod, where there is such a place. */
-  readonly past: (pod: { readonly namespace: string; readonly pod: string }) => PodFlowParts['past'];
+  /** Where logs of deleted pods are kept, if there is such a place. */
+  readonly external: ExternalLogs | undefined;
   /** How long a run that is over is waited for. */
   readonly graceMs: number;
   /** Aborts when the client has gone. */
@@ -260,7 +262,7 @@ class LogSession {
     steps: readonly StepPlan[],
     { speech, turn, opening }: { readonly speech: PodSpeech } & Pick<PodFlowParts, 'turn' | 'opening'>,
   ): PodFlow {
-    const { runs, delivered, past } = this.#parts;
+    const { runs, delivered } = this.#parts;
     const { namespace } = this.#run.meta;
     const voice = speech.voiceOf(steps);
     const timeline = this.#timeline;
@@ -283,7 +285,7 @@ class LogSession {
         await speech.room(voice);
       },
       notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
-      past: past({ namespace, pod: plan.pod }),
+      past: (step, lines) => this.#readPast(plan, step, lines),
       worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
       failed: (error) => this.#fail(error),
       turn,
@@ -292,6 +294,27 @@ class LogSession {
       signal: this.#over.signal,
     });
     return flow;
+  }
+
+  /** Reads the log of a container that is gone with its pod where such logs are kept. */
+  async #readPast(
+    plan: PodPlan,
+    step: StepPlan,
+    lines: (batch: LineBatch) => void | Promise<void>,
+  ): Promise<ReadOutcome | undefined> {
+    const { startedAt: startTime = plan.started, finishedAt: completionTime = plan.completed } = step;
+    return this.#parts.external?.read({
+      namespace: this.#run.meta.namespace,
+      pod: plan.pod,
+      container: step.container,
+      ...present({ startTime, completionTime }),
+      lines,
+      failed: (how) => {
+        const sentence = `[${printable(plan.prefix)} : ${printable(step.name)}] the server that keeps logs of deleted pods ${how}`;
+        this.#say([{ key: `past ${plan.pod} ${step.container}`, level: 'problems', sentence }], 'now');
+      },
+      signal: this.#over.signal,
+    });
   }
 
   #planned(pod: string, container: string): StepPlan | undefined {
@@ -438,8 +461,8 @@ function together({ steps, beside }: PodPlan): readonly (readonly StepPlan[])[] 
 }
 
 /** What the end of a stream says of its run: the run's own condition, unless it is gone and so can have none any more. */
-function conditionOf({ succeeded }: PipelineRun, kind: Followed['kind'], ended: LogOutcome['ended']): RunCondition {
-  if (ended !== 'deleted') return runCondition({ kind, succeeded });
+function conditionOf(run: PipelineRun, kind: Followed['kind'], ended: LogOutcome['ended']): RunCondition {
+  if (ended !== 'deleted') return runCondition({ kind, ...present({ succeeded: run.succeeded }) });
   return { message: 'the run was deleted', reason: 'Deleted', type: 'Succeeded', status: 'Unknown' };
 }
 

@@ -79,6 +79,34 @@ export function stringsOf(value: Json | undefined): Readonly<Record<string, stri
   return strings;
 }
 
+function sharedStrings(value: Json | undefined): Readonly<Record<string, string>> {
+  const strings: Record<string, string> = {};
+  for (const [key, item] of Object.entries(objectOf(value))) if (typeof item === 'string') strings[key] = shared(item);
+  return strings;
+}
+
+// Reasons, task, container and node names repeat in every object. JSON.parse makes a new string each time, so 150,000
+// TaskRuns would hold a million copies of a few hundred words. Nothing depends on who shares what: when the table is full
+// it becomes the old one, in which a word that is still used is found once more.
+let words = new Map<string, string>();
+let oldWords = new Map<string, string>();
+const MOST_WORDS = 20_000;
+const LONGEST_WORD = 200;
+
+/** The one copy of `word` that is shared by all kept objects. */
+export function shared<T extends string | undefined>(word: T): T | string {
+  if (word === undefined || word.length > LONGEST_WORD) return word;
+  const known = words.get(word);
+  if (known !== undefined) return known;
+  if (words.size >= MOST_WORDS) {
+    oldWords = words;
+    words = new Map();
+  }
+  const kept = oldWords.get(word) ?? word;
+  words.set(kept, kept);
+  return kept;
+}
+
 /** Keeps of `raw.metadata` what we serve. `annotations` names the annotations to keep. Never throws: absent fields read as ''. */
 export function projectMeta(raw: JsonObject, annotations: readonly string[] = []): Meta {
   const metadata = objectOf(raw.metadata);
@@ -90,21 +118,21 @@ export function projectMeta(raw: JsonObject, annotations: readonly string[] = []
     .find((reference) => reference.controller === true);
   const deleting = stringOf(metadata.deletionTimestamp);
   return {
-    namespace: stringOf(metadata.namespace) ?? '',
+    namespace: shared(stringOf(metadata.namespace)) ?? '',
     name: stringOf(metadata.name) ?? '',
     uid: stringOf(metadata.uid) ?? '',
     resourceVersion: stringOf(metadata.resourceVersion) ?? '',
     created: stringOf(metadata.creationTimestamp) ?? '',
     ...(deleting === undefined ? {} : { deleting }),
-    labels: stringsOf(metadata.labels),
+    labels: sharedStrings(metadata.labels),
     annotations: kept,
     ...(owner === undefined
       ? {}
       : {
           owner: {
-            kind: stringOf(owner.kind) ?? '',
-            name: stringOf(owner.name) ?? '',
-            uid: stringOf(owner.uid) ?? '',
+            kind: shared(stringOf(owner.kind)) ?? '',
+            name: shared(stringOf(owner.name)) ?? '',
+            uid: shared(stringOf(owner.uid)) ?? '',
           },
         }),
   };

@@ -2,7 +2,7 @@
  * Objects at rest take a third of the memory: what many of them have in common is kept once, and what is their own is one
  * text. A replica keeps all that there is, and most of it is over and never asked about again.
  */
-import type { Json } from './objects.ts';
+import type { Json, JsonObject } from './objects.ts';
 
 /** An object at rest: its own texts stand where `shape` has gaps. */
 export interface Packed {
@@ -21,10 +21,8 @@ export interface Packing<T extends object> {
   unpack(packed: Packed): T;
 }
 
-/** Stands in a shape where a text of its own is left out. No object says that by itself. */
+/** Stands in a shape where a text is left out. JSON escapes it wherever an object has it. */
 const GAP = '\u0001';
-/** As JSON writes it. */
-const GAP_TEXT = '"\\u0001"';
 /** JSON escapes line breaks, so none is in a text. */
 const SEPARATOR = '\n';
 /** Shapes are as many as there are sorts of objects; where they are not, remembering them costs more than it saves. */
@@ -36,26 +34,59 @@ const MOST_SHAPES = 10_000;
  */
 export function createPacking<T extends object>(words: ReadonlySet<string>): Packing<T> {
   const shapes = new Map<string, Shape>();
+  /** The shape and the texts of the object that is being packed. */
+  let text = '';
+  let own: string[] = [];
 
   const shapeOf = (text: string): Shape => {
     const known = shapes.get(text);
     if (known !== undefined) return known;
-    const shape = text.split(GAP_TEXT);
+    const shape = text.split(GAP);
     if (shapes.size >= MOST_SHAPES) shapes.clear();
     shapes.set(text, shape);
     return shape;
   };
 
+  const write = (value: Json | undefined, isCommon: boolean): void => {
+    if (typeof value === 'string') {
+      const json = JSON.stringify(value);
+      if (isCommon) text += json;
+      else {
+        text += GAP;
+        own.push(json);
+      }
+    } else if (typeof value !== 'object' || value === null) {
+      text += String(value);
+    } else if (Array.isArray(value)) {
+      text += '[';
+      for (let at = 0; at < value.length; at++) {
+        if (at > 0) text += ',';
+        write(value[at], false);
+      }
+      text += ']';
+    } else writeObject(value as JsonObject);
+  };
+  const writeObject = (object: JsonObject): void => {
+    // Whatever has a uid has a name of its own; other names are of steps, parameters and results.
+    const isNamed = 'uid' in object;
+    let before = '{';
+    for (const name in object) {
+      const value = object[name];
+      if (value === undefined) continue;
+      text += `${before}${quoted(name)}:`;
+      write(value, words.has(name) && !(isNamed && name === 'name'));
+      before = ',';
+    }
+    text += before === '{' ? '{}' : '}';
+  };
+
   return {
     pack(object) {
-      const own: string[] = [];
-      const text = JSON.stringify(object, function (this: object, name: string, value: Json): Json {
-        // Whatever has a uid has a name of its own; other names are of steps, parameters and results.
-        if (typeof value !== 'string' || (value !== GAP && words.has(name) && !('uid' in this))) return value;
-        own.push(JSON.stringify(value));
-        return GAP;
-      });
-      return { shape: shapeOf(text), own: own.join(SEPARATOR) };
+      text = '';
+      own = [];
+      // Projections are JSON-like, which an interface cannot say.
+      writeObject(object as JsonObject);
+      return { shape: shapeOf(text), own: own.join(SEPARATOR) }; // joined, not added up: V8 would keep every piece
     },
     unpack({ shape, own }) {
       const texts = own.split(SEPARATOR);
@@ -65,4 +96,16 @@ export function createPacking<T extends object>(words: ReadonlySet<string>): Pac
       return JSON.parse(json) as T;
     },
   };
+}
+
+/** Names of properties as JSON writes them; they are few, and those of labels are bounded like shapes. */
+const names = new Map<string, string>();
+
+function quoted(name: string): string {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const json = JSON.stringify(name);
+  if (names.size >= MOST_SHAPES) names.clear();
+  names.set(name, json);
+  return json;
 }

@@ -5,6 +5,7 @@ import { HandClock } from '../../test/support/hand-clock.ts';
 import { Fault } from '../fault.ts';
 import { silentMetrics } from '../metrics.ts';
 import type { KubeReader, StreamAnswer } from './client.ts';
+import type { LogPosition } from './lines.ts';
 import { type ContainerMoment, type ReadNotice, type ReadOutcome, readContainerLog } from './podlog.ts';
 
 /** What the log endpoint does with the next read that fits. */
@@ -32,16 +33,29 @@ class Bench {
   moment: ContainerMoment = 'running';
   outcome: ReadOutcome | undefined;
   worthRetrying = true;
+  restarts = 0;
+  readonly positions: LogPosition[] = [];
   failingForMs = 0;
   refuses: Error | undefined;
   mistake: unknown;
   open = 0;
   #listeners = new Set<() => void>();
   #script: Scripted[];
+  #stream: Readable | undefined;
 
-  constructor(script: Scripted[], more: { follow?: boolean; moment?: ContainerMoment; tailLines?: number } = {}) {
+  constructor(
+    script: Scripted[],
+    more: {
+      follow?: boolean;
+      moment?: ContainerMoment;
+      tailLines?: number;
+      restarts?: number;
+      from?: LogPosition | undefined;
+    } = {},
+  ) {
     this.#script = script;
     this.moment = more.moment ?? 'running';
+    this.restarts = more.restarts ?? 0;
     const reader: KubeReader = {
       get: () => Promise.reject(new Error('not asked')),
       stream: (path, { signal } = {}) => this.#answer(path, signal),
@@ -56,6 +70,7 @@ class Bench {
       container: 'step-a',
       sight: {
         now: () => this.moment,
+        restarts: () => this.restarts,
         subscribe: (listener) => {
           this.#listeners.add(listener);
           return () => this.#listeners.delete(listener);
@@ -63,8 +78,10 @@ class Bench {
       },
       follow: more.follow ?? true,
       range: more.tailLines === undefined ? {} : { tailLines: more.tailLines },
-      lines: ({ lines }) => {
+      ...(more.from === undefined ? {} : { from: more.from }),
+      lines: ({ lines, positionAfter }) => {
         if (this.refuses !== undefined) throw this.refuses;
+        this.positions.push(...lines.map((_, at) => positionAfter(at)));
         this.texts.push(...lines.map(({ text }) => String(text)));
       },
       notice: (notice) => this.notices.push(notice),
@@ -91,6 +108,7 @@ class Bench {
     this.#script.splice(place, 1);
     if (found.refuses !== undefined) throw found.refuses;
     const stream = new Readable({ read() {} });
+    if (found.ends === 'never') this.#stream = stream;
     this.open += 1;
     stream.once('close', () => {
       this.open -= 1;
@@ -102,8 +120,15 @@ class Bench {
     return { status: found.status ?? 200, headers: found.headers ?? {}, body: stream as IncomingMessage };
   }
 
-  move(moment: ContainerMoment): Promise<void> {
+  /** Brings more on the stream that was opened last and stays open. */
+  say(text: string): Promise<void> {
+    this.#stream?.push(Buffer.from(text));
+    return this.clock.settle();
+  }
+
+  move(moment: ContainerMoment, restarts = this.restarts): Promise<void> {
     this.moment = moment;
+    this.restarts = restarts;
     for (const listener of [...this.#listeners]) listener();
     return this.clock.settle();
   }
@@ -382,6 +407,189 @@ describe('kube/podlog', () => {
     assert.equal(bench.asked.length, 1);
     assert.equal(bench.open, 0);
     assert.equal(bench.clock.sleeping, 0);
+  });
+
+  const FOUR = '10:00:40.000000000Z four';
+  const last = (...lines: string[]) => ({ on: /tailLines=1/, body: body(...lines) });
+
+  it('run 14: a stream that is silent while its log has grown is left after 30 s, and gone on with', async () => {
+    const bench = new Bench([
+      { on: /follow/, body: ALL, ends: 'never' },
+      last(FOUR),
+      { on: /follow/, body: ALL + body(FOUR), ends: 'never' },
+    ]);
+    await bench.clock.turn(29_000);
+    assert.equal(bench.asked.length, 1);
+    await bench.clock.turn(6_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three', 'four']);
+    assert.deepEqual(bench.notices, []);
+    assert.equal(bench.open, 1, 'the dead stream is closed');
+  });
+
+  it('run 14: a file that was rotated away from under a stream is told as one gap, and as incomplete', async () => {
+    const bench = new Bench([
+      { on: /follow/, body: ALL, ends: 'never' },
+      last(FOUR),
+      { on: /follow/, body: body(FOUR), ends: 'never' },
+      last(FOUR),
+    ]);
+    await bench.clock.turn(35_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three', 'four']);
+    await bench.move('terminated');
+    await bench.clock.turn(6_000);
+    assert.deepEqual(bench.notices, [{ type: 'gap' }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('run 14: a healthy stream is asked about after 30, 60, 120 and again 120 s of silence, and stays', async () => {
+    const bench = new Bench([{ on: /follow/, body: ALL, ends: 'never' }, ...Array.from({ length: 9 }, () => TAIL)]);
+    await bench.clock.settle();
+    const questions: number[] = [];
+    for (let second = 1; second <= 340; second++) {
+      const before = bench.asked.length;
+      await bench.clock.turn(1_000);
+      if (bench.asked.length > before) questions.push(second);
+    }
+    assert.deepEqual(questions, [30, 90, 210, 330]);
+    await bench.say(body(FOUR));
+    assert.deepEqual(bench.texts, ['one', 'two', 'three', 'four']);
+    assert.equal(bench.open, 1);
+  });
+
+  it('run 14: a line that the stream brings while it is suspected clears it', async () => {
+    const bench = new Bench([{ on: /follow/, body: ALL, ends: 'never' }, last(FOUR)]);
+    await bench.clock.turn(30_500);
+    assert.equal(bench.asked.length, 2);
+    await bench.say(body(FOUR));
+    await bench.clock.turn(10_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three', 'four']);
+    assert.equal(bench.asked.length, 2);
+    assert.equal(bench.open, 1);
+  });
+
+  for (const { name, answer } of [
+    { name: 'a line that is still being written', answer: { on: /tailLines=1/, body: body(FOUR).slice(0, -1) } },
+    { name: 'an empty new file', answer: { on: /tailLines=1/, body: '' } },
+    { name: 'a question that fails', answer: { on: /tailLines=1/, status: 500 } },
+  ]) {
+    it(`run 14: ${name} does not condemn a silent stream`, async () => {
+      const bench = new Bench([{ on: /follow/, body: ALL, ends: 'never' }, answer]);
+      await bench.clock.turn(40_000);
+      assert.equal(bench.asked.length, 2);
+      assert.equal(bench.open, 1);
+    });
+  }
+
+  it('run 37: it goes on after a position, without asking for the range again', async () => {
+    const first = new Bench([{ body: ALL, ends: 'never' }], { tailLines: 7 });
+    await first.clock.settle();
+    for (const [index, want] of [['two', 'three'], ['three'], []].entries()) {
+      const bench = new Bench([{ body: ALL, ends: 'never' }], { tailLines: 7, from: first.positions[index] });
+      await bench.clock.settle();
+      assert.deepEqual(bench.texts, want);
+      assert.match(bench.asked[0] ?? '', /sinceTime=2026/);
+      assert.doesNotMatch(bench.asked[0] ?? '', /tailLines/);
+    }
+  });
+
+  it('run 37: a position at the end of a finished log is its end, and nothing is read', async () => {
+    const first = new Bench([{ body: ALL, ends: 'never' }]);
+    await first.clock.settle();
+    const bench = new Bench([TAIL], { moment: 'terminated', from: first.positions[2] });
+    await bench.clock.settle();
+    assert.equal(bench.outcome, 'complete');
+    assert.deepEqual(bench.texts, []);
+  });
+
+  it('without following, a line that its container is still writing is left for the next time', async () => {
+    const bench = new Bench([{ body: ALL.slice(0, -2) }], { follow: false });
+    await bench.clock.settle();
+    assert.deepEqual(bench.texts, ['one', 'two']);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  const NOP = '10:00:50.000000000Z nop';
+
+  it('run 29: a container that was started anew is read from the run before', async () => {
+    const bench = new Bench([{ on: /previous/, body: ALL }, { body: body(NOP) }, last(NOP)], {
+      moment: 'terminated',
+      restarts: 1,
+    });
+    await bench.clock.turn(1_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three', 'nop']);
+    assert.deepEqual(bench.notices, []);
+    assert.equal(bench.outcome, 'complete');
+    assert.doesNotMatch(bench.asked[1] ?? '', /previous|sinceTime/);
+  });
+
+  it('run 29: a container that is started anew while it is followed loses nothing, though the run before is not kept', async () => {
+    const bench = new Bench([
+      { on: /follow/, body: ALL },
+      {
+        on: /previous/,
+        status: 400,
+        body: '{"message":"previous terminated container \\"c\\" in pod \\"p\\" not found"}',
+      },
+      { body: 'failed to create containerd task' },
+    ]);
+    await bench.clock.settle();
+    await bench.move('terminated', 1);
+    await bench.clock.turn(6_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.deepEqual(bench.notices, []);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 29: what the stream did not bring of a run that is over comes from the run before', async () => {
+    const bench = new Bench([
+      { on: /follow/, body: body(LINES[0] ?? '') },
+      { on: /previous/, body: ALL },
+      { body: '' },
+      { on: /tailLines=1/, body: '' },
+    ]);
+    await bench.clock.settle();
+    await bench.move('terminated', 1);
+    await bench.clock.turn(6_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+    assert.match(bench.asked[1] ?? '', /previous=true&sinceTime=/);
+    assert.equal(bench.outcome, 'complete');
+  });
+
+  it('run 29: a run before that is not kept any more, and was not followed, is said to be missing', async () => {
+    const text = 'previous terminated container "c" in pod "p" not found';
+    const bench = new Bench(
+      [{ on: /previous/, status: 400, body: JSON.stringify({ message: text }) }, { body: '' }, last()],
+      {
+        moment: 'terminated',
+        restarts: 1,
+      },
+    );
+    await bench.clock.turn(1_000);
+    assert.deepEqual(bench.notices, [{ type: 'refused', text }]);
+    assert.equal(bench.outcome, 'incomplete');
+  });
+
+  it('run 29: a position in the latest run of a container is gone on with there', async () => {
+    const first = new Bench([{ body: body(NOP), ends: 'never' }]);
+    await first.clock.settle();
+    const bench = new Bench([{ on: /previous/, body: ALL }, { body: body(NOP, '10:00:51.000000000Z more') }], {
+      restarts: 1,
+      from: first.positions[0],
+    });
+    await bench.clock.turn(100);
+    assert.deepEqual(bench.texts, ['more']);
+    assert.deepEqual(bench.notices, []);
+  });
+
+  it('an API that asks for patience gets it, within reason', async () => {
+    const bench = new Bench([
+      { status: 429, headers: { 'retry-after': '86400' } },
+      { body: ALL, ends: 'never' },
+    ]);
+    await bench.clock.turn(59_000);
+    assert.equal(bench.asked.length, 1);
+    await bench.clock.turn(2_000);
+    assert.deepEqual(bench.texts, ['one', 'two', 'three']);
   });
 
   it('run 34: ending it closes its socket and leaves no timer', async () => {

@@ -1,13 +1,14 @@
 /** The reflector cache: one `StoreWriter` (the watch), many read-only `Store`s. */
 import type { Log } from '../log.ts';
 import type { Kept, ObjectRef } from './objects.ts';
+import type { Packed, Packing } from './packing.ts';
 
 /** What happened to one object. A relist is told as the differences it made. */
 export interface StoreChange<T extends Kept> {
   readonly type: 'added' | 'modified' | 'deleted';
   readonly object: T;
-  /** As it was kept until now: of `modified` and `deleted`. */
-  readonly before?: T;
+  /** As it was kept until now; undefined when it is `added`. */
+  readonly before: T | undefined;
 }
 
 /** The reading side of a cache. May lag the cluster; only the watch holding its `StoreWriter` changes it. */
@@ -42,6 +43,13 @@ export interface StoreWriter<T extends Kept> {
   remove(object: T): void;
 }
 
+/** What a store may keep small, and how. */
+export interface Resting<T extends Kept> {
+  /** Whether an object is over: it will not change, and is seldom asked about. */
+  isAtRest(object: T): boolean;
+  readonly packing: Packing<T>;
+}
+
 /**
  * An empty cache as its two sides, so that whoever is given the one cannot use the other.
  *
@@ -49,72 +57,82 @@ export interface StoreWriter<T extends Kept> {
  * `deleted` and `added`, never as `modified`. The same uid with the same resourceVersion is no change. `deleted` carries
  * the object as `remove` was given it (a DELETED frame brings its last state), or as it was kept when a list lacks it.
  * Several watches may feed one store as long as their scopes do not overlap. A listener that throws is logged to `log`
- * and does not keep the others from hearing.
+ * and does not keep the others from hearing. Objects at rest are kept packed: a store with `resting` gives a new copy of
+ * one each time it is asked.
  */
-export function createStore<T extends Kept>(log: Log): { readonly store: Store<T>; readonly writer: StoreWriter<T> } {
+export function createStore<T extends Kept>(
+  log: Log,
+  resting?: Resting<T>,
+): { readonly store: Store<T>; readonly writer: StoreWriter<T> } {
   // By namespace, then by name: the names are the objects' own, and a look-up makes no text.
-  const kept = new Map<string, Map<string, T>>();
-  const byOwner = new Map<string, T[]>();
+  const kept = new Map<string, Map<string, Entry<T>>>();
+  const byOwner = new Map<string, Entry<T>[]>();
   const listeners = new Set<{ hear(change: StoreChange<T>): void }>();
   let size = 0;
 
-  const get = ({ namespace, name }: ObjectRef): T | undefined => kept.get(namespace)?.get(name);
+  const entryOf = ({ namespace, name }: ObjectRef): Entry<T> | undefined => kept.get(namespace)?.get(name);
+  const enter = (object: T): Entry<T> => (resting?.isAtRest(object) ? new Rested(resting.packing, object) : object);
+  const get = (ref: ObjectRef): T | undefined => {
+    const entry = entryOf(ref);
+    return entry && objectOf(entry);
+  };
 
-  const tell = (type: StoreChange<T>['type'], object: T) => {
+  const tell = (change: StoreChange<T>) => {
     for (const listener of listeners) {
       try {
-        listener.hear({ type, object });
+        listener.hear(change);
       } catch (error) {
         log.error('store listener failed', { error: error instanceof Error ? error.message : String(error) });
       }
     }
   };
 
-  const disown = (object: T) => {
-    const uid = object.meta.owner?.uid;
+  const disown = (entry: Entry<T>, uid: string | undefined) => {
     const owned = uid === undefined ? undefined : byOwner.get(uid);
     if (uid === undefined || owned === undefined) return;
-    owned.splice(owned.indexOf(object), 1);
+    owned.splice(owned.indexOf(entry), 1);
     if (owned.length === 0) byOwner.delete(uid);
   };
 
-  const forget = (before: T, last: T) => {
-    const { namespace, name } = before.meta;
+  const forget = (entry: Entry<T>, before: T, last: T) => {
+    const { namespace, name, owner } = before.meta;
     const named = kept.get(namespace);
     named?.delete(name);
     if (named?.size === 0) kept.delete(namespace);
     size--;
-    disown(before);
-    tell('deleted', last);
+    disown(entry, owner?.uid);
+    tell({ type: 'deleted', object: last, before });
   };
 
   const put = (object: T) => {
     const { namespace, name, uid, resourceVersion, owner } = object.meta;
-    const before = get(object.meta);
+    const entryBefore = entryOf(object.meta);
+    const before = entryBefore && objectOf(entryBefore);
     const same = before?.meta.uid === uid;
     if (same && before.meta.resourceVersion === resourceVersion) return;
-    if (before !== undefined) {
-      if (same) disown(before);
-      else forget(before, before);
+    if (entryBefore !== undefined && before !== undefined) {
+      if (same) disown(entryBefore, before.meta.owner?.uid);
+      else forget(entryBefore, before, before);
     }
+    const entry = enter(object);
     const named = kept.get(namespace);
-    if (named === undefined) kept.set(namespace, new Map([[name, object]]));
-    else named.set(name, object);
+    if (named === undefined) kept.set(namespace, new Map([[name, entry]]));
+    else named.set(name, entry);
     if (!same) size++;
     if (owner !== undefined) {
       const owned = byOwner.get(owner.uid);
-      if (owned === undefined) byOwner.set(owner.uid, [object]);
-      else owned.push(object);
+      if (owned === undefined) byOwner.set(owner.uid, [entry]);
+      else owned.push(entry);
     }
-    tell(same ? 'modified' : 'added', object);
+    tell({ type: same ? 'modified' : 'added', object, before: same ? before : undefined });
   };
 
   return {
     store: {
       get,
-      ownedBy: (uid) => [...(byOwner.get(uid) ?? [])],
+      ownedBy: (uid) => byOwner.get(uid)?.map(objectOf) ?? [],
       *values() {
-        for (const named of kept.values()) yield* named.values();
+        for (const named of kept.values()) for (const entry of named.values()) yield objectOf(entry);
       },
       get size() {
         return size;
@@ -128,29 +146,54 @@ export function createStore<T extends Kept>(log: Log): { readonly store: Store<T
     },
     writer: {
       relist: (scope) => {
-        const missing = new Set<T>();
+        const missing = new Set<Entry<T>>();
         for (const [namespace, named] of kept) {
-          if (scope === '' || namespace === scope) for (const object of named.values()) missing.add(object);
+          if (scope === '' || namespace === scope) for (const entry of named.values()) missing.add(entry);
         }
         return {
           put: (object) => {
-            const before = get(object.meta);
+            const before = entryOf(object.meta);
             if (before !== undefined) missing.delete(before);
             put(object);
           },
           end: () => {
-            for (const object of missing) if (get(object.meta) === object) forget(object, object);
+            for (const entry of missing) {
+              const object = objectOf(entry);
+              if (entryOf(object.meta) === entry) forget(entry, object, object);
+            }
             missing.clear();
           },
         };
       },
       put,
       remove: (object) => {
-        const before = get(object.meta);
-        if (before !== undefined && before.meta.uid === object.meta.uid) forget(before, object);
+        const entry = entryOf(object.meta);
+        const before = entry && objectOf(entry);
+        if (entry !== undefined && before?.meta.uid === object.meta.uid) forget(entry, before, object);
       },
     },
   };
+}
+
+/** What is kept of an object: itself, or itself at rest. */
+type Entry<T extends Kept> = T | Rested<T>;
+
+class Rested<T extends Kept> {
+  readonly #packing: Packing<T>;
+  readonly #packed: Packed;
+
+  constructor(packing: Packing<T>, object: T) {
+    this.#packing = packing;
+    this.#packed = packing.pack(object);
+  }
+
+  object(): T {
+    return this.#packing.unpack(this.#packed);
+  }
+}
+
+function objectOf<T extends Kept>(entry: Entry<T>): T {
+  return entry instanceof Rested ? entry.object() : entry;
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   present,
   projectConditions,
   projectMeta,
+  shared,
   stringOf,
   stringsOf,
 } from '../kube/objects.ts';
@@ -83,7 +84,7 @@ export function projectPipelineRun(raw: JsonObject): PipelineRun {
     skipped: named(status.skippedTasks).map(
       ({ name, item }): SkippedTask => ({ name, reason: shared(stringOf(item.reason)) ?? '' }),
     ),
-    tasks: pipelineTasks(objectOf(status.pipelineSpec ?? spec.pipelineSpec)),
+    tasks: sharedTasks(pipelineTasks(objectOf(status.pipelineSpec ?? spec.pipelineSpec))),
   };
 }
 
@@ -157,22 +158,6 @@ export function projectPod(raw: JsonObject): Pod {
   };
 }
 
-// Reasons, task, container and node names repeat in every object. JSON.parse makes a new string each time, so 150,000
-// TaskRuns would hold a million copies of a few hundred words. When names are many the table starts over: it saves
-// memory, and nothing depends on it.
-const words = new Map<string, string>();
-const MAX_WORDS = 20_000;
-
-/** The one copy of `word` that is shared by all kept objects. */
-function shared<T extends string | undefined>(word: T): T | string {
-  if (word === undefined || word.length > 200) return word;
-  const known = words.get(word);
-  if (known !== undefined) return known;
-  if (words.size >= MAX_WORDS) words.clear();
-  words.set(word, word);
-  return word;
-}
-
 /** The objects of a list that have a name; Tekton's lists are all keyed by it. */
 function named(list: Json | undefined): readonly { readonly name: string; readonly item: JsonObject }[] {
   return listOf(list).flatMap((entry) => {
@@ -183,12 +168,17 @@ function named(list: Json | undefined): readonly { readonly name: string; readon
 }
 
 function namedValues(list: Json | undefined): readonly NamedValue[] {
-  return named(list).map(({ name, item }) => ({ name, value: item.value ?? null }));
+  return named(list).map(({ name, item: { value = null } }) => ({
+    name,
+    value: typeof value === 'string' ? shared(value) : value,
+  }));
 }
 
 function succeededOf(raw: JsonObject): Condition | undefined {
   const succeeded = projectConditions(raw).find(({ type }) => type === 'Succeeded');
-  return succeeded && { ...succeeded, type: 'Succeeded', reason: shared(succeeded.reason) };
+  if (succeeded === undefined) return undefined;
+  const { reason, message } = succeeded;
+  return { ...succeeded, type: 'Succeeded', reason: shared(reason), message: shared(message) };
 }
 
 function membership(labels: Readonly<Record<string, string>>) {
@@ -285,6 +275,20 @@ function childReferences(status: JsonObject): readonly ChildReference[] {
       pipelineTaskName: shared(stringOf(objectOf(item).pipelineTaskName)) ?? '',
     }));
   return [...embedded('TaskRun', status.taskRuns), ...embedded('CustomRun', status.runs)];
+}
+
+// A pipeline's runs all carry its tasks, which would be a quarter of what is kept of them. Bounded as words are.
+const pipelines = new Map<string, readonly PipelineTask[]>();
+const MOST_PIPELINES = 5_000;
+
+/** The one copy of a pipeline's tasks that all its runs share. */
+function sharedTasks(tasks: readonly PipelineTask[]): readonly PipelineTask[] {
+  const text = JSON.stringify(tasks);
+  const known = pipelines.get(text);
+  if (known !== undefined) return known;
+  if (pipelines.size >= MOST_PIPELINES) pipelines.clear();
+  pipelines.set(text, tasks);
+  return tasks;
 }
 
 function pipelineTasks(spec: JsonObject): readonly PipelineTask[] {

@@ -132,7 +132,9 @@ describe('label selectors', () => {
   it('reads any text without throwing, and names a character of it or its end', () => {
     const text = fc.oneof(
       fc.string({ maxLength: 40 }),
-      fc.array(fc.constantFrom('a', 'in', 'notin', ' ', '(', ')', ',', '!', '=', '==', '!=', '<', '>', '1', '-', '/')).map((parts) => parts.join('')),
+      fc
+        .array(fc.constantFrom('a', 'in', 'notin', ' ', '(', ')', ',', '!', '=', '==', '!=', '<', '>', '1', '-', '/'))
+        .map((parts) => parts.join('')),
     );
     fc.assert(
       fc.property(text, (given) => {

@@ -77,9 +77,6 @@ const LONGEST_PREFIX = 253;
 const NAME = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const INTEGER = /^[+-]?\d+$/;
-/** Go's int64, which the server compares in. */
-const SMALLEST = -(2n ** 63n);
-const LARGEST = 2n ** 63n - 1n;
 
 /** Recursive descent, a method for each rule; where the server's parser is odd, so is this one. */
 class Parser {
@@ -237,7 +234,7 @@ function isWord(token: Token): boolean {
 function int64(text: string): bigint | undefined {
   if (!INTEGER.test(text)) return undefined;
   const value = BigInt(text.replace('+', ''));
-  return value < SMALLEST || value > LARGEST ? undefined : value;
+  return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 /** As JSON would show it, so that invisible characters are seen, and no longer than a line. */

@@ -34,7 +34,7 @@ time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.ru
 }
 
 /** Suites that need no more of their world than a sandbox has. */
-const alsoInSandbox = ['endings', 'faults', 'logs', 'rbac', 'recipes', 'status'].map(
+const alsoInSandbox = ['endings', 'examples', 'faults', 'fuzz', 'logs', 'rbac', 'recipes', 'status'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
 

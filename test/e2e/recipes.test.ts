@@ -28,18 +28,6 @@ let world: World;
 /** What lies between a CI job and rungate: a router, a load balancer, a cable. */
 let between: FaultProxy;
 
-before(async () => {
-  world = await startWorld();
-  between = await startFaultProxy({ url: world.gateway.url }, { secure: false });
-});
-
-afterEach(() => between.lift());
-
-after(async () => {
-  await between?.close();
-  await world?.end();
-});
-
 /** What rungate.sh is told by whatever runs it. */
 function rungateEnv(): Env {
   const { username, password } = world.gateway.credentials;
@@ -51,120 +39,136 @@ function rungateEnv(): Env {
   };
 }
 
-for (const recipe of recipes) {
-  describe(`the recipe for ${recipe.name}`, () => {
-    for (const { kind, want } of [
-      { kind: 'green', want: 0 },
-      { kind: 'red', want: 1 },
-    ]) {
-      it(`run 7, 36: starts a ${kind} run, shows its log and ends with ${want}`, async () => {
-        const listener = await startListener(kind);
-        try {
-          const id = `${recipe.name.toLowerCase()}-${Date.now()}`;
-          const env = { ...rungateEnv(), ...recipe.env(id), EVENTLISTENER_URL: listener.url };
-          let ran: Ran = { code: 0, stdout: '', stderr: '' };
-          for (const script of recipe.scripts) {
-            assert.equal(ran.code, 0, ran.stderr);
-            const [file, ...args] = recipe.shell;
-            ran = await runProgram(file, [...args, '-c', script], { env, cwd: checkout });
+describe('the recipes', () => {
+  before(async () => {
+    world = await startWorld();
+    between = await startFaultProxy({ url: world.gateway.url }, { secure: false });
+  });
+  afterEach(() => between.lift());
+  after(async () => {
+    await between?.close();
+    await world?.end();
+  });
+
+  for (const recipe of recipes) {
+    describe(`for ${recipe.name}`, () => {
+      for (const { kind, want } of [
+        { kind: 'green', want: 0 },
+        { kind: 'red', want: 1 },
+      ]) {
+        it(`run 7, 36: starts a ${kind} run, shows its log and ends with ${want}`, async () => {
+          const listener = await startListener(kind);
+          try {
+            const id = `${recipe.name.toLowerCase()}-${Date.now()}`;
+            const env = { ...rungateEnv(), ...recipe.env(id), EVENTLISTENER_URL: listener.url };
+            let ran: Ran = { code: 0, stdout: '', stderr: '' };
+            for (const script of recipe.scripts) {
+              assert.equal(ran.code, 0, ran.stderr);
+              const [file, ...args] = recipe.shell;
+              ran = await runProgram(file, [...args, '-c', script], { env, cwd: checkout });
+            }
+            assert.equal(ran.code, want, ran.stdout + ran.stderr);
+            assert.match(ran.stdout, kind === 'green' ? /12 tests passed/ : /1 test failed/);
+            assert.doesNotMatch(ran.stdout + ran.stderr, new RegExp(world.gateway.credentials.password));
+          } finally {
+            await listener.close();
           }
-          assert.equal(ran.code, want, ran.stdout + ran.stderr);
-          assert.match(ran.stdout, kind === 'green' ? /12 tests passed/ : /1 test failed/);
-          assert.doesNotMatch(ran.stdout + ran.stderr, new RegExp(world.gateway.credentials.password));
-        } finally {
-          await listener.close();
-        }
-      });
-    }
-  });
-}
-
-describe('the recipe for GitHub', () => {
-  it('puts no expression into a script, where what others wrote would be run', () => {
-    const file = readFileSync(`${checkout}examples/github/rungate.yml`, 'utf8');
-    for (const script of [...file.matchAll(/run: \|\n((?: {10}.*\n|\n)+)/g)].map(([, body]) => body)) {
-      assert.doesNotMatch(script ?? '', /\$\{\{/);
-    }
-  });
-
-  it('takes nothing in the log for a command', async () => {
-    const [, show = ''] = githubRecipe().scripts;
-    const env = { ...rungateEnv(), EVENT_ID: 'none', RUNGATE_WAIT: '0' };
-    const { stdout } = await runProgram('bash', ['-e', '-c', show], { env, cwd: checkout });
-    const lines = stdout.split('\n').filter((line) => line.startsWith('::'));
-    const token = /^::stop-commands::([0-9a-f]{32})$/.exec(lines[0] ?? '')?.[1];
-    assert(token);
-    assert.deepEqual(lines, [`::stop-commands::${token}`, `::${token}::`]);
-  });
-});
-
-describe('the recipe for shells', () => {
-  function script(run: string, env: Env = {}): Promise<Ran> {
-    return runProgram('sh', [`${checkout}examples/shell/rungate.sh`, run], { env: { ...rungateEnv(), ...env } });
-  }
-
-  it('run 36: a green run shows its log and ends with 0', async () => {
-    const { code, stdout, stderr } = await script(await world.run('green'));
-    assert.equal(code, 0, stderr);
-    for (const words of ['compiling', 'packaged', '12 tests passed', 'reported'])
-      assert.match(stdout, new RegExp(words));
-  });
-
-  it('run 36: a red run shows its log, says why and ends with 1', async () => {
-    const { code, stdout, stderr } = await script(await world.run('red'));
-    assert.equal(code, 1, stderr);
-    assert.match(stdout, /1 test failed/);
-    assert.match(stderr, /did not succeed: .*"status":"False"/);
-  });
-
-  it('run 7: a run that is created after the job began is waited for', async () => {
-    const name = `late-${Date.now()}`;
-    const running = script(name);
-    await world.run('green', { name });
-    const { code, stderr } = await running;
-    assert.equal(code, 0, stderr);
-  });
-
-  const cuts: readonly { readonly name: string; readonly fault: WireFault }[] = [
-    { name: 'by a reset', fault: { kind: 'cut', at: { lines: 2 }, how: 'reset' } },
-    { name: 'in the middle of a line', fault: { kind: 'cut', at: { lines: 2, into: 5 }, how: 'unfinished' } },
-    { name: 'with an orderly end', fault: { kind: 'cut', at: { lines: 2 }, how: 'clean' } },
-  ];
-  for (const { name, fault } of cuts) {
-    it(`a log that is cut mid-run ${name} ends neither as green nor as red`, async () => {
-      const run = await world.run('ticking', { params: { count: '120' } });
-      between.add({ on: { path: /^\/logs\// }, fault, times: 1 });
-      const { code, stdout, stderr } = await script(run);
-      assert.match(stdout, /tick 1/);
-      assert.equal(code, 3, stderr);
-      assert.match(stderr, /Run this job again|ended, but not the run/);
-      await world.remove(run);
+        });
+      }
     });
   }
 
-  it('a log that is cut of a run that then failed ends with 1', async () => {
-    const run = await world.run('red');
-    await world.finished(run);
-    between.add({ on: { path: /^\/logs\// }, fault: { kind: 'cut', at: { bytes: 1 }, how: 'reset' }, times: 1 });
-    const { code, stderr } = await script(run);
-    assert.equal(code, 1, stderr);
+  describe('for GitHub in particular', () => {
+    it('puts no expression into a script, where what others wrote would be run', () => {
+      const file = readFileSync(`${checkout}examples/github/rungate.yml`, 'utf8');
+      for (const script of [...file.matchAll(/run: \|\n((?: {10}.*\n|\n)+)/g)].map(([, body]) => body)) {
+        assert.doesNotMatch(script ?? '', /\$\{\{/);
+      }
+    });
+
+    it('takes nothing in the log for a command', async () => {
+      const [, show = ''] = githubRecipe().scripts;
+      const env = { ...rungateEnv(), EVENT_ID: 'none', RUNGATE_WAIT: '0' };
+      const { stdout } = await runProgram('bash', ['-e', '-c', show], { env, cwd: checkout });
+      const lines = stdout.split('\n').filter((line) => line.startsWith('::'));
+      const token = /^::stop-commands::([0-9a-f]{32})$/.exec(lines[0] ?? '')?.[1];
+      assert(token);
+      assert.deepEqual(lines, [`::stop-commands::${token}`, `::${token}::`]);
+    });
   });
 
-  const refused: readonly { readonly name: string; readonly run: string; readonly env: Env; readonly says: RegExp }[] =
-    [
+  describe('for shells', () => {
+    function script(run: string, env: Env = {}): Promise<Ran> {
+      return runProgram('sh', [`${checkout}examples/shell/rungate.sh`, run], { env: { ...rungateEnv(), ...env } });
+    }
+
+    it('run 36: a green run shows its log and ends with 0', async () => {
+      const { code, stdout, stderr } = await script(await world.run('green'));
+      assert.equal(code, 0, stderr);
+      for (const words of ['compiling', 'packaged', '12 tests passed', 'reported'])
+        assert.match(stdout, new RegExp(words));
+    });
+
+    it('run 36: a red run shows its log, says why and ends with 1', async () => {
+      const { code, stdout, stderr } = await script(await world.run('red'));
+      assert.equal(code, 1, stderr);
+      assert.match(stdout, /1 test failed/);
+      assert.match(stderr, /did not succeed: .*"status":"False"/);
+    });
+
+    it('run 7: a run that is created after the job began is waited for', async () => {
+      const name = `late-${Date.now()}`;
+      const running = script(name);
+      await world.run('green', { name });
+      const { code, stderr } = await running;
+      assert.equal(code, 0, stderr);
+    });
+
+    const cuts: readonly { readonly name: string; readonly fault: WireFault }[] = [
+      { name: 'by a reset', fault: { kind: 'cut', at: { lines: 2 }, how: 'reset' } },
+      { name: 'in the middle of a line', fault: { kind: 'cut', at: { lines: 2, into: 5 }, how: 'unfinished' } },
+      { name: 'with an orderly end', fault: { kind: 'cut', at: { lines: 2 }, how: 'clean' } },
+    ];
+    for (const { name, fault } of cuts) {
+      it(`a log that is cut mid-run ${name} ends neither as green nor as red`, async () => {
+        const run = await world.run('ticking', { params: { count: '120' } });
+        between.add({ on: { path: /^\/logs\// }, fault, times: 1 });
+        const { code, stdout, stderr } = await script(run);
+        assert.match(stdout, /tick 1/);
+        assert.equal(code, 3, stderr);
+        assert.match(stderr, /Run this job again|ended, but not the run/);
+        await world.remove(run);
+      });
+    }
+
+    it('a log that is cut of a run that then failed ends with 1', async () => {
+      const run = await world.run('red');
+      await world.finished(run);
+      between.add({ on: { path: /^\/logs\// }, fault: { kind: 'cut', at: { bytes: 1 }, how: 'reset' }, times: 1 });
+      const { code, stderr } = await script(run);
+      assert.equal(code, 1, stderr);
+    });
+
+    const refused: readonly {
+      readonly name: string;
+      readonly run: string;
+      readonly env: Env;
+      readonly says: RegExp;
+    }[] = [
       { name: 'wrong credentials', run: 'x', env: { RUNGATE_PASSWORD: 'wrong"\\ $x' }, says: /401|error/ },
       { name: 'a run that does not come', run: 'nowhere', env: { RUNGATE_WAIT: '0' }, says: /pipeline not found/ },
       { name: 'a bad name', run: 'A_B', env: {}, says: /Invalid pipeline RunID/ },
       { name: 'no URL', run: 'x', env: { RUNGATE_URL: '' }, says: /RUNGATE_URL is not set/ },
       { name: 'a format that there is not', run: 'x', env: { RUNGATE_FORMAT: 'pdf' }, says: /option format/ },
     ];
-  for (const { name, run, env, says } of refused) {
-    it(`${name}: ends with 2 and says so`, async () => {
-      const { code, stdout, stderr } = await script(run, env);
-      assert.equal(code, 2, stderr);
-      assert.match(stdout + stderr, says);
-    });
-  }
+    for (const { name, run, env, says } of refused) {
+      it(`${name}: ends with 2 and says so`, async () => {
+        const { code, stdout, stderr } = await script(run, env);
+        assert.equal(code, 2, stderr);
+        assert.match(stdout + stderr, says);
+      });
+    }
+  });
 });
 
 /** What stands for an EventListener: it answers 202 at once, and the run comes after. */

@@ -1,79 +1,8 @@
 import assert from 'node:assert/strict';
 import { AppRig } from '../support/app-rig.ts';
+import { finish, GREEN, OVER, pod, RED, run, taskRun, underWay } from '../support/build-run.ts';
 import { eventually } from '../support/eventually.ts';
 import { HandClock } from '../support/hand-clock.ts';
-
-/** A run with one task of two steps, as far as its controller has come. */
-function run(verdict = 'status: Unknown, reason: Running, message: working', more = ''): string {
-  return `
-apiVersion: tekton.dev/v1
-kind: PipelineRun
-metadata: { name: build, namespace: ci, uid: run-1, resourceVersion: "1${verdict.length}", creationTimestamp: "2026-11-01T10:00:00Z" }
-status:
-  startTime: "2026-11-01T10:00:00Z"
-  conditions: [{ type: Succeeded, ${verdict} }]
-${more}`;
-}
-function taskRun(verdict = 'status: Unknown, reason: Running, message: working', more = ''): string {
-  return `
-apiVersion: tekton.dev/v1
-kind: TaskRun
-metadata:
-  name: build-compile
-  namespace: ci
-  uid: task-1
-  resourceVersion: "2${verdict.length}"
-  creationTimestamp: "2026-11-01T10:00:01Z"
-  labels: { tekton.dev/pipelineTask: compile, tekton.dev/pipelineRun: build }
-  ownerReferences: [{ apiVersion: tekton.dev/v1, kind: PipelineRun, name: build, uid: run-1, controller: true }]
-status:
-  podName: build-compile-pod
-  startTime: "2026-11-01T10:00:01Z"
-  conditions: [{ type: Succeeded, ${verdict} }]
-${more}`;
-}
-function pod(one = 'running: {}', two = 'running: {}'): string {
-  return `
-apiVersion: v1
-kind: Pod
-metadata:
-  name: build-compile-pod
-  namespace: ci
-  uid: pod-1
-  resourceVersion: "3${one.length}${two.length}"
-  creationTimestamp: "2026-11-01T10:00:02Z"
-  labels: { tekton.dev/taskRun: build-compile }
-  ownerReferences: [{ apiVersion: tekton.dev/v1, kind: TaskRun, name: build-compile, uid: task-1, controller: true }]
-spec: { nodeName: n, containers: [{ name: step-one }, { name: step-two }] }
-status:
-  phase: Running
-  containerStatuses:
-    - { name: step-one, restartCount: 0, state: { ${one} } }
-    - { name: step-two, restartCount: 0, state: { ${two} } }
-`;
-}
-const OVER = 'terminated: { exitCode: 0, reason: Completed }';
-const GREEN = 'status: "True", reason: Succeeded, message: all done';
-const RED = 'status: "False", reason: Failed, message: a task failed';
-
-/** Both steps have spoken and ended, everything is told. */
-function finish(rig: AppRig, verdict = GREEN): void {
-  for (const step of ['step-one', 'step-two']) rig.file('build-compile-pod', step).end();
-  rig.put(pod(OVER, OVER));
-  rig.put(taskRun(verdict, '  completionTime: "2026-11-01T10:01:00Z"'));
-  rig.put(run(verdict));
-}
-
-/** A rig in which the run is under way. */
-async function underWay(options?: ConstructorParameters<typeof AppRig>[0]): Promise<AppRig> {
-  const rig = await new AppRig(options).listen();
-  rig.put(run());
-  rig.put(taskRun());
-  rig.put(pod());
-  rig.file('build-compile-pod', 'step-one').say('hello');
-  rig.file('build-compile-pod', 'step-two');
-  return rig;
-}
 
 describe('GET /logs', () => {
   it('run 10: a line arrives while its step still runs, and the answer ends with the run', async () => {
@@ -86,7 +15,9 @@ describe('GET /logs', () => {
     assert.equal(status, 200);
     assert.equal(text, '[compile : one] hello\n\n[compile : two] world\n\n');
     assert.equal(isWhole, true);
-    assert.deepEqual(trailers, {
+    const { 'x-log-cursor': cursor, ...told } = trailers;
+    assert.match(cursor ?? '', /^[\w-]{20,}$/);
+    assert.deepEqual(told, {
       'x-run-status': 'True',
       'x-run-reason': 'Succeeded',
       'x-run-message': 'all done',
@@ -406,13 +337,27 @@ describe('GET /logs', () => {
   });
 
   for (const query of [
-    'format=ndjson',
+    'format=xml',
+    'order=random',
+    'order=time',
+    'order=time&format=gitlab&follow=false',
+    'attempt=0',
+    'include=everything',
+    'heartbeat=x',
+    'limitBytes=0',
+    'sinceTime=yesterday',
+    'sinceTime=2026-11-01T10:00:00Z&since=5m',
+    'failed=maybe',
+    'prefix=long',
+    'strip=1',
     'tail=x',
     'tail=-1',
     'follow=yes',
     'follow=true&follow=false',
     'since=soon',
     'cursor=abc',
+    'cursor=%00',
+    'cursor=abc.1.2',
     'onFailure=maybe',
     'nonsense=1',
   ]) {

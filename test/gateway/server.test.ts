@@ -205,7 +205,17 @@ describe('the port of kubelet and Prometheus', () => {
 
 function options(changes: Partial<ListenOptions> = {}): ListenOptions {
   const clock = new HandClock();
-  return { name: 'api', portSetting: 'PORT', port: 0, host: '127.0.0.1', handler, clock, log: silentLog, metrics: silentMetrics, ...changes };
+  return {
+    name: 'api',
+    portSetting: 'PORT',
+    port: 0,
+    host: '127.0.0.1',
+    handler,
+    clock,
+    log: silentLog,
+    metrics: silentMetrics,
+    ...changes,
+  };
 }
 
 async function answerOf(url: string, agent?: Agent): Promise<string> {

@@ -50,14 +50,23 @@ function tablesOf(document: OpenApiDocument): ReadonlyMap<string, string> {
   const whole = operations.filter(({ operation }) => operation['x-short-of'] === undefined);
   return new Map([
     ['paths', pathTable(operations)],
-    ...whole
-      .filter(({ operation }) => parametersOf(document, operation, 'query').length > 0)
-      .map(({ operation }) => [`options of ${operation.operationId}`, optionTable(document, operation)] as const),
+    ...optionTables(document, whole),
     ['headers of requests', headerTable(requestHeaders)],
     ['headers of answers', headerTable(answerHeaders)],
     ['trailers', headerTable(trailers)],
     ['codes', codeTable()],
   ]);
+}
+
+/** A table for each operation that has options, unless one before it has options of the same names: those are read there. */
+function optionTables(document: OpenApiDocument, operations: readonly Described[]): readonly (readonly [string, string])[] {
+  const tables = new Map<string, readonly [string, string]>();
+  for (const { operation } of operations) {
+    const names = parametersOf(document, operation, 'query').map(({ name }) => name);
+    if (names.length === 0 || tables.has(names.join())) continue;
+    tables.set(names.join(), [`options of ${operation.operationId}`, optionTable(document, operation)]);
+  }
+  return [...tables.values()];
 }
 
 /** Paths as users write them: that in the default namespace stands beside its own. */

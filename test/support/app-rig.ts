@@ -8,16 +8,20 @@ import { systemClock } from '../../src/clock.ts';
 import { Fault } from '../../src/fault.ts';
 import { buildApp } from '../../src/gateway/app.ts';
 import { oneCaller } from '../../src/gateway/callers.ts';
+import { createCursors } from '../../src/gateway/cursor.ts';
 import { createDrain, type Drain } from '../../src/gateway/drain.ts';
 import { createRuns } from '../../src/gateway/gather.ts';
 import { logsRoutes } from '../../src/gateway/logs.ts';
 import { runEventsRoutes } from '../../src/gateway/runevents.ts';
 import { runListRoutes } from '../../src/gateway/runlist.ts';
 import { runRoutes } from '../../src/gateway/runs.ts';
+import { createSpooling } from '../../src/gateway/spool.ts';
 import { statusRoutes } from '../../src/gateway/status.ts';
 import { taskRunRoutes } from '../../src/gateway/taskruns.ts';
 import type { KubeReader, StreamAnswer } from '../../src/kube/client.ts';
+import type { ExternalLogs } from '../../src/kube/externallogs.ts';
 import type { JsonObject, Kept } from '../../src/kube/objects.ts';
+import { createContainerLogs } from '../../src/kube/sharedlog.ts';
 import { createStore } from '../../src/kube/store.ts';
 import { silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
@@ -27,7 +31,7 @@ import { openEntrance, wideLimits } from './entrance.ts';
 import { objectsOf } from './facts.ts';
 
 /** All rigs have the same, as replicas have. */
-const _CURSOR_KEY = Buffer.alloc(32, 'key');
+const CURSOR_KEY = Buffer.alloc(32, 'key');
 
 const PROJECTIONS = {
   PipelineRun: projectPipelineRun,
@@ -120,7 +124,15 @@ export class AppRig implements AsyncDisposable {
   getFails: Fault | undefined;
   isStale = false;
 
-  constructor({ clock = systemClock, maxStreams = 10 }: { readonly clock?: Clock; readonly maxStreams?: number } = {}) {
+  constructor({
+    clock = systemClock,
+    maxStreams = 10,
+    external,
+  }: {
+    readonly clock?: Clock;
+    readonly maxStreams?: number;
+    readonly external?: ExternalLogs | undefined;
+  } = {}) {
     const { PipelineRun: runs, TaskRun: taskRuns, CustomRun: customRuns, Pod: pods } = this.#stores;
     const gathered = createRuns(
       { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
@@ -167,10 +179,13 @@ export class AppRig implements AsyncDisposable {
         logsRoutes({
           ...shared,
           logs: createContainerLogs({ reader, clock: shared.clock, random: () => 0.5, metrics: silentMetrics }),
-          random: () => 0.5,
+          external,
           metrics: silentMetrics,
           log: silentLog,
-          maxStreams,
+          cursors: createCursors({ key: CURSOR_KEY }),
+          spooling: createSpooling({ log: silentLog }),
+          slowClientSeconds: 120,
+          graceSeconds: 30,
         }),
         runListRoutes(shared),
         runRoutes({ ...shared, reader }),

@@ -5,7 +5,13 @@ import { text } from 'node:stream/consumers';
 import { assembleGateway } from '../../src/assembly.ts';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
-import type { OpenApiDocument, OperationObject, Parameter } from '../../src/gateway/openapi.ts';
+import {
+  type OpenApiDocument,
+  type OperationObject,
+  type Parameter,
+  type ResponseObject,
+  resolved,
+} from '../../src/gateway/openapi.ts';
 import type { Connection } from '../../src/kube/connect.ts';
 import { silentLog } from '../../src/log.ts';
 
@@ -85,12 +91,16 @@ export function parametersOf(
   place: Parameter['in'],
 ): readonly Parameter[] {
   return parameters
-    .map((each) => ('$ref' in each ? componentOf(document, each.$ref) : each))
+    .map((each) => resolved(each, document.components.parameters))
     .filter((parameter) => parameter.in === place);
 }
 
-function componentOf({ components }: OpenApiDocument, reference: string): Parameter {
-  const found = components.parameters[reference.replace('#/components/parameters/', '')];
-  assert(found, reference);
-  return found;
+/** The answers of an operation by status, references followed. */
+export function responsesOf(
+  document: OpenApiDocument,
+  { responses }: OperationObject,
+): Readonly<Record<string, ResponseObject>> {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, each]) => [status, resolved(each, document.components.responses)]),
+  );
 }

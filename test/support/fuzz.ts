@@ -238,17 +238,17 @@ export function* fuzzRequests(material: FuzzMaterial, dice: Dice): Generator<Fuz
 }
 
 function segment(name: string, { runs, namespaces }: FuzzMaterial, dice: Dice): string {
-  if (dice.once(6)) return encoded(dice.pick(ODD), dice);
-  if (name === 'namespace') return dice.pick([...namespaces, 'kube-system', 'default', 'nowhere']);
+  if (dice.once(8)) return encoded(dice.pick(ODD), dice);
+  if (name === 'namespace') return dice.pick([...namespaces, ...namespaces, 'kube-system', 'nowhere']);
   return dice.pick([...runs, 'nothing', 'a.b.c', `${dice.pick(runs)}x`]);
 }
 
 function queryFor(options: readonly Parameter[], dice: Dice): string {
   const pairs: string[] = [];
-  for (let count = dice.below(5); count > 0; count--) {
-    const option = options.length > 0 && !dice.once(8) ? dice.pick(options) : undefined;
+  for (let count = dice.below(4); count > 0; count--) {
+    const option = options.length > 0 && !dice.once(12) ? dice.pick(options) : undefined;
     const name = option?.name ?? encoded(dice.pick(ODD), dice);
-    const value = option !== undefined && !dice.once(3) ? sampleOf(option.schema, dice) : dice.pick(ODD);
+    const value = option !== undefined && !dice.once(5) ? sampleOf(option.schema, dice) : dice.pick(ODD);
     pairs.push(dice.once(20) ? name : `${name}${dice.once(15) ? '[]' : ''}=${encoded(value, dice)}`);
     if (dice.once(12)) pairs.push(pairs[0] ?? '');
   }
@@ -282,7 +282,7 @@ function written(method: string, target: string, { credentials }: FuzzMaterial, 
     headers.push(
       `Authorization: ${dice.pick(['Basic', 'Basic !', 'Bearer x', 'Basic Og==', 'Digest a=b', `Basic ${base64('ci:wrong')}`])}`,
     );
-  for (let count = dice.below(3); count > 0; count--) {
+  for (let count = dice.below(5); count > 0; count--) {
     const [name, values] = dice.pick(HEADERS);
     headers.push(`${name}: ${dice.once(4) ? dice.pick(ODD).replace(/[\r\n\0]/g, '') : dice.pick(values)}`);
   }

@@ -34,13 +34,21 @@ export const onCluster = process.env[capabilitiesVariable] !== undefined && proc
 export async function findGround(
   folder: string,
   kind: Ground['kind'] = onCluster ? 'cluster' : 'sandbox',
+  { wholeLogs }: { readonly wholeLogs: boolean } = { wholeLogs: false },
 ): Promise<Ground> {
   if (kind === 'cluster') {
     const { kubeconfig, kubectl, tkn } = await connect();
     return { kind: 'cluster', kubeconfig, kubectl: kubectl.file, tkn, end: async () => {} };
   }
   const { createSandbox } = await import('../../src/sandbox/sandbox.ts');
-  const sandbox = createSandbox({ folder: join(folder, 'sandbox'), life: true, clock: systemClock, log: silentLog });
+  const limits = wholeLogs ? { outputBytes: 2 ** 30, log: { bytes: 2 ** 30, files: 1 } } : {};
+  const sandbox = createSandbox({
+    folder: join(folder, 'sandbox'),
+    life: true,
+    limits,
+    clock: systemClock,
+    log: silentLog,
+  });
   await sandbox.start();
   return {
     kind: 'sandbox',

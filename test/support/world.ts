@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly faults?: boolean;
   /** Added to rungate's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A sandbox keeps logs whole, as the clusters of `npm run cluster` do, instead of rotating them at 10 MiB. */
+  readonly wholeLogs?: boolean;
   /** Where the world stands; where the tests of this process do unless told. */
   readonly ground?: Ground['kind'];
   /** `false`: rungate is not started; the test does that with `startGateway`. */
@@ -166,7 +168,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   open.add(end);
 
   try {
-    const ground = await findGround(folder, options.ground);
+    const ground = await findGround(folder, options.ground, { wholeLogs: options.wholeLogs ?? false });
     endings.push(() => ground.end());
     const admin = await openAdmin(ground.kubeconfig);
     endings.push(() => Promise.all(namespaces.map((name) => admin.remove(`/api/v1/namespaces/${name}`))));

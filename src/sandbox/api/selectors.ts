@@ -141,13 +141,16 @@ class LabelParser {
       }
       case '>':
       case '<': {
-        const bound = this.#value(key);
-        if (!/^[+-]?\d+$/.test(bound)) {
+        const text = this.#value(key);
+        const bound = int64(text);
+        if (bound === undefined) {
           const why = "for 'Gt', 'Lt' operators, the value must be an integer";
-          throw unparsable(`values[0]: Invalid value: ${JSON.stringify(bound)}: ${why}`);
+          throw unparsable(`values[0]: Invalid value: ${JSON.stringify(text)}: ${why}`);
         }
-        const isBeyond = (value: number) => (operatorToken === '>' ? value > Number(bound) : value < Number(bound));
-        return (labels) => /^[+-]?\d+$/.test(labels[key] ?? '') && isBeyond(Number(labels[key]));
+        return (labels) => {
+          const value = int64(labels[key] ?? '');
+          return value !== undefined && (operatorToken === '>' ? value > bound : value < bound);
+        };
       }
       default:
         throw unparsable(`found '${text}', expected: ${OPERATORS}`);
@@ -166,24 +169,28 @@ class LabelParser {
       throw unparsable(`found '${first.text}', expected: ',', ')' or identifier`);
     }
     const values: string[] = [];
-    for (let isValueNext = true; ; ) {
-      const { token, text } = this.#peek();
-      if (isValueNext) {
-        // An empty place between commas is the empty value.
-        values.push(token === 'identifier' ? text : '');
-        if (token === 'identifier') this.#next();
-        isValueNext = false;
-      } else if (token === ',') {
+    // As the server has it: an empty place is the empty value, but behind two commas there must be another one.
+    for (;;) {
+      const { token, text } = this.#next();
+      if (token === 'identifier') values.push(text);
+      else if (token !== ',') throw unparsable(`found '${text}', expected: ',', or identifier`);
+      else if (values.length === 0) values.push('');
+      const after = this.#peek();
+      if (token === 'identifier' && after.token !== ',' && after.token !== ')') {
+        throw unparsable(`found '${after.text}', expected: ',' or ')'`);
+      }
+      if (after.token === ')') {
+        if (token === ',') values.push('');
+        break;
+      }
+      if (token === ',' && after.token === ',') {
         this.#next();
-        isValueNext = true;
-      } else if (token === ')') {
-        this.#next();
-        for (const [place, value] of values.entries()) checkValue(key, value, place);
-        return values;
-      } else {
-        throw unparsable(`found '${text}', expected: ',' or ')'`);
+        values.push('');
       }
     }
+    this.#next();
+    for (const [place, value] of values.entries()) checkValue(key, value, place);
+    return values;
   }
 
   #value(key: string): string {
@@ -212,6 +219,13 @@ class LabelParser {
     this.#at += 1;
     return lexeme;
   }
+}
+
+/** The decimal of 64 bits that a text is to the server. */
+function int64(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.replace('+', ''));
+  return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 function checkValue(key: string, value: string, place: number): void {

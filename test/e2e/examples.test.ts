@@ -1,0 +1,56 @@
+/** The examples of docs/api.md, run by a real shell with a real curl: word for word, but that `default` is another namespace. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkout, type Gateway } from '../support/gateway.ts';
+import { type Ran, runProgram } from '../support/program.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const page = readFileSync(`${checkout}docs/api.md`, 'utf8');
+
+/** Commands, each with the JSON that the page shows behind it. */
+const examples = [...page.matchAll(/```sh\n(curl [^`]+)\n```(?:\s+```json\n([^`]+)\n```)?/g)].map(
+  ([, command = '', answer]) => ({ command, answer }),
+);
+
+describe('the examples of docs/api.md', () => {
+  let world: World;
+  let gateway: Gateway;
+
+  before(async () => {
+    world = await startWorld({ env: { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'secret' } });
+    ({ gateway } = world);
+    await world.apply(readFileSync(`${checkout}examples/hello.yaml`, 'utf8'));
+    await world.finished('hello');
+    // The page speaks of localhost:8080, where something else may listen.
+    const { host } = new URL(gateway.url);
+    await writeFile(join(world.folder, '.curlrc'), `connect-to = "localhost:8080:${host}"\nsilent\nshow-error\n`);
+  });
+  after(() => world?.end());
+
+  function run(command: string): Promise<Ran> {
+    const there = command.replaceAll('/default', `/${world.namespace}`);
+    return runProgram('bash', ['-c', there], { env: { PATH: process.env.PATH, HOME: world.folder } });
+  }
+
+  it('are there for every chapter', () => {
+    const paths = examples.map(({ command }) => /localhost:8080(\/\w+)/.exec(command)?.[1]);
+    assert.deepEqual([...new Set(paths)].sort(), ['/logs', '/runs', '/status', '/taskruns', '/tickets']);
+  });
+
+  for (const { command, answer } of examples) {
+    it(command, async () => {
+      const { code, stdout, stderr } = await run(command);
+      assert.equal(code, 0, stderr);
+      assert.doesNotMatch(stdout, /"error":/);
+      if (answer !== undefined) assert.deepEqual(shapeOf(JSON.parse(stdout)), shapeOf(JSON.parse(answer)));
+      else assert.notEqual(stdout, '');
+    });
+  }
+});
+
+/** What an answer looks like: its names in their order, and of what kind each value is. */
+function shapeOf(value: object): readonly (readonly [string, string])[] {
+  return Object.entries(value).map(([name, each]) => [name, typeof each]);
+}

@@ -1,0 +1,96 @@
+/** Logs that the sandbox's kubelet rotates as a real one does: at 10 MiB, with five files kept and the newest readable. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { eventually } from '../support/eventually.ts';
+import { on } from '../support/fault-proxy.ts';
+import type { LiveAnswer } from '../support/gateway.ts';
+import { linesFrom } from '../support/log-text.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const LINES = 450_000;
+/** Lines of 100 bytes, numbered, about six megabytes a second: four rotations. It waits for the file `go` before line `pauseAt`. */
+const flood = (folder: string, pauseAt: number) => `
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: { name: flood }
+spec:
+  pipelineSpec:
+    tasks:
+      - name: flood
+        taskSpec:
+          steps:
+            - name: pour
+              image: docker.io/library/busybox:1
+              script: |
+                awk 'BEGIN {
+                  for (i = 1; i <= ${LINES}; i++) {
+                    if (i == ${pauseAt}) { fflush(); while (system("test -e ${folder}/go") != 0) system("sleep 0.1") }
+                    printf "%09d %089d\\n", i, i
+                    if (i % 3000 == 0) { fflush(); system("sleep 0.05") }
+                  }
+                }'
+`;
+
+describe('a log that is rotated while it is followed', function () {
+  this.timeout(180_000);
+  let world: World;
+  before(async () => {
+    world = await startWorld({ faults: true, ground: 'sandbox', env: { STALL_SECONDS: '2' } });
+  });
+  afterEach(() => world?.faults.lift());
+  after(() => world?.end());
+
+  const follow = (run: string): Promise<LiveAnswer> => world.gateway.stream(`/logs/${run}?color=never&wait=30`);
+  const numbers = (log: LiveAnswer): number[] =>
+    linesFrom(log.bytes(), 'flood : pour').map((line) => Number(line.subarray(0, 9)));
+  const gaps = (log: LiveAnswer): number => log.text().match(/lines may be missing here/g)?.length ?? 0;
+
+  function assertRising(got: readonly number[]): void {
+    const at = got.findIndex((number, index) => index > 0 && number <= (got[index - 1] ?? 0));
+    assert.equal(at, -1, `line ${got[at]} after line ${got[at - 1]}`);
+  }
+
+  it('run 13: 45 MB over four rotations: no line twice, none lost, and no gap is told', async () => {
+    const run = await world.run(flood(world.folder, 0));
+    const log = await follow(run);
+    assert.equal(await log.ended(), 'complete');
+    const got = numbers(log);
+    assertRising(got);
+    assert.equal(got.length, LINES);
+    assert.equal(gaps(log), 0);
+    assert.equal(log.trailers['x-log-complete'], 'true');
+  });
+
+  it('run 13: a file that is rotated away while the API is gone: no line twice, and the loss is told once', async () => {
+    const run = await world.run(flood(world.folder, 0));
+    const log = await follow(run);
+    await eventually(() => assert.ok(log.bytes().length > 5_000_000), { withinMs: 60_000 });
+    await world.faults.away();
+    await world.finished(run);
+    await world.faults.back();
+    assert.equal(await log.ended(), 'complete');
+    const got = numbers(log);
+    assertRising(got);
+    assert.ok(got.length < LINES, 'something was lost');
+    assert.equal(got.at(-1), LINES);
+    assert.equal(gaps(log), 1);
+    assert.equal(log.trailers['x-log-complete'], 'false');
+  });
+
+  it('run 14: a follow that went silent at a rotation is noticed, left and gone on with, and the loss is told', async () => {
+    world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { bytes: 8_000_000 } }, times: 1 });
+    const run = await world.run(flood(world.folder, LINES - 1_000));
+    const log = await follow(run);
+    // Nothing has ended, nothing was cut: all that is to be seen is that nothing comes.
+    await eventually(() => assert.ok(numbers(log).at(-1) === LINES - 1_001), { withinMs: 60_000, everyMs: 500 });
+    assert.equal(log.state, 'open');
+    assert.match(await world.gateway.metrics(), /rungate_log_resumes_total\{reason="stall"\} [1-9]/);
+    await writeFile(`${world.folder}/go`, '');
+    assert.equal(await log.ended(), 'complete');
+    const got = numbers(log);
+    assertRising(got);
+    assert.equal(got.at(-1), LINES);
+    assert.equal(gaps(log), 1);
+    assert.equal(log.trailers['x-log-complete'], 'false');
+  });
+});
