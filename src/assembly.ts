@@ -81,8 +81,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
   const tickets = createTickets({ clock, metrics });
   const callers = createCallers(config, { check: createPasswordCheck(), clock, log, metrics });
   const routes = [
-    ticketsRoutes({ tickets, log }),
-    statusRoutes(served),
+    statusRoutes(served), // first, because it is asked for most, and each route that is passed by costs a little
     logsRoutes({
       ...served,
       logs,
@@ -96,6 +95,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     runRoutes({ ...served, reader: client }),
     runEventsRoutes({ ...served, slowClientSeconds: config.slowClientSeconds, graceSeconds: config.graceSeconds }),
     taskRunRoutes({ ...served, reader: client }),
+    ticketsRoutes({ tickets, log }),
   ];
   const app = buildApp({
     callers,

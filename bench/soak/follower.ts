@@ -11,6 +11,9 @@ export type CursorFormat = 'ndjson' | 'sse';
 /** Heartbeats come every 15 s: a stream that is silent for so long is dead, and nobody has said so. */
 const LONGEST_SILENCE_MS = 90_000;
 
+/** Who is told what a client reads: a ledger, or whoever else wants it. */
+export type LineReader = Pick<Ledger, 'take' | 'gap' | 'close' | 'note'>;
+
 /** What a client meets on its way. */
 export interface FollowerParts {
   readonly format: CursorFormat;
@@ -47,8 +50,8 @@ export class Follower {
     return `${this.#parts.format}, ${this.#where}`;
   }
 
-  /** Follows a run and tells the ledger every line of it. Resolves when the stream has ended for good, or `signal` aborts. */
-  async follow(run: string, ledger: Ledger, signal: AbortSignal): Promise<void> {
+  /** Follows a run and tells the ledger every line of it, by `task/step`. Resolves when the stream has ended for good, or `signal` aborts. */
+  async follow(run: string, ledger: LineReader, signal: AbortSignal): Promise<void> {
     let cursor: string | undefined;
     let connects = 0;
     while (!signal.aborted) {
@@ -100,7 +103,7 @@ export class Follower {
     return ask(`${url}/logs/${run}?format=${format}&wait=60${asParameter}`, { as: credentials, headers });
   }
 
-  async #refused(run: string, answer: IncomingMessage, ledger: Ledger): Promise<void> {
+  async #refused(run: string, answer: IncomingMessage, ledger: LineReader): Promise<void> {
     const body = Buffer.concat((await answer.toArray().catch(() => [])) as Buffer[]).toString();
     // What a cluster in trouble and a replica that stops say; anything else is a refusal of what was promised.
     if ([429, 502, 503, 504].includes(answer.statusCode ?? 0)) return;
@@ -109,7 +112,7 @@ export class Follower {
 
   async #read(
     answer: IncomingMessage,
-    ledger: Ledger,
+    ledger: LineReader,
     before: string | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly cursor: string | undefined; readonly over: boolean }> {

@@ -40,6 +40,8 @@ describe('a ledger of the soak', () => {
       want: ['incomplete'],
       toldLost: 2,
     },
+    { name: 'misses nothing that was rotated away before the first look', read: [4, 5, 6], rotates: true, want: [] },
+    { name: 'misses the beginning of what does not rotate', read: [4, 5, 6], want: ['lost'] },
     {
       name: 'finds an end that says less than there was',
       read: [1, 2, 3, 4, 5, 6],

@@ -61,7 +61,7 @@ export function createRuns(
     rotates: boolean,
   ) {
     const name = `soak-${++started}`;
-    await world.run(manifestOf(steps), { name });
+    await world.run(numberedRun(steps), { name });
     const writings = new Map(steps.map(([task, step, lines]) => [`${task}/${step}`, { lines, rotates }] as const));
     const one: Kept = { run: { name, writings }, clients: 0, finished: false };
     kept.add(one);
@@ -123,8 +123,8 @@ export function createRuns(
   };
 }
 
-/** A PipelineRun whose tasks run side by side, each with its steps one after another. */
-function manifestOf(steps: readonly (readonly [task: string, step: string, lines: NumberedLines])[]): string {
+/** A PipelineRun, as YAML, whose tasks run side by side, each with its steps one after another. */
+export function numberedRun(steps: readonly (readonly [task: string, step: string, lines: NumberedLines])[]): string {
   const tasks = Map.groupBy(steps, ([task]) => task);
   return JSON.stringify(
     {

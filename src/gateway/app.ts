@@ -1,6 +1,6 @@
 /** The HTTP API as a value made of its parts: no port, environment or signals. Tests call it; `server.ts` listens with it. */
 import { IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
-import express, { type Express, type RequestHandler, type Router } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { Fault } from '../fault.ts';
 import { type ArrivalParts, arrival } from './arrival.ts';
 import { type AuthParts, authenticate } from './auth.ts';
@@ -14,7 +14,7 @@ import { problem, unknownPath } from './problem.ts';
 export interface GatewayParts extends ArrivalParts, Omit<AuthParts, 'draining'> {
   readonly readiness: () => Readiness;
   /** What is served to callers, in order; handlers ask `callerOf` and `requireRead`. */
-  readonly routes: readonly (readonly Route[] | Router)[];
+  readonly routes: readonly (readonly Route[])[];
   /** Of rungate, for the documentation. */
   readonly version: string;
 }
@@ -31,10 +31,9 @@ export function buildApp(parts: GatewayParts): Express {
   serveRoutes(app, [healthRoute]); // before draining: a process that drains is alive, and must not be restarted for it
   // Before unknown paths: a stranger cannot tell which exist.
   app.use(unlessDraining(drain, cors.before(authenticate({ ...parts, draining: drain.signal }))));
-  const served = [...routes.filter((each) => Array.isArray(each)), [readyRoute(readiness)]].flat();
+  const served = [...routes.flat(), readyRoute(readiness)];
   const operations = [healthRoute, ...served].map(({ operation }) => operation);
   serveRoutes(app, [...served, ...describedApi(operations, version).routes]);
-  for (const router of routes) if (!Array.isArray(router)) app.use(router as Router);
   app.use(unknownPath);
   app.use(problem(log));
   return app;

@@ -35,6 +35,7 @@ import { type Operation, type Route, whereReading } from './operation.ts';
 import { optionReader, type PathParams, runRef, taskRunRef } from './options.ts';
 import { createOutbox } from './outbox.ts';
 import { logObjectSchema } from './schemas/logs.ts';
+import { serverSentEvent } from './schemas/schema.ts';
 import { ClientSink } from './sink.ts';
 import type { Spooling } from './spool.ts';
 import { openStage, turnStage } from './stage.ts';
@@ -80,7 +81,7 @@ function described(maxWaitSeconds: number) {
         content: {
           'text/plain; charset=utf-8': text,
           'application/x-ndjson': { ...text, item: logObjectSchema },
-          'text/event-stream': { ...text, item: logObjectSchema },
+          'text/event-stream': { schema: serverSentEvent(logObjectSchema), item: logObjectSchema },
         },
       },
       204: { description: 'A client of server-sent events came back although it has had everything: it may stop' },

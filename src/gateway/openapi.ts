@@ -109,7 +109,7 @@ const tags: Readonly<Record<Tag, string>> = {
 const ABOUT = [
   'Status and logs of Tekton runs, straight from a Kubernetes API.',
   'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`.',
-  'A request whose head is too large, too slow or no HTTP is answered 431, 408 or 400 before it has a path.',
+  'What is no HTTP is answered 400, and like all that is refused before there is a request without `X-Request-Id`.',
 ].join('\n\n');
 
 /**
@@ -340,7 +340,7 @@ class Components {
   /** Goes where schemas stand in a schema, and nowhere else: `examples` and `const` are data. */
   #within(schema: JsonSchema): JsonSchema {
     const entries = Object.entries(schema).map(([word, value]) => {
-      if (['items', 'additionalProperties', 'not', 'contains'].includes(word) && isSchema(value)) {
+      if (['items', 'additionalProperties', 'not', 'contains', 'contentSchema'].includes(word) && isSchema(value)) {
         return [word, this.schema(value)];
       }
       if (['properties', 'patternProperties', '$defs'].includes(word) && isSchema(value)) {

@@ -2,9 +2,9 @@
  * One path of the API as a value. The option table that parses its requests also makes its parameters in the OpenAPI
  * document, so the two cannot differ; routes are such values with a handler each, and the app is made of them.
  */
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
-import { type ProblemCode, type Routing, refuseMethod } from './problem.ts';
+import { type ProblemCode, refuseMethod } from './problem.ts';
 import type { AnswerHeader, RequestHeader, Trailer } from './schemas/headers.ts';
 import type { JsonSchema } from './schemas/schema.ts';
 
@@ -70,6 +70,8 @@ export const everywhere: readonly ProblemCode[] = [
   'unauthenticated',
   'body-too-large',
   'url-too-long',
+  'headers-too-large',
+  'too-slow',
   'exhausted',
   'internal',
   'draining',
@@ -96,7 +98,7 @@ export function pathsOf({ path, shortPath }: Operation): readonly string[] {
 }
 
 /** Puts routes on an app, in order. A method that a path does not have is answered 405 with `Allow`. */
-export function serveRoutes(routing: Routing, routes: readonly Route[]): void {
+export function serveRoutes(routing: Pick<Router, 'route'>, routes: readonly Route[]): void {
   const allowed = new Map<string, string[]>();
   for (const { operation, handler } of routes) {
     const { method = 'get', open = false, options } = operation;

@@ -1,5 +1,5 @@
 /** The one place where a Fault becomes bytes: `{"error","code","requestId"}` with the HTTP status of its code. */
-import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { Fault, type FaultCode, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
 import { type HeaderPairs, sendJson } from './answer.ts';
@@ -18,7 +18,13 @@ interface Answer {
 }
 
 /** Every code a caller can meet: those of Fault, and those that only HTTP knows. */
-export type ProblemCode = FaultCode | 'method-not-allowed' | 'body-too-large' | 'url-too-long';
+export type ProblemCode =
+  | FaultCode
+  | 'method-not-allowed'
+  | 'too-slow'
+  | 'body-too-large'
+  | 'url-too-long'
+  | 'headers-too-large';
 
 /** Every code and how it is answered. */
 export const answers: Readonly<Record<ProblemCode, Answer>> = {
@@ -27,12 +33,14 @@ export const answers: Readonly<Record<ProblemCode, Answer>> = {
   forbidden: { status: 403 },
   'not-found': { status: 404 },
   'method-not-allowed': { status: 405 },
+  'too-slow': { status: 408, headers: { Connection: 'close' } },
   conflict: { status: 409 },
   gone: { status: 410 },
   // What was not read of the request would be taken for the next one.
   'body-too-large': { status: 413, headers: { Connection: 'close' } },
   'url-too-long': { status: 414 },
   exhausted: { status: 429, retryAfterMs: 5_000 },
+  'headers-too-large': { status: 431, headers: { Connection: 'close' } },
   internal: { status: 500, sentence: 'internal error', logged: 'error' },
   refused: { status: 502, logged: 'warn' },
   unavailable: { status: 503, retryAfterMs: 5_000, logged: 'warn' },
@@ -68,9 +76,6 @@ export const unknownPath: RequestHandler = (_request, _response, next) => {
   next(new Fault('not-found', 'no such path'));
 };
 
-/** What a path is put on: the app itself, or a router that it uses. */
-export type Routing = Pick<Router, 'route'>;
-
 /** Answers 405 to whatever method; `Allow` names those that the path has. */
 export function refuseMethod(methods: readonly string[]): RequestHandler {
   const allow: HeaderPairs = ['Allow', methods.join(', ')];
@@ -79,14 +84,6 @@ export function refuseMethod(methods: readonly string[]): RequestHandler {
     const refusal = { code: 'method-not-allowed', message: `${request.method} is not served here` } as const;
     sendProblem(request, response, refusal, allow);
   };
-}
-
-/** Serves GET (and with it HEAD) of `path` with `handlers`; other methods are answered 405 with `Allow`. */
-export function serveGet(routing: Routing, path: string, ...handlers: readonly RequestHandler[]): void {
-  routing
-    .route(path)
-    .get(...handlers)
-    .all(refuseMethod(['GET', 'HEAD']));
 }
 
 /** Answers a problem that was met before there was anything to catch a Fault; note its code yourself. */

@@ -78,11 +78,12 @@ export function resourceHandler<T extends PipelineRun | TaskRun, W extends Whole
     wish: ResourceWish,
     { object, isDeleted }: Waited<T>,
   ): Promise<void> => {
-    const whole = subject.whole(object, new Date(clock.now()));
     const { namespace, uid } = object.meta;
+    const now = new Date(clock.now());
     if (isDeleted) {
+      const last = { ...subject.whole(object, now), phase: 'deleted' };
       const about = ['X-Run-Phase', 'deleted', 'X-Run-Uid', uid];
-      await sendBody(request, response, 200, new JsonBody(JSON.stringify({ ...whole, phase: 'deleted' }), about));
+      await sendBody(request, response, 200, new JsonBody(JSON.stringify(last), about));
       return;
     }
     const tag = tagFor(object, wish);
@@ -92,6 +93,7 @@ export function resourceHandler<T extends PipelineRun | TaskRun, W extends Whole
       sendUnchanged(request, response, [...about, 'Vary', 'Accept-Encoding']);
       return;
     }
+    const whole = subject.whole(object, now);
     const failure =
       wish.tail > 0 && whole.failure !== undefined
         ? await withLogTail(whole.failure, { namespace, lines: wish.tail, container: failedIn(whole) }, parts)

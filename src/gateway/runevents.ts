@@ -1,5 +1,6 @@
 /** `GET /runs/:namespace/:name/events`: how a run stands, then every change of that, as server-sent events. */
 import type { Request, Response } from 'express';
+import { Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
 import { isSettled, type RunEvent, runEvent } from '../tekton/runevent.ts';
 import { isDone, runStatus } from '../tekton/status.ts';
@@ -8,12 +9,14 @@ import { sendHead } from './answer.ts';
 import { auditStream } from './audit.ts';
 import { requireRead } from './auth.ts';
 import { tagFrom } from './etag.ts';
+import type { Runs } from './gather.ts';
 import type { Limits } from './limits.ts';
 import { callerOf, notesOf } from './notes.ts';
 import { type Operation, type Route, whereReading } from './operation.ts';
 import { option, optionReader, runRef, wholeNumber } from './options.ts';
 import { createOutbox } from './outbox.ts';
 import { runEventSchema } from './schemas/runs.ts';
+import { serverSentEvent } from './schemas/schema.ts';
 import type { StatusParts } from './status.ts';
 import { logsOf } from './subject.ts';
 import { patiently, waitedFor } from './waiting.ts';
@@ -49,7 +52,7 @@ export function runEventsOperation(maxWaitSeconds: number) {
       200: {
         description: 'The events, until the run is over',
         headers: ['X-Run-Uid'],
-        content: { 'text/event-stream': { schema: { type: 'string' }, item: runEventSchema } },
+        content: { 'text/event-stream': { schema: serverSentEvent(runEventSchema), item: runEventSchema } },
       },
       204: { description: 'The run is over, and `Last-Event-ID` says that its end is known', headers: ['X-Run-Uid'] },
     },
@@ -117,8 +120,9 @@ export function runEventsRoutes(parts: RunEventsParts): readonly Route[] {
       }
       response.flushHeaders();
       auditStream(parts.log, request, defaultNamespace);
-      notesOf(request).outcome = await followRun(run, {
+      await followRun(run, {
         ...parts,
+        request,
         response,
         write,
         knownId: typeof known === 'string' ? known : undefined,
@@ -133,6 +137,7 @@ export function runEventsRoutes(parts: RunEventsParts): readonly Route[] {
 
 /** What following one run for one client needs. */
 interface Following extends RunEventsParts {
+  readonly request: Request;
   readonly response: Response;
   readonly write: (run: PipelineRun) => Written;
   /** What the client has already. */
@@ -143,19 +148,17 @@ interface Following extends RunEventsParts {
  * Tells a run until it is over, deleted, not followed any more or this process stops. What changes while the client does
  * not keep up is told as the last of it: a state needs no history.
  */
-async function followRun(
-  run: PipelineRun,
-  parts: Following,
-): Promise<'complete' | 'interrupted' | 'dropped' | 'disconnected'> {
-  const { runs, clock, response, write, draining, graceSeconds, slowClientSeconds, log } = parts;
+async function followRun(run: PipelineRun, parts: Following): Promise<void> {
+  const { runs, clock, request, response, write, draining, graceSeconds, slowClientSeconds, log } = parts;
   const { namespace, name, uid } = run.meta;
-  let isDropped = false;
+  const notes = notesOf(request);
   const outbox = createOutbox(response, {
     clock,
     slowMs: slowClientSeconds * 1000,
     dropped: () => {
-      isDropped = true;
-      log.warn('an event stream was dropped: its client takes nothing', { run: name, namespace });
+      notes.outcome = 'dropped';
+      const { requestId } = notes;
+      log.warn('an event stream was dropped: its client takes nothing', { run: name, namespace, requestId });
       response.destroy();
     },
   });
@@ -166,7 +169,9 @@ async function followRun(
   response.once('close', ring);
   draining.addEventListener('abort', ring, { once: true });
   let latest = run;
+  let state = write(run);
   let wasKnown = false;
+  let isGone = false;
   let toldId = parts.knownId;
   let doneAtMs: number | undefined;
   let saidAtMs = clock.now();
@@ -176,23 +181,25 @@ async function followRun(
       // Rung for what happens from here on.
       bell = new AbortController();
       await outbox.room();
-      if (response.destroyed) return isDropped ? 'dropped' : 'disconnected';
+      if (response.destroyed) return;
       if (draining.aborted) {
         say(': this replica is stopping; ask again\n\n');
         await outbox.flushed();
-        return 'interrupted';
+        notes.outcome = 'interrupted';
+        return;
       }
       const now = runs.known(run.meta);
       wasKnown ||= now !== undefined;
-      const isDeleted = wasKnown && now?.meta.uid !== uid;
+      const isDeleted = isGone || (wasKnown && now?.meta.uid !== uid);
       if (!isDeleted) latest = now ?? latest;
-      const state = isDeleted ? writtenOf({ ...write(latest).event, phase: 'deleted' }) : write(latest);
+      // As it was last: what is left of a deleted run's children says nothing about it.
+      state = isDeleted ? writtenOf({ ...state.event, phase: 'deleted' }) : write(latest);
       if (isDone(latest.succeeded)) doneAtMs ??= clock.now();
       const graceMs = doneAtMs === undefined ? undefined : doneAtMs + graceSeconds * 1000 - clock.now();
       if (isDeleted || isSettled(state.event) || (graceMs !== undefined && graceMs <= 0)) {
         say(eventText('end', endId(state), state.json));
         await outbox.flushed();
-        return 'complete';
+        return;
       }
       if (state.id !== toldId) {
         say(eventText('status', state.id, state.json));
@@ -204,11 +211,21 @@ async function followRun(
       if (clock.now() - saidAtMs < HEARTBEAT_MS) continue;
       say(':\n\n');
       saidAtMs = clock.now();
+      // Found by a GET and not in the store since: deleted before its watch could tell.
+      isGone = !wasKnown && (await isAbsent(runs, run));
     }
   } finally {
     unsubscribe();
     response.off('close', ring);
     draining.removeEventListener('abort', ring);
+  }
+}
+
+async function isAbsent(runs: Runs, { meta }: PipelineRun): Promise<boolean> {
+  try {
+    return (await runs.find(meta)).meta.uid !== meta.uid;
+  } catch (error) {
+    return error instanceof Fault && error.code === 'not-found';
   }
 }
 

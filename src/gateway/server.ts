@@ -1,6 +1,12 @@
 /** Listening: sockets, their limits, TLS, and the end of both. */
 import { readFile } from 'node:fs/promises';
-import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  STATUS_CODES,
+  type Server,
+  type ServerOptions,
+} from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
@@ -8,7 +14,7 @@ import { Fault } from '../fault.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type ProblemCode, problemFields } from './problem.ts';
+import { answers, type ProblemCode, problemFields } from './problem.ts';
 
 /** Where and how to listen. */
 export interface ListenOptions {
@@ -233,12 +239,12 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | NodeJS.W
     if ('destroy' in socket) socket.destroy();
     return;
   }
-  const [status, sentence] = malformed(error.code);
-  const code: ProblemCode = 'bad-request';
+  const [code, sentence] = malformed(error.code);
+  const { status } = answers[code];
   const body = JSON.stringify(problemFields(code, sentence, undefined));
   socket.end(
     [
-      `HTTP/1.1 ${status}`,
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'Connection: close',
       'Content-Type: application/json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(body)}`,
@@ -248,11 +254,10 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | NodeJS.W
   );
 }
 
-function malformed(code: string | undefined): readonly [status: string, sentence: string] {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return ['431 Request Header Fields Too Large', 'the request headers are too large'];
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['408 Request Timeout', 'the request came too slowly'];
-  return ['400 Bad Request', 'this is not a valid HTTP request'];
+function malformed(code: string | undefined): readonly [code: ProblemCode, sentence: string] {
+  if (code === 'HPE_HEADER_OVERFLOW') return ['headers-too-large', 'the request headers are too large'];
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['too-slow', 'the request came too slowly'];
+  return ['bad-request', 'this is not a valid HTTP request'];
 }
 
 function reason(error: unknown): string {

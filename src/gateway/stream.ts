@@ -164,23 +164,33 @@ class LogSession {
   }
 
   /** The last words: what was kept back for lines that will not come, then how it ended. */
-  async #close(ended: LogOutcome['ended']): Promise<LogOutcome> {
-    const { stage, delivered } = this.#parts;
-    const condition = conditionOf(this.#run, this.#parts.runs.kind, ended);
-    if (ended === 'disconnected') return { condition, ended, complete: false, cursor: delivered.cursor() };
-    if (ended === 'finished') this.#say(noticesOf(this.#facts(), this.#wish.filters), 'now');
-    if (ended === 'finished' || ended === 'deleted') {
-      for (const { speech } of this.#readings.values()) speech.over(this.#plan);
-      await stage.shown();
-    }
+  async #close(outcome: LogOutcome['ended']): Promise<LogOutcome> {
+    const { stage, delivered, runs } = this.#parts;
+    if (outcome === 'finished') this.#say(noticesOf(this.#facts(), this.#wish.filters), 'now');
+    const ended = outcome === 'finished' || outcome === 'deleted' ? await this.#show(outcome) : outcome;
     stage.close();
+    const condition = conditionOf(this.#run, runs.kind, ended);
+    const cursor = delivered.cursor();
+    if (ended === 'disconnected') return { condition, ended, complete: false, cursor };
     const flows = [...this.#readings.values()].flatMap((reading) => reading.flows);
     const complete = ended === 'finished' && this.#lossless && flows.every(({ lossless }) => lossless);
     this.#say(closingNotices(this.#run, ended, complete), 'now');
-    const cursor = delivered.cursor();
     const phase = ended === 'deleted' ? 'deleted' : phaseOf(this.#run.succeeded);
     stage.own.say(NO_VOICE, { type: 'end', condition, phase, complete, retry: ended === 'draining', cursor });
     return { condition, ended, complete, cursor };
+  }
+
+  /** Shows what waits for its turn, which may be long: a client who leaves now is not waited for, and a limit still holds. */
+  async #show(outcome: LogEnd): Promise<LogEnd> {
+    const { stage, gone, sink } = this.#parts;
+    const enough = AbortSignal.any([gone, sink.limited]);
+    const stop = () => stage.close();
+    enough.addEventListener('abort', stop, { once: true });
+    if (enough.aborted) stop();
+    for (const { speech } of this.#readings.values()) speech.over(this.#plan);
+    await stage.shown();
+    enough.removeEventListener('abort', stop);
+    return sink.limited.aborted ? 'limited' : outcome;
   }
 
   #facts(): RunFacts {

@@ -140,6 +140,8 @@ class ContainerLog {
   /** A read came to its end after the container had ended. */
   #wasRead = false;
   #fruitless = 0;
+  /** It was told that lines may be missing here, and none has come since. */
+  #isGapTold = false;
   #refusedLines: { readonly error: unknown } | undefined;
   /** What stood after the last LF when a read ended: the last line, or half of one. */
   #remainder: ReadLine | undefined;
@@ -314,6 +316,7 @@ class ContainerLog {
 
   async #hand(fresh: ReadBatch): Promise<void> {
     if (fresh.lines.length === 0) return;
+    this.#isGapTold = false;
     try {
       await this.#reading.lines(fresh);
     } catch (error) {
@@ -487,6 +490,8 @@ class ContainerLog {
 
   #gap(): void {
     this.#lossless = false;
+    if (this.#isGapTold) return;
+    this.#isGapTold = true;
     this.#reading.notice({ type: 'gap' });
   }
 

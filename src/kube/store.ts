@@ -1,7 +1,7 @@
 /** The reflector cache: one `StoreWriter` (the watch), many read-only `Store`s. */
 import type { Log } from '../log.ts';
 import type { Kept, ObjectRef } from './objects.ts';
-import type { Packed, Packing } from './packing.ts';
+import { Packed, type Packing } from './packing.ts';
 
 /** What happened to one object. A relist is told as the differences it made. */
 export interface StoreChange<T extends Kept> {
@@ -71,7 +71,10 @@ export function createStore<T extends Kept>(
   let size = 0;
 
   const entryOf = ({ namespace, name }: ObjectRef): Entry<T> | undefined => kept.get(namespace)?.get(name);
-  const enter = (object: T): Entry<T> => (resting?.isAtRest(object) ? new Rested(resting.packing, object) : object);
+  const enter = (object: T): Entry<T> => (resting?.isAtRest(object) ? resting.packing.pack(object) : object);
+  // Only what `resting` has packed is Packed.
+  const objectOf = (entry: Entry<T>): T =>
+    entry instanceof Packed ? (resting as Resting<T>).packing.unpack(entry) : entry;
   const get = (ref: ObjectRef): T | undefined => {
     const entry = entryOf(ref);
     return entry && objectOf(entry);
@@ -176,25 +179,7 @@ export function createStore<T extends Kept>(
 }
 
 /** What is kept of an object: itself, or itself at rest. */
-type Entry<T extends Kept> = T | Rested<T>;
-
-class Rested<T extends Kept> {
-  readonly #packing: Packing<T>;
-  readonly #packed: Packed;
-
-  constructor(packing: Packing<T>, object: T) {
-    this.#packing = packing;
-    this.#packed = packing.pack(object);
-  }
-
-  object(): T {
-    return this.#packing.unpack(this.#packed);
-  }
-}
-
-function objectOf<T extends Kept>(entry: Entry<T>): T {
-  return entry instanceof Rested ? entry.object() : entry;
-}
+type Entry<T extends Kept> = T | Packed;
 
 /**
  * A writer that answers for what it has put itself, so that several watches can feed one store although their selections

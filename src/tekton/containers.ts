@@ -145,6 +145,9 @@ function roleOf({ name, init }: PodContainer): ContainerRole {
   return name.startsWith('step-') ? 'step' : 'injected';
 }
 
+/** What the controller says of a step that it closes because its pod is deleted. */
+const CLOSED = /^Step .+ terminated as pod .+ is terminated$/;
+
 /**
  * Whether a step that is over had anything to say. A step that was still waiting when its pod was deleted is written down
  * as terminated, and to have begun when the TaskRun was created; one that was skipped wrote what nobody is shown.
@@ -152,7 +155,9 @@ function roleOf({ name, init }: PodContainer): ContainerRole {
  */
 function hasRun({ terminated, running, terminationReason }: StepState, created: string): boolean {
   if (terminated === undefined) return running !== undefined;
-  return terminated.startedAt !== undefined && terminated.startedAt !== created && terminationReason !== 'Skipped';
+  const { startedAt, message = '' } = terminated;
+  if (startedAt === undefined || terminationReason === 'Skipped') return false;
+  return startedAt !== created || !CLOSED.test(message);
 }
 
 function ending(step: StepState): Pick<StepPlan, 'exitCode' | 'reason' | 'startedAt' | 'finishedAt'> {

@@ -92,6 +92,17 @@ describe('gitlabShaper', () => {
     assert.equal(shaped([over, begun, over, over, end]).match(/section_end/g)?.length, 1);
   });
 
+  it('says behind a folded section that its task failed', () => {
+    const failed = { ...over, phase: 'failed', attempt: 2 } as const;
+    assert.match(
+      shaped([{ ...begun, attempt: 2 }, failed]),
+      /section_end:.*\r\x1b\[0K\nTask test, attempt 2 failed\n$/,
+    );
+    assert.match(shaped([begun, { ...over, phase: 'timedout' }]), /\nTask test timed out\n$/);
+    assert.match(shaped([begun, { ...over, phase: 'succeeded' }]), /section_end:.*\r\x1b\[0K\n$/);
+    assert.match(shaped([{ ...begun, attempt: 2, phase: 'failed' }, failed]), /section_end:.*\r\x1b\[0K\n$/);
+  });
+
   it('ends a section that is open at the end of the stream', () => {
     assert.deepEqual(marksIn(shaped([begun, end])), [
       'start 1793527200 r-test_1[collapsed=true]',

@@ -23,15 +23,31 @@ const ESC = 0x1b;
 const MARK = 'section_';
 const NOTHING = Buffer.alloc(0);
 
+/** Phases of an attempt that people want to look into, in words. */
+const BAD_ENDS: Readonly<Record<string, string>> = {
+  failed: 'failed',
+  timedout: 'timed out',
+  cancelled: 'was cancelled',
+};
+
+interface Section {
+  /** When it began, in seconds since the epoch. */
+  readonly seconds: number;
+  readonly folded: boolean;
+}
+
 /**
- * A shaper of text for the log of a GitLab job. It needs the TaskRuns one after another: sections cannot interleave. Lines
- * are those of `textShaper`, but that none can pass for the mark of a section: of a line with the word `section_start` or
- * `section_end` the CRs that stand before an escape sequence are left out, without which GitLab shows it as it is.
- * https://docs.gitlab.com/ci/jobs/job_logs/#create-custom-collapsible-sections
+ * A shaper of text for the log of a GitLab job. It needs the TaskRuns one after another: sections cannot interleave. A
+ * section is folded unless its attempt had failed before; one that fails later says so in a line behind it.
+ *
+ * Lines are those of `textShaper`, but that none can pass for the mark of a section: of a line with the word
+ * `section_start` or `section_end` the CRs that stand before an escape sequence are left out, without which GitLab shows
+ * it as it is. https://docs.gitlab.com/ci/jobs/job_logs/#create-custom-collapsible-sections
  */
 export function gitlabShaper(options: GitlabOptions): LogShaper {
   const text = textShaper(options);
-  const sections = new Map<string, number>();
+  /** Those that are open, by name. */
+  const sections = new Map<string, Section>();
   const disarmers = new Map<string, (line: LogLine) => LogLine>();
   const warning = options.warns ? runnerWarning(text) : undefined;
 
@@ -44,16 +60,22 @@ export function gitlabShaper(options: GitlabOptions): LogShaper {
   const shapeTask = (task: Extract<LogEvent, { type: 'task' }>): string => {
     const name = sectionName(task);
     const seconds = Math.floor(Date.parse(task.at) / 1000) || 0;
-    if (task.state === 'over') {
-      return sections.delete(name) ? sectionEnd(name, seconds) : '';
-    }
-    sections.set(name, seconds);
-    // Folded, unless it is known already that this is where to look.
-    const folded = task.phase !== 'failed' && task.phase !== 'timedout';
     const attempt = task.attempt > 1 ? `, attempt ${task.attempt}` : '';
-    const header = `Task ${printable(displayNameOf(task))}${attempt}`;
-    const colored = options.color ? `\x1b[1;${paletteColor(task.task)}m${header}\x1b[0m` : header;
-    return `\x1b[0Ksection_start:${seconds}:${name}[collapsed=${folded}]\r\x1b[0K${colored}\n`;
+    const title = `Task ${printable(displayNameOf(task))}${attempt}`;
+    const shown = (words: string) =>
+      options.color ? `\x1b[1;${paletteColor(task.task)}m${words}\x1b[0m\n` : `${words}\n`;
+    const ended = BAD_ENDS[task.phase ?? ''];
+    if (task.state === 'begun') {
+      // Folded, unless it is known already that this is where to look.
+      const folded = ended === undefined;
+      sections.set(name, { seconds, folded });
+      return `\x1b[0Ksection_start:${seconds}:${name}[collapsed=${folded}]\r\x1b[0K${shown(title)}`;
+    }
+    const section = sections.get(name);
+    if (section === undefined) return '';
+    sections.delete(name);
+    // What is said in a section that is folded is not seen.
+    return sectionEnd(name, seconds) + (section.folded && ended !== undefined ? shown(`${title} ${ended}`) : '');
   };
 
   return {
@@ -67,7 +89,7 @@ export function gitlabShaper(options: GitlabOptions): LogShaper {
           return Buffer.from(shapeTask(event));
         case 'end': {
           // A run that is left before its end has sections that are open.
-          const ends = [...sections].map(([name, seconds]) => sectionEnd(name, seconds));
+          const ends = [...sections].map(([name, { seconds }]) => sectionEnd(name, seconds));
           sections.clear();
           return Buffer.from(ends.join(''));
         }

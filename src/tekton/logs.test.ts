@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { runFacts } from '../../test/support/run-facts.ts';
-import { type LogFilters, type LogProgress, logPlan, logProgress } from './logs.ts';
+import { type LogFilters, type LogOrder, type LogProgress, logPlan, logProgress } from './logs.ts';
 import type { RunFacts } from './types.ts';
 
 const GRACE_MS = 30_000;
@@ -144,10 +144,12 @@ describe('logPlan', () => {
         'build',
         `{ podName: b, conditions: [{ type: Succeeded, status: "False", reason: TaskRunCancelled }], steps: [
             { name: make, container: step-make, terminated: { exitCode: 1, reason: TaskRunCancelled, startedAt: 2026-11-01T10:00:05Z } },
-            { name: pack, container: step-pack, terminated: { exitCode: 1, reason: TaskRunCancelled, startedAt: 2026-11-01T10:00:00Z } },
+            { name: pack, container: step-pack, terminated: { exitCode: 1, reason: TaskRunCancelled, startedAt: 2026-11-01T10:00:00Z,
+              message: Step pack terminated as pod b is terminated } },
+            { name: quick, container: step-quick, terminationReason: Completed, terminated: { exitCode: 0, startedAt: 2026-11-01T10:00:00Z } },
             { name: push, container: step-push, terminationReason: Skipped, terminated: { exitCode: 1, startedAt: 2026-11-01T10:00:09Z } }] }`,
       )}`,
-      want: ['build#1 b: 0.make=gone 1.pack=never 2.push=never'],
+      want: ['build#1 b: 0.make=gone 1.pack=never 2.quick=gone 3.push=never'],
     },
     {
       name: 'a pod that was evicted, or can never start, has steps that never ran',
@@ -211,6 +213,104 @@ describe('logPlan', () => {
   });
 });
 
+describe('logPlan, what is chosen', () => {
+  /** All containers in words: `role name=state`, what runs beside the steps behind `|`. */
+  const toldAll = (facts: RunFacts, filters: LogFilters) =>
+    logPlan(facts, filters).map(({ attempt, steps, beside }) => {
+      const words = [steps, beside].map((all) =>
+        all.map(({ role, name, position, state }) => `${position}.${role} ${name}=${state}`).join(' '),
+      );
+      return `#${attempt}: ${words.join(' | ')}`.trim();
+    });
+  const build = `${run}${taskRun('r-build', 'build', '{ podName: b }')}${pod('b', 'r-build', 'Running', { 'step-make': 'running' })}`;
+  const cases: readonly { name: string; given: string; filters: LogFilters; want: readonly string[] }[] = [
+    {
+      name: 'init containers stand before the steps',
+      given: build,
+      filters: { include: ['init'] },
+      want: ['#1: -2.init prepare=unknown -1.init place-scripts=unknown 0.step make=running |'],
+    },
+    {
+      name: 'run 29: sidecars and what was injected run beside them',
+      given: build,
+      filters: { include: ['sidecar', 'injected'] },
+      want: ['#1: 0.step make=running | 0.injected istio-proxy=unknown 0.sidecar sidecar-db=unknown'],
+    },
+    {
+      name: 'names of steps hold for all of them',
+      given: build,
+      filters: { include: ['init', 'sidecar'], step: ['sidecar-db'] },
+      want: ['#1:  | 0.sidecar sidecar-db=unknown'],
+    },
+    {
+      name: 'run 29: of a pod that is gone the TaskRun tells the sidecars',
+      given: `${run}${taskRun(
+        'r-build',
+        'build',
+        `{ podName: b, conditions: [{ type: Succeeded, status: "True" }],
+          sidecars: [{ name: db, container: sidecar-db, terminated: { exitCode: 0, startedAt: 2026-11-01T10:00:05Z } }] }`,
+      )}`,
+      filters: { include: ['sidecar'] },
+      want: ['#1:  | 0.sidecar sidecar-db=gone'],
+    },
+    {
+      name: 'run 19: attempts by number',
+      given: `${run}${taskRun('r-build', 'build', '{ podName: b2, retriesStatus: [{ podName: b }, { podName: b1 }] }')}`,
+      filters: { attempt: [1, 3] },
+      want: ['#1:  |', '#3:  |'],
+    },
+    {
+      name: 'failed: only the failing step of the last attempt of what has failed',
+      given: `${run}
+        ${taskRun('r-fetch', 'fetch', '{ podName: f, conditions: [{ type: Succeeded, status: "True" }] }')}
+        ${taskRun(
+          'r-build',
+          'build',
+          `{ podName: b2, retriesStatus: [{ podName: b1 }], completionTime: 2026-11-01T10:00:09Z,
+            conditions: [{ type: Succeeded, status: "False", reason: StepFailed }], steps: [
+            { name: make, container: step-make, terminationReason: Completed, terminated: { exitCode: 0, startedAt: 2026-11-01T10:00:05Z } },
+            { name: test, container: step-test, terminationReason: Error, terminated: { exitCode: 2, startedAt: 2026-11-01T10:00:05Z } },
+            { name: ship, container: step-ship, terminationReason: Skipped, terminated: { exitCode: 1, startedAt: 2026-11-01T10:00:05Z } }] }`,
+        )}`,
+      filters: { failed: true },
+      want: ['#2: 1.step test=gone |'],
+    },
+    {
+      name: 'failed: what is cancelled, or may be tried again, has not failed',
+      given: `${run}
+        ${taskRun('r-fetch', 'fetch', '{ podName: f, completionTime: 2026-11-01T10:00:09Z, conditions: [{ type: Succeeded, status: "False", reason: TaskRunCancelled }] }')}
+        ${taskRun('r-build', 'build', '{ podName: b, conditions: [{ type: Succeeded, status: "False", reason: StepFailed }] }')}`,
+      filters: { failed: true },
+      want: [],
+    },
+  ];
+  for (const { name, given, filters, want } of cases)
+    it(name, () => assert.deepEqual(toldAll(runFacts(given), filters), want));
+
+  const started = (task: string, start: number, end: number | undefined) =>
+    taskRun(
+      `r-${task}`,
+      task,
+      `{ podName: ${task}, startTime: 2026-11-01T10:00:0${start}Z${end === undefined ? '' : `, completionTime: 2026-11-01T10:00:0${end}Z`} }`,
+    );
+  const orders: readonly { order: LogOrder; want: readonly string[] }[] = [
+    { order: 'start', want: ['report', 'build', 'fetch'] },
+    { order: 'spec', want: ['fetch', 'build', 'report'] },
+    { order: 'completion', want: ['build', 'fetch', 'report'] },
+    { order: 'time', want: ['report', 'build', 'fetch'] },
+  ];
+  for (const { order, want } of orders)
+    it(`order ${order}; what runs is behind what is complete`, () => {
+      const facts = runFacts(
+        `${run}${started('fetch', 5, 8)}${started('build', 4, 7)}${started('report', 1, undefined)}`,
+      );
+      assert.deepEqual(
+        logPlan(facts, {}, order).map(({ task }) => task),
+        want,
+      );
+    });
+});
+
 describe('logProgress', () => {
   const done = (status: string, reason: string) =>
     run.replace('status: Unknown, reason: Running', `status: "${status}", reason: ${reason}`);
@@ -272,4 +372,19 @@ describe('logProgress', () => {
         want,
       );
     });
+
+  it('run 29: what runs beside steps lingers when all the rest is read', () => {
+    const facts = runFacts(
+      `${done('True', 'Succeeded')}${taskRun('r-build', 'build', ended('True'))}${pod('b', 'r-build', 'Running', { 'step-make': 'done' })}`,
+    );
+    const plan = logPlan(facts, { include: ['sidecar'] });
+    const progress = (isDbRead: boolean) =>
+      logProgress(facts, plan, {
+        isComplete: (_pod, { role }) => role === 'step' || isDbRead,
+        isRecent: false,
+        idleMs: GRACE_MS,
+        graceMs: GRACE_MS,
+      });
+    assert.deepEqual([progress(false), progress(true)], ['lingering', 'complete']);
+  });
 });

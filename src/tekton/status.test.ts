@@ -1,7 +1,9 @@
 /** By hand: what cannot be had from a cluster in seconds. What real runs look like is in recorded.test.ts. */
 import assert from 'node:assert/strict';
-import { factsOf, objectsOf } from '../../test/support/facts.ts';
-import { runStatus } from './status.ts';
+import { factsOf, objectsOf, recordedMoments } from '../../test/support/facts.ts';
+import { failedContainer } from './failure.ts';
+import { projectTaskRun } from './project.ts';
+import { runStatus, taskRunStatus } from './status.ts';
 import type { RunStatus, TaskPhase } from './types.ts';
 
 const now = new Date('2026-11-01T10:10:00Z');
@@ -416,4 +418,76 @@ describe('progress', () => {
       notStarted: 1,
     });
   });
+});
+
+describe('where logs are', () => {
+  const logsOf = ({ namespace, name }: { namespace: string; name: string }, attempt: number, step: string) =>
+    `${namespace}/${name}#${attempt}/${step}`;
+
+  it('run 19: each step of each attempt has its own place, and so has the failing one', () => {
+    const objects = [...recordedMoments('retries-fail').values()].at(-1) ?? [];
+    const { failure, tasks } = runStatus(factsOf(objects), now, logsOf);
+    const places = tasks
+      .flatMap(({ instances }) => instances)
+      .flatMap(({ attempts }) => attempts)
+      .flatMap(({ steps }) => steps)
+      .map(({ logs }) => logs);
+    assert.equal(new Set(places).size, places.length);
+    assert.equal(failure?.logs, places.at(-1));
+    assert.match(failure?.logs ?? '', /#3\//);
+  });
+
+  it('run 30: the container of a failure in a nested run is found', () => {
+    const objects = [...recordedMoments('nested').values()].at(-1) ?? [];
+    const { failure, tasks } = runStatus(factsOf(objects), now, logsOf);
+    const container = failedContainer(failure, tasks);
+    assert.deepEqual([failure?.task, container?.container], ['release/publish', 'step-upload']);
+    assert.equal(container?.taskRun, failure?.taskRun);
+    assert.ok(container?.pod);
+  });
+
+  it('a failure without a step has no container', () => {
+    assert.equal(failedContainer(undefined, []), undefined);
+    assert.equal(failedContainer({ reason: 'CouldntGetPipeline', message: 'no' }, []), undefined);
+  });
+});
+
+describe('taskRunStatus', () => {
+  const alone = (status: string) =>
+    taskRunStatus(
+      projectTaskRun(
+        objectsOf(`
+kind: TaskRun
+metadata: { name: t, namespace: ci, uid: u, creationTimestamp: "2026-11-01T10:00:00Z", labels: { tekton.dev/task: lint } }
+spec: { retries: 2, params: [{ name: a, value: b }] }
+status: ${status}`)[0] ?? {},
+      ),
+      [],
+      now,
+    );
+
+  it('run 3: a TaskRun nobody has looked at yet', () => {
+    const { phase, condition, attempts, retries, params, task, failure, durationMs } = alone('{}');
+    assert.deepEqual([phase, condition.message], ['pending', 'TaskRun has not started']);
+    assert.deepEqual(attempts, [{ steps: [] }]);
+    assert.deepEqual([retries, params, task], [2, [{ name: 'a', value: 'b' }], 'lint']);
+    assert.deepEqual([failure, durationMs], [undefined, undefined]);
+  });
+
+  for (const [name, status, want] of [
+    ['failed', condition('False', 'StepFailed', 'told'), 'failed'],
+    ['of which the failure is ignored', condition('False', 'FailureIgnored'), 'failed'],
+    ['out of time', condition('False', 'TaskRunTimeout'), 'timedout'],
+    ['cancelled', condition('False', 'TaskRunCancelled'), 'cancelled'],
+    ['run 40: of a reason nobody knows', condition('False', 'InventedTomorrow'), 'failed'],
+  ] as const) {
+    it(`a TaskRun ${name}`, () => {
+      const { phase, failure, durationMs } = alone(
+        `{ ${status}, startTime: "2026-11-01T10:00:00Z", completionTime: "2026-11-01T10:00:05Z", podName: p, steps: [{ name: s, container: step-s, terminated: { exitCode: 4, reason: Error }, terminationReason: Error }] }`,
+      );
+      assert.equal(phase, want);
+      assert.equal(durationMs, 5_000);
+      assert.equal(failure?.exitCode, want === 'cancelled' ? undefined : 4);
+    });
+  }
 });

@@ -34,9 +34,20 @@ time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.ru
 }
 
 /** Suites that need no more of their world than a sandbox has. */
-const alsoInSandbox = ['endings', 'examples', 'faults', 'fuzz', 'logs', 'rbac', 'recipes', 'status'].map(
-  (name) => `test/e2e/${name}.test.ts`,
-);
+const alsoInSandbox = [
+  'restart',
+  'soak',
+  'endings',
+  'examples',
+  'faults',
+  'formats',
+  'fuzz',
+  'logs',
+  'rbac',
+  'recipes',
+  'runs',
+  'status',
+].map((name) => `test/e2e/${name}.test.ts`);
 
 /** A file, and what its world stands on. */
 interface Suite {

@@ -373,3 +373,57 @@ clusterSuite('nested runs', onCluster ? { knobs: true } : {}, () => {
     assert.deepEqual((status.failure as { logTail?: readonly string[] }).logTail, ['refused']);
   });
 });
+
+describe('runs where nothing is watched (CACHE=off)', () => {
+  let world: World;
+  let read: Read;
+  before(async () => {
+    world = await startWorld({ namespaces: 2, env: { CACHE: 'off' } });
+    ({ read } = await described(world));
+  });
+  after(() => world?.end());
+
+  it('run 23, 41: lists, pages and a failed run are told as with caches', async () => {
+    const failed = await settled(world, read, await world.run('red'));
+    assert.equal(failed.phase, 'failed');
+    assert.ok(failed.failure?.step);
+    for (const namespace of world.namespaces) await world.run('pending', { namespace });
+    const whole = await read<List>('/runs', '/runs');
+    assert.equal(whole.items.length, 3);
+    const created = whole.items.map((item) => item.created);
+    assert.deepEqual(created, [...created].sort().reverse());
+    const paged: RunItem[] = [];
+    for (let more = ''; ; ) {
+      const page = await read<List>('/runs', `/runs?limit=1${more}`);
+      paged.push(...page.items);
+      if (page.continue === undefined) break;
+      more = `&continue=${page.continue}`;
+    }
+    assert.deepEqual(paged, whole.items);
+    const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?phase=failed`);
+    assert.deepEqual(
+      items.map(({ name }) => name),
+      [failed.name],
+    );
+  });
+
+  it('run 7, 42: an event id is waited for, a page has its tag, and events end with the run', async () => {
+    const eventId = `event-${world.namespace}`;
+    const waiting = world.gateway.get(`/runs?eventId=${eventId}&wait=60`);
+    const name = `green-${eventId}`;
+    await world.run('green', { name });
+    const events = await world.gateway.stream(`/runs/${world.namespace}/${name}/events`);
+    const found = await waiting;
+    assert.deepEqual(
+      found.json<List>().items.map((item) => item.name),
+      [name],
+    );
+    assert.equal(await events.ended(), 'complete');
+    assert.match(events.text(), /\nevent: end\n.*"phase":"succeeded"/);
+    const page = await world.gateway.get('/runs?phase=succeeded');
+    const same = await world.gateway.get('/runs?phase=succeeded', {
+      headers: { 'if-none-match': page.headers.etag ?? '' },
+    });
+    assert.equal(same.status, 304);
+  });
+});

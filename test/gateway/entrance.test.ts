@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { createServer, request as openRequest } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import express from 'express';
 import { networks } from '../../src/gateway/address.ts';
 import { buildApp, type GatewayParts } from '../../src/gateway/app.ts';
 import { auditStream } from '../../src/gateway/audit.ts';
@@ -13,15 +12,18 @@ import { type Caller, type CallerChange, type Callers, oneCaller } from '../../s
 import { corsFor } from '../../src/gateway/cors.ts';
 import { createDrain } from '../../src/gateway/drain.ts';
 import { callerOf } from '../../src/gateway/notes.ts';
-import { serveGet } from '../../src/gateway/problem.ts';
+import { option, truth } from '../../src/gateway/options.ts';
 import { createTickets, ticketsRoutes } from '../../src/gateway/tickets.ts';
 import type { Log, LogFields } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 import { openEntrance, wideLimits } from '../support/entrance.ts';
 import { eventually } from '../support/eventually.ts';
 import { HandClock } from '../support/hand-clock.ts';
+import { plainRoute } from '../support/route.ts';
 
 const letGo = new AbortController().signal;
+/** With a table that has any, a handler reads the query itself. */
+const anyOption = { follow: option(truth, true, 'Whether to follow') };
 
 /** One answer. */
 interface Answered {
@@ -53,20 +55,25 @@ class Rig implements AsyncDisposable {
     const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
     const metrics = { ...silentMetrics, limited: (limit: string) => void this.limited.push(limit) };
     const tickets = createTickets({ clock: this.clock, metrics });
-    const routes = express.Router();
-    serveGet(routes, '/who', (request, response) => void response.end(callerOf(request).name));
-    serveGet(routes, '/status/:namespace/:name', (request, response) => {
-      requireRead(callerOf(request), String(request.params.namespace), ['ci', 'dev']);
-      response.end('fine');
-    });
-    serveGet(routes, '/logs/:namespace/:name', (request, response) => {
-      auditStream(log, request, 'ci');
-      response.write(`${callerOf(request).name} ${request.url}\n`);
-    });
-    serveGet(routes, '/slow', async (_request, response) => {
-      await this.clock.sleep(1_000);
-      response.end('late');
-    });
+    const routes = [
+      plainRoute('/who', (request, response) => void response.end(callerOf(request).name)),
+      plainRoute('/status/:namespace/:name', (request, response) => {
+        requireRead(callerOf(request), String(request.params.namespace), ['ci', 'dev']);
+        response.end('fine');
+      }),
+      plainRoute(
+        '/logs/:namespace/:name',
+        (request, response) => {
+          auditStream(log, request, 'ci');
+          response.write(`${callerOf(request).name} ${request.url}\n`);
+        },
+        anyOption,
+      ),
+      plainRoute('/slow', async (_request, response) => {
+        await this.clock.sleep(1_000);
+        response.end('late');
+      }),
+    ];
     const app = buildApp({
       ...openEntrance(this.clock),
       callers: oneCaller('ci', 'correct horse'),

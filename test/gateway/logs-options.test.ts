@@ -326,6 +326,10 @@ describe('GET /logs, what is shown', () => {
     const second = await rig.get(`/logs/build?${query}&cursor=${first.trailers['x-log-cursor']}`);
     assert.deepEqual(linesIn(second), ['world']);
     assert.equal(second.trailers['x-log-complete'], 'true');
+    const waited = await rig.get('/logs/build?color=never&limitBytes=40&format=gitlab');
+    assert.match(waited.text, /hello/);
+    assert.doesNotMatch(waited.text, /\] again|world/);
+    assert.equal(waited.trailers['x-log-complete'], 'false');
     const tiny = await rig.get('/logs/build?color=never&limitBytes=3&format=gitlab');
     assert.doesNotMatch(tiny.text, /hello/);
     assert.match(tiny.text, /limitBytes is reached/);

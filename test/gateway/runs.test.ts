@@ -1,6 +1,7 @@
 /** Lists of runs, one run, its events and its TaskRuns, over HTTP. */
 import assert from 'node:assert/strict';
 import { gunzipSync } from 'node:zlib';
+import { projectPipelineRun } from '../../src/tekton/project.ts';
 import type { RunItem } from '../../src/tekton/runlist.ts';
 import type { RunStatus, TaskRunStatus } from '../../src/tekton/types.ts';
 import { AppRig, type Got } from '../support/app-rig.ts';
@@ -250,8 +251,18 @@ describe('GET /runs', () => {
         [],
       );
     }
+    // All of them have to be looked at; others are served meanwhile.
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    turn();
     const selected = await rig.get('/runs/ci?name=run-4999&limit=500&sort=name');
+    isOver = true;
     assert.equal(namesOf(selected).length, 11);
+    assert.ok(turns >= 25, `the event loop turned ${turns} times`);
   }).timeout(60_000);
 
   it('run 6: a store that is too old to be believed is 503', async () => {
@@ -594,6 +605,18 @@ describe('GET /runs/:namespace/:name/events', () => {
     const last = eventsIn((await stream.whole).text).at(-1);
     assert.deepEqual([last?.event, last?.data.tasks[0]?.phase], ['end', 'running']);
     assert.equal(clock.sleeping, 0);
+  });
+
+  it('run 27: a run that only a GET has seen, and that is gone, ends as deleted', async () => {
+    const clock = new HandClock();
+    await using rig = await new AppRig({ clock }).listen();
+    rig.fetchable.set('ci/r', projectPipelineRun(run('r', { verdict: BUSY })));
+    const stream = rig.follow('/runs/ci/r/events');
+    await eventually(() => assert.equal(eventsIn(stream.text()).length, 1));
+    rig.fetchable.clear();
+    await eventually(() => assert.equal(clock.sleeping, 1));
+    await clock.turn(15_000);
+    assert.equal(eventsIn((await stream.whole).text).at(-1)?.data.phase, 'deleted');
   });
 
   it('run 38: when this process stops the stream ends without an end, so that the client comes back', async () => {

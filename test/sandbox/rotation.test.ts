@@ -7,8 +7,8 @@ import type { LiveAnswer } from '../support/gateway.ts';
 import { linesFrom } from '../support/log-text.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const LINES = 450_000;
-/** Lines of 100 bytes, numbered, about six megabytes a second: four rotations. It waits for the file `go` before line `pauseAt`. */
+const LINES = 440_000;
+/** Lines of 100 bytes, numbered, a few megabytes a second: five rotations, since the file has a timestamp for each. It waits for the file `go` before line `pauseAt`. */
 const flood = (folder: string, pauseAt: number) => `
 apiVersion: tekton.dev/v1
 kind: PipelineRun
@@ -35,12 +35,13 @@ describe('a log that is rotated while it is followed', function () {
   this.timeout(180_000);
   let world: World;
   before(async () => {
-    world = await startWorld({ faults: true, ground: 'sandbox', env: { STALL_SECONDS: '2' } });
+    world = await startWorld({ faults: true, ground: 'sandbox' });
   });
   afterEach(() => world?.faults.lift());
   after(() => world?.end());
 
-  const follow = (run: string): Promise<LiveAnswer> => world.gateway.stream(`/logs/${run}?color=never&wait=30`);
+  const follow = (run: string, gateway = world.gateway): Promise<LiveAnswer> =>
+    gateway.stream(`/logs/${run}?color=never&wait=30`);
   const numbers = (log: LiveAnswer): number[] =>
     linesFrom(log.bytes(), 'flood : pour').map((line) => Number(line.subarray(0, 9)));
   const gaps = (log: LiveAnswer): number => log.text().match(/lines may be missing here/g)?.length ?? 0;
@@ -50,7 +51,7 @@ describe('a log that is rotated while it is followed', function () {
     assert.equal(at, -1, `line ${got[at]} after line ${got[at - 1]}`);
   }
 
-  it('run 13: 45 MB over four rotations: no line twice, none lost, and no gap is told', async () => {
+  it('run 13: 44 MB over five rotations: no line twice, none lost, and no gap is told', async () => {
     const run = await world.run(flood(world.folder, 0));
     const log = await follow(run);
     assert.equal(await log.ended(), 'complete');
@@ -79,12 +80,13 @@ describe('a log that is rotated while it is followed', function () {
 
   it('run 14: a follow that went silent at a rotation is noticed, left and gone on with, and the loss is told', async () => {
     world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { bytes: 8_000_000 } }, times: 1 });
+    const gateway = await world.startGateway({ env: { STALL_SECONDS: '2' } });
     const run = await world.run(flood(world.folder, LINES - 1_000));
-    const log = await follow(run);
+    const log = await follow(run, gateway);
     // Nothing has ended, nothing was cut: all that is to be seen is that nothing comes.
-    await eventually(() => assert.ok(numbers(log).at(-1) === LINES - 1_001), { withinMs: 60_000, everyMs: 500 });
+    await eventually(() => assert.ok(numbers(log).at(-1) === LINES - 1_001), { withinMs: 60_000, everyMs: 1_000 });
     assert.equal(log.state, 'open');
-    assert.match(await world.gateway.metrics(), /rungate_log_resumes_total\{reason="stall"\} [1-9]/);
+    assert.ok((await gateway.metric('rungate_log_resumes_total{reason="stall"}')) >= 1);
     await writeFile(`${world.folder}/go`, '');
     assert.equal(await log.ended(), 'complete');
     const got = numbers(log);

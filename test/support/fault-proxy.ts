@@ -129,7 +129,7 @@ function logPath(pod: string): RegExp {
 
 /** The answer of an API server that says no, with its real Status body. `retryAfter` is in seconds. */
 export function refusal(
-  code: 401 | 403 | 404 | 409 | 410 | 429 | 500 | 502 | 503 | 504,
+  code: 400 | 401 | 403 | 404 | 409 | 410 | 429 | 500 | 502 | 503 | 504,
   retryAfter?: number,
 ): WireFault {
   return {
@@ -151,6 +151,7 @@ export function kubeletError(container: string): WireFault {
 }
 
 const reasons: Readonly<Record<number, readonly [reason: string, message: string]>> = {
+  400: ['BadRequest', 'the request is not understood'],
   401: ['Unauthorized', 'Unauthorized'],
   403: ['Forbidden', 'access is forbidden'],
   404: ['NotFound', 'the server could not find the requested resource'],

@@ -28,6 +28,10 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
     when: 'the path is served, but not with this method; with `Allow`',
     advice: 'use a method that `Allow` names',
   },
+  'too-slow': {
+    when: 'the head of the request took longer than `HEADER_SECONDS`; with `Connection: close`, without `requestId`',
+    advice: 'look at the way to rungate',
+  },
   conflict: { when: 'someone else wrote first', advice: 'read again, decide again' },
   gone: { when: 'what was asked about is too old to go on from', advice: 'begin anew, without the cursor' },
   'body-too-large': {
@@ -35,6 +39,10 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
     advice: 'leave it out',
   },
   'url-too-long': { when: 'the path with its query is longer than `MAX_URL_BYTES`', advice: 'ask for less at once' },
+  'headers-too-large': {
+    when: 'the head of the request is longer than `MAX_HEADER_BYTES`; with `Connection: close`, without `requestId`',
+    advice: 'send fewer or shorter headers',
+  },
   exhausted: { when: "a limit of rungate's is used up; with `Retry-After`", advice: 'ask again later' },
   internal: {
     when: 'a mistake of ours; the sentence says nothing, the log everything',
