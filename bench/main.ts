@@ -18,7 +18,7 @@ const help = `usage: npm run bench -- [row ...] [--write]
 
 Measures rungate beside a peer in the same minutes, on the cluster that is up (npm run cluster -- up, or
 RUNGATE_CLUSTER=existing KUBECONFIG=<file>). Prints a table and, last, one line of JSON for each row. All rows
-take about five minutes; other work on the machine shows in the figures. A missed goal is no failure.
+take about ten minutes; other work on the machine shows in the figures. A missed goal is no failure.
 
 rows:
 ${rows

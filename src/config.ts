@@ -316,7 +316,7 @@ const settings = {
     kind: wholeNumber(1, 3600),
     unit: 'seconds',
     fallback: '120',
-    purpose: 'A client of a stream that takes nothing for so long is dropped.',
+    purpose: 'A client that takes nothing of its answer for so long is dropped.',
   },
   stallSeconds: {
     variable: 'STALL_SECONDS',

@@ -14,6 +14,12 @@ describe('createMetrics', () => {
     metrics.relist('pods', 'gone');
     metrics.resume('cut');
     metrics.watchHeard('pods', clock.now());
+    metrics.limited('MAX_STREAMS');
+    let waiters = 3;
+    metrics.level('waiters', () => waiters);
+    waiters += 1;
+    metrics.reload('AUTH_FILE', 'taken');
+    metrics.reload('ACCESS_FILE', 'refused');
     await clock.turn(7_000);
 
     const { contentType, text } = await metrics.exposition();
@@ -28,6 +34,11 @@ describe('createMetrics', () => {
       'rungate_watch_relists_total{resource="pods",reason="gone"} 1',
       'rungate_log_resumes_total{reason="cut"} 1',
       'rungate_watch_age_seconds{resource="pods"} 7',
+      'rungate_limited_total{limit="MAX_STREAMS"} 1',
+      'rungate_open{what="waiters"} 4',
+      'rungate_reloads_total{setting="AUTH_FILE",outcome="taken"} 1',
+      'rungate_reload_current{setting="AUTH_FILE"} 1',
+      'rungate_reload_current{setting="ACCESS_FILE"} 0',
       `rungate_build_info{version="1.2.3",node="${process.version}"} 1`,
     ]) {
       assert(text.includes(`${series}\n`), `${series} in\n${text}`);

@@ -16,6 +16,7 @@ export function networks(texts: readonly string[]): Networks {
   return list;
 }
 
+const UNKNOWN = 'unknown';
 /** Longer lists than any chain of proxies makes; what stands further left was written by nobody we believe anyway. */
 const MOST_HOPS = 32;
 
@@ -30,12 +31,12 @@ export function clientAddress(
   forwardedFor: string | readonly string[] | undefined,
   trusted: Networks,
 ): string {
-  let client = plainAddress(remote ?? '') ?? 'unknown';
+  let client = plainAddress(remote);
   if (forwardedFor === undefined) return client;
   const hops = [forwardedFor].flat().join(',').split(',').slice(-MOST_HOPS);
-  while (client !== 'unknown' && trusted.check(client, familyOf(client))) {
+  while (client !== UNKNOWN && trusted.check(client, familyOf(client))) {
     const before = plainAddress(withoutPort(hops.pop()?.trim() ?? ''));
-    if (before === undefined) break;
+    if (before === UNKNOWN) break;
     client = before;
   }
   return client;
@@ -48,12 +49,12 @@ export function networkOf(address: string): string {
   return address;
 }
 
-/** An address without what makes one and the same look different: a zone, IPv4 inside IPv6. None: undefined. */
-function plainAddress(text: string): string | undefined {
+/** An address without what makes one and the same look different: a zone, IPv4 inside IPv6. `unknown` for what is none. */
+export function plainAddress(text = ''): string {
   const address = text.split('%', 1)[0] ?? '';
   const inside = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (inside !== undefined && isIP(inside) === 4) return inside;
-  return isIP(address) === 0 ? undefined : address.toLowerCase();
+  return isIP(address) === 0 ? UNKNOWN : address.toLowerCase();
 }
 
 /** Some proxies write the port as well: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */

@@ -32,8 +32,8 @@ export function buildApp(parts: GatewayParts): Express {
   // Before unknown paths: a stranger cannot tell which exist.
   app.use(unlessDraining(drain, cors.before(authenticate({ ...parts, draining: drain.signal }))));
   const served = [...routes.flat(), readyRoute(readiness)];
-  const operations = [healthRoute, ...served].map(({ operation }) => operation);
-  serveRoutes(app, [...served, ...describedApi(operations, version).routes]);
+  const described = describedApi([...served, healthRoute], version);
+  serveRoutes(app, [...served, ...described]);
   app.use(unknownPath);
   app.use(problem(log));
   return app;

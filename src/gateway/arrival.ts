@@ -6,7 +6,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import helmet from 'helmet';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { clientAddress, type Networks } from './address.ts';
+import { clientAddress, type Networks, plainAddress } from './address.ts';
 import { auditDenied, auditStreamEnd } from './audit.ts';
 import type { Cors } from './cors.ts';
 import type { Drain } from './drain.ts';
@@ -52,6 +52,14 @@ export function arrival(parts: ArrivalParts): RequestHandler {
     headersOf.set(forOrigin, headers);
     return headers;
   };
+  /** The other end of each connection: many requests come by one. */
+  const remotes = new WeakMap<Socket, string>();
+  const clientOf = ({ socket, headers }: Request): string => {
+    const remote = remotes.get(socket) ?? plainAddress(socket.remoteAddress);
+    remotes.set(socket, remote);
+    const forwardedFor = headers['x-forwarded-for'];
+    return forwardedFor === undefined ? remote : clientAddress(remote, forwardedFor, trustedProxies);
+  };
   const ahead = new WeakMap<Socket, number>();
 
   return (request, response, next) => {
@@ -64,7 +72,7 @@ export function arrival(parts: ArrivalParts): RequestHandler {
     request.rungateNotes = {
       requestId,
       headers: headersFor(request),
-      client: clientAddress(socket.remoteAddress, request.headers['x-forwarded-for'], trustedProxies),
+      client: clientOf(request),
       caller: undefined,
       mode: undefined,
       isStream: false,

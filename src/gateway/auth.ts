@@ -13,8 +13,6 @@ import { notesOf } from './notes.ts';
 import { createThrottle } from './throttle.ts';
 import { isStreamPath, type Tickets } from './tickets.ts';
 
-export type { Caller } from './callers.ts';
-
 /** The namespaces this gateway serves: `*` for every one of the cluster. */
 export type ServedNamespaces = '*' | readonly string[];
 

@@ -252,7 +252,9 @@ function pairCheck(username: string, password: string): (name: string, secret: s
 async function versionOf(file: string | undefined): Promise<Version> {
   if (file === undefined) return undefined;
   try {
-    const { size } = await stat(file);
+    const found = await stat(file);
+    if (!found.isFile()) return { unreadable: 'is no file' }; // a pipe would never be read to its end
+    const { size } = found;
     if (size > LONGEST_FILE_BYTES) return { unreadable: `has ${size} bytes, and may have ${LONGEST_FILE_BYTES}` };
     return { text: await readFile(file, 'utf8') };
   } catch (error) {

@@ -19,8 +19,10 @@ export interface Cors {
   before(handler: RequestHandler): RequestHandler;
 }
 
+const NOTHING: HeaderPairs = [];
+
 /** Where nobody else's page may ask. */
-export const sameOriginOnly: Cors = { headersFor: () => [], before: (handler) => handler };
+export const sameOriginOnly: Cors = { headersFor: () => NOTHING, before: (handler) => handler };
 
 /** For exactly these origins. Every answer says that it depends on the origin, or a cache would give one's answer to all. */
 export function corsFor(origins: readonly string[]): Cors {

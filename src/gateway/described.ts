@@ -1,7 +1,7 @@
 /** `/openapi.json`, `/docs` and `/`: the API in its own words, made once of the operations that are served. */
 import { sendPage } from './answer.ts';
 import { docsPage } from './docspage.ts';
-import { type OpenApiDocument, openApiDocument } from './openapi.ts';
+import { openApiDocument } from './openapi.ts';
 import type { AnswerShape, Operation, Route } from './operation.ts';
 import { pageHandler } from './page.ts';
 
@@ -62,26 +62,23 @@ const frontOperation: Operation = {
   problems: [],
 };
 
-/** Describes `operations` and what serves the description, which is made here and once. */
-export function describedApi(
-  operations: readonly Operation[],
-  version: string,
-): { readonly document: OpenApiDocument; readonly routes: readonly Route[] } {
-  const own = [documentOperation, docsOperation, frontOperation];
-  const document = openApiDocument({ operations: [...operations, ...own], version });
-  return {
-    document,
-    routes: [
-      {
-        operation: documentOperation,
-        handler: pageHandler({ contentType: 'application/json; charset=utf-8', text: JSON.stringify(document) }),
-      },
-      { operation: docsOperation, handler: pageHandler(docsPage(document)) },
-      {
-        operation: frontOperation,
-        // Without a leading slash: it stays right behind a proxy that has put a path before ours.
-        handler: (request, response) => sendPage(request, response, 302, ['Location', 'docs', 'Content-Length', '0']),
-      },
-    ],
-  };
+/** Makes the routes that describe those of `others` and themselves. All of it is made here, once. */
+export function describedApi(others: readonly Route[], version: string): readonly Route[] {
+  const operations = others.map(({ operation }) => operation);
+  const document = openApiDocument({
+    operations: [...operations, documentOperation, docsOperation, frontOperation],
+    version,
+  });
+  return [
+    {
+      operation: documentOperation,
+      handler: pageHandler({ contentType: 'application/json; charset=utf-8', text: JSON.stringify(document) }),
+    },
+    { operation: docsOperation, handler: pageHandler(docsPage(document)) },
+    {
+      operation: frontOperation,
+      // Without a leading slash: it stays right behind a proxy that has put a path before ours.
+      handler: (request, response) => sendPage(request, response, 302, ['Location', 'docs', 'Content-Length', '0']),
+    },
+  ];
 }

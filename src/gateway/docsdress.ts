@@ -55,8 +55,8 @@ table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th { text-align: left; font-weight: 600; color: var(--soft); }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
-td:first-child { min-width: 7rem; }
-small, .headers { color: var(--soft); font-size: .85em; }
+th:first-child, td:first-child { width: 10rem; min-width: 7rem; }
+small, .headers, .shared { color: var(--soft); font-size: .85em; }
 .status { font-variant-numeric: tabular-nums; color: var(--moved); }
 .s2 { color: var(--good); } .s4 { color: var(--wrong); } .s5 { color: var(--broken); }
 @media (max-width: 52rem) {

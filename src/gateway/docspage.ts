@@ -138,15 +138,16 @@ function operationHtml({ path, shortPath, method, operation }: Shown, document: 
   const { operationId, summary, description, requestBody, security } = operation;
   const { components } = document;
   const parameters = operation.parameters.map((each) => resolved(each, components.parameters));
-  const responses = Object.entries(operation.responses).map(
-    ([status, response]) => [status, resolved(response, components.responses)] as const,
-  );
+  const responses = Object.entries(operation.responses);
+  const own = responses.flatMap(([status, response]) => ('$ref' in response ? [] : [{ status, response }]));
+  const shared = responses.flatMap(([status, response]) => ('$ref' in response ? [{ status, ...response }] : []));
   const options = parameters.filter((each) => each.in === 'query');
-  const others = parameters.filter((each) => each.in !== 'query');
+  // That every operation has it is said once, above.
+  const others = parameters.filter(({ in: place, name }) => place !== 'query' && name !== 'X-Request-Id');
   return html`<article id="${operationId}">
 <h3><a href="#${operationId}">${methodBadge(method)} <span class="path">${breakable(path)}</span></a></h3>
 <p class="summary">${markdownLine(summary)}${security?.length === 0 ? ' (open to everyone)' : ''}</p>
-${shortPath === undefined ? '' : html`<p>In the default namespace: <code>${shortPath}</code></p>`}
+${shortPath === undefined ? '' : html`<p>In the default namespace: <code>${breakable(shortPath)}</code></p>`}
 ${markdown(description)}
 ${parameterTable('Options', options)}
 ${parameterTable('Path and headers', others)}
@@ -154,25 +155,37 @@ ${requestBody === undefined ? '' : html`<h4>Body</h4>${Object.entries(requestBod
 <h4>Answers</h4>
 ${table(
   ['Status', 'Meaning', 'Body'],
-  responses.map(([status, response]) => answerRow(status, response)),
+  own.map(({ status, response }) => answerRow(status, response)),
 )}
-${trailerTable(responses.map(([, response]) => response))}
+${sharedAnswers(shared)}
+${trailerTable(own.map(({ response }) => response))}
 </article>
 `;
 }
 
 function parameterTable(title: string, parameters: readonly Parameter[]): Html {
   if (parameters.length === 0) return raw('');
+  const haveDefaults = parameters.some(({ schema }) => schema.default !== undefined);
   return html`<h4>${title}</h4>
 ${table(
-  ['Name', 'Values', 'Default', ''],
+  ['Name', 'Values', ...(haveDefaults ? ['Default'] : []), ''],
   parameters.map(({ name, schema, description, required }) => [
     html`<code>${name}</code>${required ? raw(' <small>required</small>') : ''}`,
     markdownLine(schemaInWords(schema)),
-    schema.default === undefined ? raw('') : html`<code>${String(schema.default)}</code>`,
+    ...(haveDefaults ? [schema.default === undefined ? raw('') : html`<code>${String(schema.default)}</code>`] : []),
     markdownLine(description),
   ]),
 )}`;
+}
+
+/** Answers that are problems and no more: what their codes mean is said once for all operations. */
+function sharedAnswers(answers: readonly { readonly status: string; readonly $ref: string }[]): Html {
+  if (answers.length === 0) return raw('');
+  const named = answers.map(({ status, $ref }, place) => {
+    const codes = $ref.slice($ref.lastIndexOf('/') + 1).split('-or-');
+    return html`${place === 0 ? '' : ', '}${status} ${codes.map((code) => html`<code>${code}</code>`)}`;
+  });
+  return html`<p class="shared">And <a href="#errors">errors</a>: ${named}</p>`;
 }
 
 function answerRow(status: string, { description, headers, content = {} }: ResponseObject): readonly Html[] {

@@ -108,7 +108,7 @@ const tags: Readonly<Record<Tag, string>> = {
 
 const ABOUT = [
   'Status and logs of Tekton runs, straight from a Kubernetes API.',
-  'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`.',
+  'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`; the last is in the header `X-Request-Id` of every answer, and a request may bring its own.',
   'What is no HTTP is answered 400, and like all that is refused before there is a request without `X-Request-Id`.',
 ].join('\n\n');
 

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import {
   createServer as createHttpServer,
   type RequestListener,
-  STATUS_CODES,
   type Server,
   type ServerOptions,
+  STATUS_CODES,
 } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -49,12 +49,16 @@ export interface SocketLimits {
   readonly maxHeaderBytes: number;
   readonly headerSeconds: number;
   readonly idleSeconds: number;
+  /** How long a client may leave an answer unread; for as long as it likes when absent. */
+  readonly slowClientSeconds?: number;
   /** As many as the system allows when absent. */
   readonly maxConnections?: number;
 }
 
 /** Where nobody says otherwise. */
 const USUAL_LIMITS: SocketLimits = { maxHeaderBytes: 16 * 1024, headerSeconds: 15, idleSeconds: 75 };
+/** Streams watch their clients themselves and say more about it; this is for all other answers, and comes after. */
+const SLOWER_THAN_STREAMS_MS = 1_001;
 /** A body is only read over, after its answer; whoever is slower with it is cut off. */
 const BODY_MS = 15_000;
 
@@ -96,6 +100,7 @@ export function createListener(options: ListenOptions): Listener {
       server.on('clientError', refuseMalformed);
       server.on('checkExpectation', handler); // RFC 9110, 10.1.1: what else is expected may be ignored
       boundConnections(server, limits.maxConnections, { clock, log, metrics });
+      dropSlowClients(server, limits.slowClientSeconds, { log, metrics });
       await listen(server, options);
       // A connection that cannot be accepted (too many open files) is that caller's loss, not the end of the process.
       server.on('error', (error) => log.error('a connection was not accepted', { part: name, error: reason(error) }));
@@ -138,7 +143,7 @@ function serveHttps(settings: ServerOptions & Pair, handler: RequestListener): H
     const { headersTimeout: handshakeTimeout = 0 } = settings;
     return createHttpsServer({ ...settings, handshakeTimeout, minVersion: 'TLSv1.2' }, handler);
   } catch (error) {
-    throw new Fault('refused', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
+    throw new Fault('bad-request', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
   }
 }
 
@@ -164,6 +169,28 @@ function boundConnections(
     if (clock.now() - told < 60_000) return; // a flood of connections must not become one of lines
     told = clock.now();
     log.warn('connections are refused: as many as MAX_CONNECTIONS allows are open', { open });
+  });
+}
+
+/**
+ * Closes connections on which an answer waits and nothing of it is taken. Node tells of every socket on which nothing has
+ * moved: of those where nobody has anything to say yet, such as long polls, and of those kept alive, which it would close
+ * itself if nobody listened.
+ */
+function dropSlowClients(
+  server: Server | HttpsServer,
+  seconds: number | undefined,
+  { log, metrics }: { log: Log; metrics: Pick<Metrics, 'limited'> },
+): void {
+  if (seconds === undefined) return;
+  const timeoutMs = seconds * 1000 + SLOWER_THAN_STREAMS_MS;
+  server.setTimeout(timeoutMs, (socket: Socket) => {
+    const isKeptAlive = socket.timeout !== timeoutMs;
+    if (socket.writableLength > 0) {
+      metrics.limited('SLOW_CLIENT_SECONDS');
+      log.warn('a client was dropped: it takes nothing', { client: socket.remoteAddress });
+      socket.destroy();
+    } else if (isKeptAlive) socket.destroy();
   });
 }
 

@@ -127,6 +127,7 @@ export const ticketsOperation = {
       content: {
         'application/json': {
           schema: {
+            title: 'Ticket',
             type: 'object',
             required: ['ticket', 'expiresIn'],
             properties: {

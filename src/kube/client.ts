@@ -74,7 +74,7 @@ export function kubeClient(
     maxSockets: SHORT_SOCKETS,
   });
   const streams = new transport.Agent({ keepAlive: false });
-  metrics.level('kubernetes streams', () => streams.totalSocketCount);
+  metrics.level('kubernetes streams', () => Object.values(streams.sockets).flat().length);
   const { protocol, hostname, port } = urlToHttpOptions(connection.server);
   const base = connection.server.pathname.replace(/\/$/, '');
 

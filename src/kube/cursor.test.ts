@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { LogCursor, type Sifted } from './cursor.ts';
 import type { LogPosition } from './lines.ts';
@@ -411,6 +412,26 @@ describe('kube/splitter', () => {
       assert.deepEqual(shapes[1], shapes[0]);
       assert.deepEqual(shapes[2], shapes[0]);
       assert.equal(shapes[0]?.length === 1, length <= LONGEST_WHOLE_LINE);
+    });
+  }
+
+  for (const { name, unit, isWhole } of [
+    { name: 'two bytes', unit: 'é', isWhole: true },
+    { name: 'three bytes', unit: '走', isWhole: true },
+    { name: 'four bytes', unit: '🚀', isWhole: true },
+    { name: 'bytes that are none', unit: '\x80', isWhole: false },
+  ]) {
+    it(`run 31: no fragment ends within a character: ${name}`, () => {
+      const encoding = isWhole ? 'utf8' : 'latin1';
+      const text = Buffer.from(`a${unit.repeat(LONGEST_WHOLE_LINE)}`, encoding);
+      const lines = new LineSplitter().push(
+        Buffer.concat([Buffer.from('2026-11-01T10:00:00.000000001Z '), text, Buffer.from('\n')]),
+      );
+      assert.ok(Buffer.concat(lines.map((line) => line.text)).equals(text));
+      for (const line of lines.slice(0, -1)) {
+        assert.ok(line.text.length > FRAGMENT_BYTES - 4 && line.text.length <= FRAGMENT_BYTES);
+        assert.equal(isUtf8(line.text), isWhole);
+      }
     });
   }
 });

@@ -55,13 +55,14 @@ export function jsonSayer({ strip = false }: JsonOptions): (event: LogEvent, fra
     for (const line of batch.lines) {
       const bytes = container.strip(line);
       const text = bytes.toString();
-      let json = line.timestamp === '' ? '{"type":"log",' : `{"type":"log","ts":${JSON.stringify(line.timestamp)},`;
+      // Timestamps and cursors have no characters that JSON escapes, so they are not looked through once more.
+      let json = line.timestamp === '' ? '{"type":"log",' : `{"type":"log","ts":"${line.timestamp}",`;
       json += container.middle + JSON.stringify(text);
       if (line.part === 'first' || line.part === 'middle') json += ',"partial":true';
       // Only text with a replacement character in it can have had bytes replaced.
       if (text.includes('\ufffd') && !isUtf8(bytes)) json += ',"bin":true';
       const next = cursor?.(at++);
-      if (next !== undefined) json += `,"cursor":${JSON.stringify(next)}`;
+      if (next !== undefined) json += `,"cursor":"${next}"`;
       said += frame(`${json}}`, 'log', next);
     }
     return said;

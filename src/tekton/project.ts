@@ -104,7 +104,7 @@ export function projectTaskRun(raw: JsonObject): TaskRun {
       statusMessage: shared(stringOf(spec.statusMessage)),
       onError: shared(meta.annotations[ON_ERROR_ANNOTATION]),
     }),
-    retries: numberOf(spec.retries) ?? 0,
+    retries: countOf(spec.retries) ?? 0,
     params: namedValues(spec.params),
     ...attempt(status),
     sidecars: containerStates(status.sidecars, 'sidecar'),
@@ -215,7 +215,7 @@ function containerState(state: JsonObject): Pick<StepState, 'waiting' | 'running
     const terminated = objectOf(state.terminated);
     return {
       terminated: {
-        exitCode: numberOf(terminated.exitCode) ?? 0,
+        exitCode: integerOf(terminated.exitCode) ?? 0,
         reason: shared(stringOf(terminated.reason)) ?? '',
         ...present({
           message: stringOf(terminated.message),
@@ -231,6 +231,17 @@ function containerState(state: JsonObject): Pick<StepState, 'waiting' | 'running
     return { waiting: { reason: shared(stringOf(waiting.reason)) ?? '', message: stringOf(waiting.message) ?? '' } };
   }
   return {};
+}
+
+/** `value` if it is a whole number, else undefined. */
+function integerOf(value: Json | undefined): number | undefined {
+  const number = numberOf(value);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+function countOf(value: Json | undefined): number | undefined {
+  const number = integerOf(value);
+  return number !== undefined && number >= 0 ? number : undefined;
 }
 
 function isObject(value: Json | undefined): boolean {
@@ -253,7 +264,7 @@ function containers(specs: Json | undefined, statuses: Json | undefined, init: b
         startedAt: terminated?.startedAt ?? running?.startedAt,
         finishedAt: terminated?.finishedAt,
       }),
-      restarts: numberOf(status.restartCount) ?? 0,
+      restarts: countOf(status.restartCount) ?? 0,
       hasPrevious: isObject(objectOf(status.lastState).terminated),
     };
   });
@@ -306,7 +317,7 @@ function pipelineTasks(spec: JsonObject): readonly PipelineTask[] {
       ...present({
         displayName: shared(stringOf(item.displayName)),
         onError: shared(stringOf(item.onError)),
-        retries: numberOf(item.retries),
+        retries: countOf(item.retries),
       }),
       matrix: isObject(item.matrix),
     })),

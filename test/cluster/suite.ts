@@ -7,7 +7,7 @@ import { globSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openAdmin } from '../support/admin.ts';
-import { groundVariable, kubectlVariable, tknVariable } from '../support/ground.ts';
+import { cacheVariable, groundVariable, kubectlVariable, tknVariable } from '../support/ground.ts';
 import { capabilitiesVariable } from '../support/needs.ts';
 import { oneFailure, type Results, readResults, resultsVariable, writeResults } from '../support/results.ts';
 import { removeLeftNamespaces } from '../support/world.ts';
@@ -35,24 +35,34 @@ time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.ru
 
 /** Suites that need no more of their world than a sandbox has. */
 const alsoInSandbox = [
-  'restart',
-  'soak',
+  'cache-off',
+  'callers',
+  'described',
   'endings',
   'examples',
   'faults',
   'formats',
   'fuzz',
+  'limits',
+  'log-options',
   'logs',
   'rbac',
   'recipes',
+  'restart',
   'runs',
+  'soak',
   'status',
+  'watches',
 ].map((name) => `test/e2e/${name}.test.ts`);
+
+/** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */
+const alsoWithoutCaches = ['endings', 'faults', 'logs', 'status'].map((name) => `test/e2e/${name}.test.ts`);
 
 /** A file, and what its world stands on. */
 interface Suite {
   readonly file: string;
   readonly ground: 'cluster' | 'sandbox';
+  readonly cache: 'on' | 'off';
 }
 
 const files =
@@ -60,11 +70,17 @@ const files =
     ? positionals
     : globSync(['test/cluster/**/*.test.ts', 'test/contract/**/*.test.ts', 'test/e2e/**/*.test.ts']).sort();
 const suites: readonly Suite[] = [
-  ...files.map((file) => ({ file, ground: 'cluster' as const })),
-  ...files.filter((file) => alsoInSandbox.includes(file)).map((file) => ({ file, ground: 'sandbox' as const })),
+  ...files.map((file) => ({ file, ground: 'cluster', cache: 'on' }) as const),
+  ...files
+    .filter((file) => alsoInSandbox.includes(file))
+    .map((file) => ({ file, ground: 'sandbox', cache: 'on' }) as const),
+  ...files
+    .filter((file) => alsoWithoutCaches.includes(file))
+    .map((file) => ({ file, ground: 'sandbox', cache: 'off' }) as const),
 ];
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
-const titleOf = ({ file, ground }: Suite) => (ground === 'sandbox' ? `${file} in a sandbox` : file);
+const titleOf = ({ file, ground, cache }: Suite) =>
+  `${file}${ground === 'sandbox' ? ' in a sandbox' : ''}${cache === 'off' ? ' without caches' : ''}`;
 const resultsOf = (suite: Suite) => join(folder, `${titleOf(suite).replace(/\W+/g, '-')}.json`);
 
 let child: ChildProcess | undefined;
@@ -97,7 +113,7 @@ async function main(): Promise<number> {
   for (const [place, suite] of suites.entries()) {
     if (interrupted) break;
     process.stdout.write(`\n${titleOf(suite)} (${place + 1} of ${suites.length})\n`);
-    await runSuite(suite, { ...env, [groundVariable]: suite.ground });
+    await runSuite(suite, { ...env, [groundVariable]: suite.ground, [cacheVariable]: suite.cache });
   }
   return sumUp();
 }

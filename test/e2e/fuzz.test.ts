@@ -1,18 +1,20 @@
 /**
  * The HTTP surface under requests that nobody should send, against the real process. `FUZZ_SEED` sends those of a run
- * again, `FUZZ_REQUESTS` says how many: 5,000 unless told, and 100,000 in the suites of `npm run test:cluster`.
+ * again, `FUZZ_REQUESTS` says how many: 5,000 unless told; under `npm run test:cluster` 100,000 in front of a sandbox, and
+ * 20,000 of the cluster, which is asked about each run that is not there.
  */
 import assert from 'node:assert/strict';
 import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
 import { answers } from '../../src/gateway/problem.ts';
 import { eventually } from '../support/eventually.ts';
 import { Dice, type FuzzRequest, fuzzRequests } from '../support/fuzz.ts';
+import { onCluster } from '../support/ground.ts';
 import { RawClient, type RawOutcome } from '../support/raw-http.ts';
 import { resultsVariable } from '../support/results.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const inSuite = process.env[resultsVariable] !== undefined;
-const count = Number(process.env.FUZZ_REQUESTS ?? (inSuite ? 100_000 : 5_000));
+const count = Number(process.env.FUZZ_REQUESTS ?? (!inSuite ? 5_000 : onCluster ? 20_000 : 100_000));
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 /** As many as browsers and CI jobs might have open together. */
 const AT_ONCE = 24;

@@ -47,6 +47,8 @@ async function described({ gateway }: World): Promise<{ readonly read: Read; rea
   return { read, components };
 }
 
+const uidsOf = (items: readonly RunItem[]) => items.map(({ uid }) => uid);
+
 /** A run that is over, with all of its tasks. */
 async function settled(world: World, read: Read, run: string): Promise<RunStatus> {
   await world.finished(run);
@@ -230,7 +232,7 @@ describe('runs of a real cluster', () => {
       if (page.continue === undefined) break;
       more = `&continue=${page.continue}`;
     }
-    assert.deepEqual(paged, whole.items);
+    assert.deepEqual(uidsOf(paged), uidsOf(whole.items));
   });
 
   it('label selectors mean what they mean to the API server, and are refused where it refuses them', async () => {
@@ -399,7 +401,7 @@ describe('runs where nothing is watched (CACHE=off)', () => {
       if (page.continue === undefined) break;
       more = `&continue=${page.continue}`;
     }
-    assert.deepEqual(paged, whole.items);
+    assert.deepEqual(uidsOf(paged), uidsOf(whole.items));
     const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?phase=failed`);
     assert.deepEqual(
       items.map(({ name }) => name),

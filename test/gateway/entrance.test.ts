@@ -56,7 +56,7 @@ class Rig implements AsyncDisposable {
     const metrics = { ...silentMetrics, limited: (limit: string) => void this.limited.push(limit) };
     const tickets = createTickets({ clock: this.clock, metrics });
     const routes = [
-      plainRoute('/who', (request, response) => void response.end(callerOf(request).name)),
+      plainRoute('/who', (request, response) => void response.end(callerOf(request).name), anyOption),
       plainRoute('/status/:namespace/:name', (request, response) => {
         requireRead(callerOf(request), String(request.params.namespace), ['ci', 'dev']);
         response.end('fine');

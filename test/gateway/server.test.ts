@@ -1,7 +1,7 @@
 /** Listening on real sockets: what is refused before the app, TLS and its renewal, the port beside, and the end. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { Agent, get as httpGet } from 'node:http';
 import { connect } from 'node:net';
@@ -16,6 +16,7 @@ import { createListener, type ListenOptions } from '../../src/gateway/server.ts'
 import { silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 import { loopbackCertificate } from '../support/certificate.ts';
+import { eventually } from '../support/eventually.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const handler: RequestListener = (_request, response) => {
@@ -117,6 +118,54 @@ describe('createListener', () => {
   });
 });
 
+describe('a client that takes nothing', function () {
+  this.timeout(30_000);
+  const large = Buffer.alloc(32 * 1024 * 1024, 'x'); // more than all buffers on the way can hold
+  const limits = { maxHeaderBytes: 16_384, headerSeconds: 15, idleSeconds: 1, slowClientSeconds: 1 };
+
+  it('is dropped, and one that waits for an answer is not', async () => {
+    const limited: string[] = [];
+    const waiting: (() => void)[] = [];
+    const listener = createListener(
+      options({
+        limits,
+        metrics: { ...silentMetrics, limited: (limit) => void limited.push(limit) },
+        handler: (request, response) => {
+          if (request.url === '/large') response.end(large);
+          else waiting.push(() => response.end('late'));
+        },
+      }),
+    );
+    await listener.start();
+    const [deaf, patient] = [connect(listener.port(), '127.0.0.1'), connect(listener.port(), '127.0.0.1')];
+    deaf.on('error', () => {});
+    deaf.pause();
+    deaf.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    patient.write('GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await eventually(() => assert.deepEqual(limited, ['SLOW_CLIENT_SECONDS']));
+    for (const answer of waiting) answer();
+    assert.match(await text(patient), /late$/);
+    deaf.destroy();
+    await listener.stop(letGo);
+  });
+
+  it('is not one that takes little at a time, nor is an idle connection kept for it', async () => {
+    const listener = createListener(options({ limits, handler: (_request, response) => void response.end(large) }));
+    await listener.start();
+    const socket = connect(listener.port(), '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    let got = 0;
+    socket.on('data', (chunk) => {
+      got += chunk.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), 5); // about three seconds for all of it
+    });
+    await once(socket, 'close'); // by the server, once it was idle
+    assert(got > large.length, `${got}`);
+    await listener.stop(letGo);
+  });
+});
+
 describe('TLS', () => {
   let folder: string;
   before(async () => {
@@ -143,6 +192,39 @@ describe('TLS', () => {
     await listener.stop(letGo);
     await clock.settle();
     assert.equal(clock.sleeping, 0);
+  });
+
+  it('follows the links that Kubernetes swaps in a mounted Secret, and tells of what it cannot use', async () => {
+    const clock = new HandClock();
+    const reloads: string[] = [];
+    const metrics = {
+      ...silentMetrics,
+      reload: (setting: string, how: string) => void reloads.push(`${setting} ${how}`),
+    };
+    const [first, second] = [await loopbackCertificate(), await loopbackCertificate()];
+    const mounted = join(folder, 'mounted');
+    await mkdir(mounted);
+    const put = async (version: string, { certificate, key }: { certificate: string; key: string }) => {
+      await mkdir(join(mounted, version));
+      await writeFile(join(mounted, version, 'tls.crt'), certificate);
+      await writeFile(join(mounted, version, 'tls.key'), key);
+      await symlink(version, join(mounted, '..data_tmp'));
+      await rename(join(mounted, '..data_tmp'), join(mounted, '..data'));
+    };
+    await put('..1', first);
+    for (const file of ['tls.crt', 'tls.key']) await symlink(join('..data', file), join(mounted, file));
+    const tls = { certFile: join(mounted, 'tls.crt'), keyFile: join(mounted, 'tls.key') };
+    const listener = createListener(options({ clock, tls, metrics }));
+    await listener.start();
+    assert.equal(await trustIn(listener.port(), first.authority), 'trusted');
+    await put('..2', { certificate: second.certificate, key: first.key }); // one of the two is not there yet
+    await minute(clock);
+    assert.equal(await trustIn(listener.port(), first.authority), 'trusted');
+    await put('..3', second);
+    await minute(clock);
+    assert.equal(await trustIn(listener.port(), second.authority), 'trusted');
+    assert.deepEqual(reloads, ['TLS_CERT_FILE refused', 'TLS_CERT_FILE taken']);
+    await listener.stop(letGo);
   });
 
   it('names the settings when a file is missing or is no key', async () => {

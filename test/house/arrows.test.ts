@@ -8,7 +8,7 @@ import { dirname, join, normalize } from 'node:path';
  * file is its room. `type:` allows types only: the thing itself is handed in.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  main: ['assembly', 'demo', 'hash-password', 'config', 'kube/connect', 'logger', 'startup', 'lifecycle', 'type:log', 'fault', 'clock'],
+  main: ['assembly', 'demo', 'hash-password', 'config', 'gateway/cursor', 'kube/connect', 'logger', 'startup', 'lifecycle', 'type:log', 'fault', 'clock'],
   demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'fault', 'clock'],
   'hash-password': ['gateway/passwords', 'gateway/callerfiles', 'prompt', 'fault'],
   prompt: ['fault'],

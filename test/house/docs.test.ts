@@ -59,7 +59,10 @@ function tablesOf(document: OpenApiDocument): ReadonlyMap<string, string> {
 }
 
 /** A table for each operation that has options, unless one before it has options of the same names: those are read there. */
-function optionTables(document: OpenApiDocument, operations: readonly Described[]): readonly (readonly [string, string])[] {
+function optionTables(
+  document: OpenApiDocument,
+  operations: readonly Described[],
+): readonly (readonly [string, string])[] {
   const tables = new Map<string, readonly [string, string]>();
   for (const { operation } of operations) {
     const names = parametersOf(document, operation, 'query').map(({ name }) => name);
@@ -117,7 +120,7 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
 
 /** A sentence as it stands in a table: without its capital, unless that is a name's. */
 function lowered(sentence: string): string {
-  return /^[A-Z][a-z]/.test(sentence) ? sentence[0]?.toLowerCase() + sentence.slice(1) : sentence;
+  return /^[A-Z][a-z ]/.test(sentence) ? sentence[0]?.toLowerCase() + sentence.slice(1) : sentence;
 }
 
 describe('docs/errors.md', () => {

@@ -20,6 +20,8 @@ export interface Ground {
 
 /** `npm run test:cluster` sets it to `sandbox` for suites that it runs a second time, there. */
 export const groundVariable = 'RUNGATE_GROUND';
+/** Names the variable that says whether the worlds of this process have rungates that cache (`on`, the default) or not (`off`). */
+export const cacheVariable = 'RUNGATE_CACHE';
 
 /** The kubectl that it lends to those. */
 export const kubectlVariable = 'RUNGATE_KUBECTL';

@@ -12,7 +12,7 @@ import { type Admin, AdminError, type Manifest, manifestsIn, openAdmin } from '.
 import { eventually } from './eventually.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { checkout, type Gateway, startGateway } from './gateway.ts';
-import { findGround, type Ground } from './ground.ts';
+import { cacheVariable, findGround, type Ground } from './ground.ts';
 import { type Ran, runProgram } from './program.ts';
 
 /** Namespaces of tests carry this label, with the process and machine that made them, so that what a killed one left can be found. */
@@ -184,7 +184,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const gateways: Gateway[] = [];
     const start: World['startGateway'] = async ({ env: more = {}, ready = true } = {}) => {
       const started = await startGateway({
-        env: { KUBECONFIG: kubeconfig, NAMESPACE: namespace, NAMESPACES: namespaces.join(','), ...env, ...more },
+        env: {
+          KUBECONFIG: kubeconfig,
+          NAMESPACE: namespace,
+          NAMESPACES: namespaces.join(','),
+          CACHE: process.env[cacheVariable] ?? 'on',
+          ...env,
+          ...more,
+        },
         logFile: join(folder, `rungate-${gateways.length + 1}.log`),
         ready,
       });

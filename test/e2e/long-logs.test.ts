@@ -1,0 +1,197 @@
+/** Logs that are long, lines that are long, clients that are slow, and many clients of one log. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../support/eventually.ts';
+import { on, type WireFault } from '../support/fault-proxy.ts';
+import { checkout } from '../support/gateway.ts';
+import { assertSameAsKubelet, linesFrom } from '../support/log-text.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+/** A run of one task, whose only step is this script. */
+const step = (name: string, script: string) => `
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: { name: ${name} }
+spec:
+  pipelineSpec:
+    tasks:
+      - name: write
+        taskSpec:
+          steps:
+            - name: say
+              image: docker.io/library/busybox:1
+              script: |
+                ${script}
+`;
+
+const MEGABYTE = 1_000_000;
+
+describe('long logs and slow readers', function () {
+  this.timeout(300_000);
+  let world: World;
+  before(async () => {
+    world = await startWorld({ faults: true, wholeLogs: true });
+  });
+  afterEach(() => world?.faults.lift());
+  after(() => world?.end());
+
+  async function podName(run: string): Promise<string> {
+    return (await world.pods(run))[0]?.metadata.name ?? '';
+  }
+
+  /** How many log streams rungate has open at the API server. */
+  const following = (run: string) =>
+    world.faults.matching(on.follow(run)).filter(({ end, status }) => end === undefined && status === 200).length;
+
+  it('run 11, 31: lines of many records, cut within records and between them, are the bytes that were written', async () => {
+    const lengths = [65_537, 16_384, 5 * 1024 * 1024, 100, 40_000, 2 * 1024 * 1024, 1024 * 1024, 1];
+    const script = lengths
+      .map((length, at) => `head -c ${length} /dev/zero | tr '\\0' '${'abcdefgh'[at]}'; echo; sleep 0.3`)
+      .join('; ');
+    for (let cut = 1; cut <= 8; cut++) {
+      const how = (['unfinished', 'reset', 'clean'] as const)[cut % 3] ?? 'reset';
+      const fault: WireFault = { kind: 'cut', at: { bytes: cut * 150_007 }, how };
+      world.faults.add({ on: on.follow(), fault, times: 1 });
+    }
+    const run = await world.run(step('records', script));
+    const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
+    assert.equal(await log.ended(), 'complete');
+    await assertSameAsKubelet(world, log.bytes(), 'write : say', [{ pod: await podName(run), container: 'step-say' }]);
+    assert.deepEqual(
+      linesFrom(log.bytes(), 'write : say').map((line) => line.length),
+      lengths,
+    );
+    assert.equal(log.trailers['x-log-complete'], 'true');
+    assert.ok(world.faults.matching(on.follow(run)).filter(({ fault }) => fault === 'cut').length >= 3);
+  });
+
+  it('run 14: a stream that goes silent while lines are written is noticed beside it, and nothing is lost', async () => {
+    const gateway = await world.startGateway({ env: { STALL_SECONDS: '2' } });
+    world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { lines: 5, into: 9 } }, times: 1 });
+    const run = await world.run('ticking', { params: { count: '20' } });
+    const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
+    await eventually(() => assert.match(log.text(), /tick 7\n/), { withinMs: 60_000 });
+    assert.ok((await gateway.metric('rungate_log_resumes_total{reason="stall"}')) >= 1);
+    assert.equal(await log.ended(), 'complete');
+    await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [
+      { pod: await podName(run), container: 'step-tick' },
+    ]);
+    assert.equal(log.trailers['x-log-complete'], 'true');
+    assert.doesNotMatch(log.text(), /missing/);
+    await gateway.stop();
+  });
+
+  it('run 14: a stream that is silent because nothing is written is left alone', async () => {
+    const gateway = await world.startGateway({ env: { STALL_SECONDS: '1' } });
+    const run = await world.run(step('silent', 'echo before; sleep 12; echo after'));
+    const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
+    assert.equal(await log.ended(), 'complete');
+    assert.equal(log.trailers['x-log-complete'], 'true');
+    assert.deepEqual(linesFrom(log.bytes(), 'write : say').map(String), ['before', 'after']);
+    assert.equal(await gateway.metric('rungate_log_resumes_total{reason="stall"}'), 0);
+    await gateway.stop();
+  });
+
+  it('fifty who follow one step share one stream from the API server, and each reads all of it', async () => {
+    const run = await world.run('ticking', { params: { count: '12' } });
+    const pod = await eventually(async () => {
+      const name = await podName(run);
+      assert.notEqual(name, '');
+      return name;
+    });
+    const logs = await Promise.all(
+      Array.from({ length: 50 }, () => world.gateway.stream(`/logs/${run}?color=never&wait=30`)),
+    );
+    await eventually(
+      () => {
+        for (const log of logs) assert.match(log.text(), /tick 6\n/);
+        assert.equal(following(run), 1);
+      },
+      { withinMs: 60_000 },
+    );
+    assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 1);
+    for (const log of logs) {
+      assert.equal(await log.ended(), 'complete');
+      await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [{ pod, container: 'step-tick' }]);
+      assert.equal(log.trailers['x-log-complete'], 'true');
+    }
+    await eventually(async () => assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 0));
+    assert.equal(following(run), 0);
+  });
+
+  it('run 33: a client that reads 10 KB/s of 100 MB costs less than 2 MiB, and others keep their order', async () => {
+    const gateway = await world.startGateway({ env: { NODE_OPTIONS: `--import ${checkout}test/support/collect.ts` } });
+    const count = 1_000_000;
+    const run = await world.run(step('plenty', `yes "$(printf '%099d' 7)" | head -n ${count}`));
+    await world.finished(run);
+    const path = `/logs/${run}?color=never&prefix=none&follow=false`;
+    const read = (...limits: string[]) =>
+      world.curl('--silent', '--output', '/dev/null', '--write-out', '%{size_download}', ...limits, gateway.url + path);
+    /** What the process holds when its garbage has been collected. */
+    const heldBytes = async (): Promise<number> => {
+      process.kill(gateway.pid, 'SIGUSR2');
+      const heap = await gateway.metric('nodejs_heap_size_used_bytes');
+      return heap + (await gateway.metric('nodejs_external_memory_bytes'));
+    };
+    assert.ok(Number((await read()).stdout) >= 100 * MEGABYTE, 'who keeps up gets all of it');
+    const ticking = await world.run('ticking', { params: { count: '15' } });
+    const other = await gateway.stream(`/logs/${ticking}?color=never&wait=30`);
+    await eventually(() => assert.match(other.text(), /tick 2\n/), { withinMs: 60_000 });
+    await heldBytes();
+    const steadyBytes = await heldBytes();
+    const slow = read('--limit-rate', '10k', '--max-time', '20');
+    const grown: number[] = [];
+    while (other.state === 'open') {
+      grown.push((await heldBytes()) - steadyBytes);
+      await sleep(250);
+    }
+    assert.equal(other.state, 'complete', 'another client comes to its end meanwhile');
+    await assertSameAsKubelet(world, other.bytes(), 'clock : tick', [
+      { pod: await podName(ticking), container: 'step-tick' },
+    ]);
+    assert.ok(Number((await slow).stdout) < 10 * MEGABYTE, 'it was slow');
+    // Between a collection and its sample new garbage can come: half of the samples are without.
+    const typical = grown.toSorted((a, b) => a - b)[grown.length >> 1] ?? 0;
+    assert.ok(typical < 2 * 1024 * 1024, `grown from ${steadyBytes} by ${grown}`);
+    await gateway.stop();
+  });
+
+  it('the logs of pods that are gone come from the server that keeps them, and its troubles are told', async () => {
+    const asked: string[] = [];
+    const keeper = createServer((request, response) => {
+      const path = decodeURIComponent(request.url ?? '');
+      asked.push(path);
+      assert.equal(request.headers.authorization, undefined);
+      if (path.includes('-test-')) response.writeHead(500).end('the stack of the keeper');
+      else response.end(`kept of ${path.split('?')[0]?.split('/').at(-1)}\n`);
+    }).listen(0, '127.0.0.1');
+    await once(keeper, 'listening');
+    const { port } = keeper.address() as AddressInfo;
+    const gateway = await world.startGateway({ env: { EXTERNAL_LOGS_URL: `http://127.0.0.1:${port}/logs` } });
+    try {
+      const run = await world.run('green');
+      await world.finished(run);
+      const pods = await world.pods(run);
+      for (const { metadata } of pods) {
+        await world.admin.remove(`/api/v1/namespaces/${world.namespace}/pods/${metadata.name}`);
+      }
+      await eventually(async () => assert.equal((await world.pods(run)).length, 0), { withinMs: 60_000 });
+      const log = await gateway.get(`/logs/${run}?color=never`);
+      assert.match(log.text, /^\[\S+ : \S+\] kept of step-/m);
+      assert.doesNotMatch(log.text, /stack of the keeper/);
+      assert.equal(log.trailers['x-log-complete'], 'false');
+      assert.match(log.text, /\[gateway\] \[test : unit\] the server that keeps logs of deleted pods answers 500/);
+      for (const path of asked) {
+        assert.match(path, new RegExp(`^/logs/${world.namespace}/${run}-`), 'only pods of the run are asked for');
+        assert.match(path, /\?startTime=\d{4}-.*&completionTime=\d{4}-/);
+      }
+    } finally {
+      await gateway.stop();
+      keeper.close();
+      keeper.closeAllConnections();
+    }
+  });
+});
