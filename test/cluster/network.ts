@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { ask, run } from './commands.ts';
 import { mark, nodeAddress, nodeBridge, podCidr } from './settings.ts';
 
+/** The kubelet takes one for each log that is followed; the usual 128 are gone before many follow. */
+const inotifyInstances = 'fs/inotify/max_user_instances';
+const INOTIFY_INSTANCES = 8192;
+
 /** Kernel settings that we, the kubelet or kube-proxy change, remembered so that `down` can put them back. */
 const kernelSettings = [
   'net/ipv4/ip_forward',
@@ -16,6 +20,7 @@ const kernelSettings = [
   'kernel/panic_on_oops',
   'kernel/keys/root_maxkeys',
   'kernel/keys/root_maxbytes',
+  inotifyInstances,
 ];
 
 /** Pods reach the world by the machine's address, and are forwarded even where a firewall drops by default. */
@@ -44,6 +49,8 @@ export async function raiseNetwork(folder: string): Promise<void> {
   await run('ip', ['link', 'set', nodeBridge, 'up', 'alias', folder]);
   await run('ip', ['address', 'replace', `${nodeAddress}/32`, 'dev', nodeBridge]);
   await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  const instances = Number(await readFile(`/proc/sys/${inotifyInstances}`, 'utf8'));
+  if (instances < INOTIFY_INSTANCES) await writeFile(`/proc/sys/${inotifyInstances}`, String(INOTIFY_INSTANCES));
   for (const { table, chain, rule } of rules) {
     const there = await ask('iptables', ['-w', '-t', table, '-C', chain, ...rule]);
     if (there === undefined) await run('iptables', ['-w', '-t', table, '-I', chain, ...rule]);
