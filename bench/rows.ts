@@ -7,6 +7,7 @@ import { logBytes } from './p5-log-bytes.ts';
 import { logBytesOfSandbox } from './p5s-log-bytes-sandbox.ts';
 import { logBesideTkn } from './p6-log-tkn.ts';
 import { idleFollowers } from './p7-idle-followers.ts';
+import { runPages } from './p10-run-pages.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -23,6 +24,7 @@ export const rows: readonly Row[] = [
   logBytesOfSandbox,
   logBesideTkn,
   idleFollowers,
+  runPages,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { helpText, loadConfig, readFlags, settingsMarkdown } from './config.ts';
+import { loadConfig, settingsMarkdown } from './config.ts';
 
 const least = { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'correct horse' };
 
@@ -231,41 +231,6 @@ describe('loadConfig', () => {
   });
 });
 
-describe('readFlags', () => {
-  const table = [
-    { given: [], want: { ask: 'run', kubeconfig: undefined, context: undefined } },
-    { given: ['--help'], want: { ask: 'help' } },
-    { given: ['-h', '--version'], want: { ask: 'help' } },
-    { given: ['--version'], want: { ask: 'version' } },
-    { given: ['--kubeconfig=/a', '--context', 'b'], want: { ask: 'run', kubeconfig: '/a', context: 'b' } },
-    { given: ['demo'], want: { ask: 'demo', keep: false, simulate: false } },
-    { given: ['demo', '--keep', '--simulate'], want: { ask: 'demo', keep: true, simulate: true } },
-    { given: ['hash-password'], want: { ask: 'hash-password', name: undefined, kind: 'argon2id' } },
-    {
-      given: ['hash-password', '--name', 'ci', '--scrypt'],
-      want: { ask: 'hash-password', name: 'ci', kind: 'scrypt' },
-    },
-    { given: ['hash-password', 'secret'], want: mistake('unexpected argument "secret"') },
-    { given: ['demo', '-h'], want: { ask: 'help' } },
-    { given: ['demo', '--context=a'], want: mistake('unknown flag --context') },
-    { given: ['--keep'], want: mistake('unknown flag --keep') },
-    { given: ['demo', 'again'], want: mistake('unexpected argument "again"') },
-    { given: ['--prot=1'], want: mistake('unknown flag --prot') },
-    { given: ['--constructor'], want: mistake('unknown flag --constructor') },
-    { given: ['-x'], want: mistake('unknown flag -x') },
-    { given: ['serve'], want: mistake('unexpected argument "serve"') },
-    { given: ['--context'], want: mistake('--context needs a value') },
-    { given: ['--help=yes'], want: mistake('--help takes no value') },
-  ];
-  for (const { given, want } of table) {
-    it(`reads: rungate ${given.join(' ')}`, () => assert.deepEqual(readFlags(given), want));
-  }
-
-  function mistake(sentence: string) {
-    return { ask: 'nothing', mistake: `${sentence}; rungate --help lists what there is` };
-  }
-});
-
 describe('the documentation of the settings', () => {
   it('is docs/configuration.md (UPDATE_DOCS=1 writes it)', () => {
     const file = new URL('../docs/configuration.md', import.meta.url);
@@ -275,13 +240,5 @@ describe('the documentation of the settings', () => {
     if (process.env.UPDATE_DOCS === '1') writeFileSync(file, wanted);
     else assert.equal(page, wanted);
     assert.match(page, marks);
-  });
-
-  it('is in --help, every variable and flag of it', () => {
-    const variables = [...settingsMarkdown().matchAll(/^\| `(\w+)`/gm)].map(([, variable]) => variable);
-    assert(variables.length > 10);
-    for (const word of [...variables, '--help', '--version', '--kubeconfig', '--context', '--keep', '--simulate']) {
-      assert(helpText().includes(` ${word} `), word);
-    }
   });
 });

@@ -1,10 +1,10 @@
 /**
  * Every setting: its variable, what it may be, its default and its purpose. The one table below is what `loadConfig`
- * reads the environment with, what `--help` prints and what docs/configuration.md shows (a test keeps them equal).
+ * reads the environment with, what `--help` (see `commandline`) prints and what docs/configuration.md shows (a test keeps
+ * them equal).
  * Only `main` holds a `Config`; rooms get slices of it.
  */
 import { isIP } from 'node:net';
-import { parseArgs } from 'node:util';
 
 /** What a setting's text may be, and how it is read. */
 interface Kind<T> {
@@ -216,7 +216,7 @@ const settings = {
     variable: 'AUTH_FILE',
     kind: anyText('path', 'the path of a file with lines name:hash'),
     purpose:
-      'More callers: lines `name:hash`, the hash as `rungate hash-password` or `htpasswd -B` writes it. Read again when it changes.',
+      'More callers: lines `name:hash`, the hash as `rungate hash-password` or `htpasswd -B -C 12` writes it. Read again when it changes.',
   },
   accessFile: {
     variable: 'ACCESS_FILE',
@@ -523,124 +523,14 @@ function readSetting(
   return 'wrong' in read ? { mistake: `${name} ${read.wrong}; write ${kind.allowed}` } : read;
 }
 
-/** What the command line asks for. */
-export type Invocation =
-  | { readonly ask: 'help' }
-  | { readonly ask: 'version' }
-  | { readonly ask: 'run'; readonly kubeconfig: string | undefined; readonly context: string | undefined }
-  | { readonly ask: 'demo'; readonly keep: boolean; readonly simulate: boolean }
-  | { readonly ask: 'hash-password'; readonly name: string | undefined; readonly kind: 'argon2id' | 'scrypt' }
-  | { readonly ask: 'nothing'; readonly mistake: string };
-
-interface Flag {
-  readonly type: 'boolean' | 'string';
-  readonly short?: string;
-  /** How its value is shown. */
-  readonly value?: string;
-  readonly purpose: string;
-}
-
-const commonFlags = {
-  help: { type: 'boolean', short: 'h', purpose: 'Print this and exit.' },
-  version: { type: 'boolean', short: 'v', purpose: 'Print the version and exit.' },
-} as const satisfies Record<string, Flag>;
-
-/** What may follow the program's name, and the flags of each. Without a command it serves. */
-const commands = {
-  '': {
-    purpose: 'Serves status and logs of Tekton runs over HTTP.',
-    flags: {
-      kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
-      context: {
-        type: 'string',
-        value: ' <name>',
-        purpose: 'Context of the kubeconfig to use instead of its current one.',
-      },
-    },
-  },
-  demo: {
-    purpose: 'Serves a Kubernetes with Tekton and Flux that lives in this process: nothing else is needed to try it.',
-    flags: {
-      keep: { type: 'boolean', purpose: 'Keep what is there in .rungate/ for the next time.' },
-      simulate: { type: 'boolean', purpose: 'Run no process for a step: play written scenarios instead.' },
-    },
-  },
-  'hash-password': {
-    purpose: 'Makes a line for AUTH_FILE: asks for a password twice, or reads one line of what is piped in.',
-    flags: {
-      name: { type: 'string', value: ' <name>', purpose: 'Name to write before the hash.' },
-      scrypt: { type: 'boolean', purpose: 'Hash with scrypt instead of argon2id.' },
-    },
-  },
-} as const satisfies Record<string, { readonly purpose: string; readonly flags: Readonly<Record<string, Flag>> }>;
-
-/** Reads the arguments after the program's name. */
-export function readFlags(args: readonly string[]): Invocation {
-  const [first = ''] = args;
-  const command = first !== '' && Object.hasOwn(commands, first) ? (first as keyof typeof commands) : '';
-  const flags: Readonly<Record<string, Flag>> = { ...commonFlags, ...commands[command].flags };
-  // Lenient, so that the sentence about a mistake is ours.
-  const { tokens } = parseArgs({
-    args: args.slice(command === '' ? 0 : 1),
-    options: Object.fromEntries(
-      Object.entries(flags).map(([name, { type, short }]) => [name, { type, ...(short ? { short } : {}) }]),
-    ),
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const given = new Map<string, string | undefined>();
-  for (const token of tokens) {
-    if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional') return nothing(`unexpected argument ${quoted(token.value)}`);
-    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
-    if (flag === undefined) return nothing(`unknown flag ${token.rawName}`);
-    if (flag.type === 'string' && !token.value) return nothing(`${token.rawName} needs a value`);
-    if (flag.type === 'boolean' && token.value !== undefined) return nothing(`${token.rawName} takes no value`);
-    given.set(token.name, token.value);
-  }
-  if (given.has('help')) return { ask: 'help' };
-  if (given.has('version')) return { ask: 'version' };
-  if (command === 'demo') return { ask: 'demo', keep: given.has('keep'), simulate: given.has('simulate') };
-  if (command === 'hash-password') {
-    return { ask: 'hash-password', name: given.get('name'), kind: given.has('scrypt') ? 'scrypt' : 'argon2id' };
-  }
-  return { ask: 'run', kubeconfig: given.get('kubeconfig'), context: given.get('context') };
-}
-
-function nothing(mistake: string): Invocation {
-  return { ask: 'nothing', mistake: `${mistake}; rungate --help lists what there is` };
-}
-
 const allSettings: readonly Setting<unknown>[] = Object.values(settings);
 
-/** What `--help` prints. */
-export function helpText(): string {
-  const flagLines = (flags: Readonly<Record<string, Flag>>) =>
-    Object.entries(flags).map(([name, { value = '', purpose }]) => row(`--${name}${value}`, purpose));
-  const commandLines = Object.entries(commands).flatMap(([name, { purpose, flags }]) => [
-    `rungate${name === '' ? '' : ` ${name}`} [flags]`,
-    `  ${purpose}`,
-    ...flagLines(flags),
-    '',
-  ]);
-  const settingLines = allSettings.map((setting) => {
+/** Each setting with its purpose and what it may be, as `--help` prints them. */
+export function settingsHelp(): readonly { readonly variable: string; readonly purpose: string }[] {
+  return allSettings.map((setting) => {
     const { variable, purpose } = setting;
-    return row(variable, `${purpose.replaceAll('`', '')} ${standing(setting)}`);
+    return { variable, purpose: `${purpose.replaceAll('`', '')} ${standing(setting)}` };
   });
-  return [
-    ...commandLines,
-    'With each:',
-    ...flagLines(commonFlags),
-    '',
-    'Everything else is set by environment variables:',
-    ...settingLines,
-    '',
-  ].join('\n');
-}
-
-function row(name: string, purpose: string): string {
-  return `  ${name.padEnd(20)} ${purpose}`;
 }
 
 function standing({ fallback, requiredWithout, kind, unit }: Setting<unknown>): string {
@@ -668,7 +558,7 @@ function words(text: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** As JSON would show it, so that invisible characters are seen, and no longer than a line. */
-function quoted(text: string): string {
+/** A text as JSON would show it, so that invisible characters are seen, and no longer than a line. */
+export function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }

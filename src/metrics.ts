@@ -16,7 +16,7 @@ export interface Metrics {
   relist(resource: string, reason: string): void;
   /** A log had to be resumed. */
   resume(reason: string): void;
-  /** A request was refused because a limit is used up; `limit` is the setting's name. */
+  /** A request was refused because a limit is used up; `limit` is the name of its setting, or what is limited where none is. */
   limited(limit: string): void;
   /** How many of `what` there are now; `read` is called whenever somebody looks. The latest one for a name counts. */
   level(what: string, read: () => number): void;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
+import fc from 'fast-check';
 import { clientAddress, networkOf, networks } from './address.ts';
 
 describe('clientAddress', () => {
@@ -39,6 +41,30 @@ describe('clientAddress', () => {
   for (const { name, remote, header, trusted = ['10.0.0.0/8', 'fd00::/8'], want } of table) {
     it(name, () => assert.equal(clientAddress(remote, header, networks(trusted)), want));
   }
+
+  it('is never what stands left of a stranger, whatever the header says', () => {
+    const trusted = networks(['10.0.0.0/8']);
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())), fc.string(), (hops, more) => {
+        const address = clientAddress('10.0.0.1', [more, [...hops, '198.51.100.1'].join(',')].join(','), trusted);
+        assert.equal(address, '198.51.100.1');
+        assert.equal(clientAddress('203.0.113.9', hops.join(','), trusted), '203.0.113.9');
+      }),
+    );
+  });
+
+  it('is an address, whatever the header says', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string(), fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())).map(String)),
+        (header) => {
+          const address = clientAddress('10.0.0.1', header, networks(['0.0.0.0/0', '::/0']));
+          assert.notEqual(isIP(address), 0, address);
+          assert.match(networkOf(address), /^[0-9a-f.:]+\/(?:24|48)$/);
+        },
+      ),
+    );
+  });
 
   it('a single address may be believed', () => {
     assert.equal(clientAddress('192.0.2.1', '198.51.100.1', networks(['192.0.2.1'])), '198.51.100.1');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { basicCredentials, requireRead } from './auth.ts';
 
 describe('basicCredentials', () => {
@@ -33,6 +34,26 @@ describe('basicCredentials', () => {
   for (const { name, given, want } of table) {
     it(`reads ${name}`, () => assert.deepEqual(basicCredentials(given), want));
   }
+
+  it('gives back any name without a colon and any password', () => {
+    const printable = fc
+      .string({ unit: 'binary' })
+      .filter((text) => !/[\x00-\x1f\x7f]/.test(text) && text.isWellFormed());
+    fc.assert(
+      fc.property(
+        printable.filter((text) => !text.includes(':')),
+        printable,
+        (name, password) => {
+          assert.deepEqual(basicCredentials(`Basic ${encoded(`${name}:${password}`)}`), { name, password });
+        },
+      ),
+    );
+  });
+
+  it('reads whatever is sent without failing', () => {
+    fc.assert(fc.property(fc.string(), (header) => void basicCredentials(header)));
+    fc.assert(fc.property(fc.base64String(), (text) => void basicCredentials(`Basic ${text}`)));
+  });
 });
 
 describe('requireRead', () => {

@@ -170,9 +170,7 @@ export function authenticate(parts: AuthParts): RequestHandler {
             remember(refused, MOST_REFUSED, fingerprint, clock.now());
             throw new Fault('unauthenticated', REFUSAL);
           }
-          if (remembered.get(fingerprint)?.caller !== caller) {
-            remember(remembered, MOST_REMEMBERED, fingerprint, { caller, sinceMs: clock.now(), usedMs: clock.now() });
-          }
+          remember(remembered, MOST_REMEMBERED, fingerprint, { caller, sinceMs: clock.now(), usedMs: clock.now() });
           pass(request, response, caller, 'basic');
         } catch (error) {
           return next(error);

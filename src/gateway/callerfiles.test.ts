@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { readAccessFile, readAuthFile, strangers } from './callerfiles.ts';
 import { hashPassword } from './passwords.ts';
 
@@ -134,5 +135,29 @@ describe('ACCESS_FILE', () => {
       strangers(file.value, (name) => name === 'ci'),
       ['ACCESS_FILE line 2 names "ana", who is no caller'],
     );
+  });
+});
+
+describe('any text', () => {
+  it('is read, or refused with a sentence for each mistake, and never breaks', () => {
+    const text = fc.array(fc.oneof(fc.string(), fc.constantFrom('\n', ':', '- ', '[a]', '"', '*', '&a ', '# ')), {
+      maxLength: 40,
+    });
+    fc.assert(
+      fc.property(text, (pieces) => {
+        for (const file of [readAuthFile(pieces.join(''), 'ci'), readAccessFile(pieces.join(''), ['a'])]) {
+          if (!file.ok)
+            assert(file.mistakes.length > 0 && file.mistakes.every((each) => /^A(?:UTH|CCESS)_FILE /.test(each)));
+        }
+      }),
+    );
+  });
+
+  it('of aliases that multiply is not multiplied', () => {
+    const levels = Array.from(
+      { length: 30 },
+      (_, place) => `a${place}: &a${place} [${place === 0 ? 'x' : `*a${place - 1}, *a${place - 1}`}]`,
+    );
+    assert(!readAccessFile(levels.join('\n'), '*').ok);
   });
 });

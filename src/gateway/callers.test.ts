@@ -226,6 +226,32 @@ describe('callers', () => {
     await callers.stop(letGo);
   });
 
+  it('who are new while ACCESS_FILE has a mistake may read nothing until it is put right', async () => {
+    await put(authFile, lines({ anna: 'one' }));
+    await put(accessFile, 'anna: [dev]\n');
+    const { callers, look } = rig({ accessFile: join(folder, accessFile) });
+    await callers.start();
+    await put(accessFile, 'anna: [dev]\neev: [dev]\n');
+    await put(authFile, lines({ anna: 'one', eve: 'two' }));
+    await look(() => assert.deepEqual(callers.named('eve')?.namespaces, []));
+    await put(accessFile, 'anna: [dev]\neve: [ci]\n');
+    await look(() => assert.deepEqual(callers.named('eve')?.namespaces, ['ci']));
+    await callers.stop(letGo);
+  });
+
+  it('may be granted something before they are there: the grant holds as soon as they are', async () => {
+    await put(authFile, lines({ anna: 'one' }));
+    await put(accessFile, 'anna: [dev]\n');
+    const { callers, look, reloads } = rig({ accessFile: join(folder, accessFile) });
+    await callers.start();
+    await put(accessFile, 'anna: [dev]\neve: [ci]\n');
+    await look(() => assert.equal(reloads.at(-1), 'ACCESS_FILE refused'));
+    await put(authFile, lines({ anna: 'one', eve: 'two' }));
+    await look(() => assert.deepEqual(callers.named('eve')?.namespaces, ['ci']));
+    assert.equal(reloads.at(-1), 'ACCESS_FILE taken');
+    await callers.stop(letGo);
+  });
+
   it('follow the links that Kubernetes swaps in a mounted Secret', async () => {
     for (const [version, text] of [
       ['..1', lines({ ci: 'one' })],

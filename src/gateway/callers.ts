@@ -78,6 +78,14 @@ interface Entry {
   readonly credential: Credential | undefined;
 }
 
+/** What a version of a file came to. */
+interface Outcome {
+  readonly setting: string;
+  /** Why it was not taken. */
+  readonly wrong: readonly string[];
+  readonly advice: readonly string[];
+}
+
 /** A file as it was last read: its text, or why there is none. */
 type Version = { readonly text: string } | { readonly unreadable: string } | undefined;
 
@@ -102,9 +110,13 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
   const isOwn = username !== undefined && password !== undefined ? pairCheck(username, password) : () => false;
   let credentials: ReadonlyMap<string, Credential> = new Map();
   let grants: ReadonlyMap<string, Grant> = new Map();
+  /** The latest version of ACCESS_FILE is the one in use. */
+  let isAccessCurrent = true;
   let entries: ReadonlyMap<string, Entry> = new Map();
   let decoy: PasswordHash | undefined;
   let seen: { readonly auth: Version; readonly access: Version } = { auth: undefined, access: undefined };
+
+  const isCaller = (name: string) => name === username || credentials.has(name);
 
   /** Puts together what the files say now, and tells who is not who they were. */
   const adopt = (): void => {
@@ -112,7 +124,9 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
     const after = new Map<string, Entry>();
     const join = (name: string, credential: Credential | undefined): void => {
       const known = before.get(name);
-      const namespaces = grants.get(name)?.namespaces ?? 'all served';
+      // Who is new while ACCESS_FILE has a mistake may be who it is about: nothing is theirs until that is put right.
+      const unnamed = isAccessCurrent ? 'all served' : (known?.caller.namespaces ?? []);
+      const namespaces = grants.get(name)?.namespaces ?? unnamed;
       const isSame = known?.credential?.text === credential?.text && known !== undefined;
       const isUnchanged = isSame && sameNamespaces(known.caller.namespaces, namespaces);
       after.set(name, isUnchanged ? known : { caller: { name, namespaces }, credential });
@@ -136,47 +150,40 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
     return { auth, access };
   };
 
-  /** Takes what is right of `now`; resolves with what is wrong, by setting. */
-  const consider = (now: typeof seen, isStart: boolean): void => {
-    const mistakes: string[] = [];
-    const outcomes: {
-      readonly setting: string;
-      readonly wrong: readonly string[];
-      readonly advice: readonly string[];
-    }[] = [];
+  /** Takes what is right of a version that was not seen before, and tells what is wrong with the rest. */
+  const take = (now: typeof seen): readonly Outcome[] => {
+    const outcomes: Outcome[] = [];
     const former = credentials;
-    if (now.auth !== undefined && !sameVersion(now.auth, seen.auth)) {
+    const isNewAuth = now.auth !== undefined && !sameVersion(now.auth, seen.auth);
+    if (now.auth !== undefined && isNewAuth) {
       const file = 'text' in now.auth ? readAuthFile(now.auth.text, username) : unread('AUTH_FILE', now.auth);
       if (file.ok) credentials = file.value;
-      outcomes.push({ setting: 'AUTH_FILE', wrong: file.ok ? [] : file.mistakes, advice: file.ok ? file.advice : [] });
+      outcomes.push(file.ok ? { setting: 'AUTH_FILE', wrong: [], advice: file.advice } : wrong('AUTH_FILE', file));
     }
-    const isCaller = (name: string) => name === username || credentials.has(name);
-    if (now.access !== undefined && !sameVersion(now.access, seen.access)) {
-      const file = 'text' in now.access ? readAccessFile(now.access.text, served) : unread('ACCESS_FILE', now.access);
+    // A version that was refused for a name that nobody had may be right now that somebody has it.
+    const isNewAccess = !sameVersion(now.access, seen.access) || (isNewAuth && !isAccessCurrent);
+    if (now.access !== undefined && isNewAccess) {
+      let file = 'text' in now.access ? readAccessFile(now.access.text, served) : unread('ACCESS_FILE', now.access);
       // The two files change one after the other: a name that is just being removed is no misspelt one.
       const unknown = file.ok ? strangers(file.value, (name) => isCaller(name) || former.has(name)) : [];
-      const wrong = file.ok ? unknown : file.mistakes;
-      if (file.ok && unknown.length === 0) grants = file.value;
-      outcomes.push({ setting: 'ACCESS_FILE', wrong, advice: [] });
+      if (unknown.length > 0) file = { ok: false, mistakes: unknown };
+      isAccessCurrent = file.ok;
+      if (file.ok) grants = file.value;
+      outcomes.push(file.ok ? { setting: 'ACCESS_FILE', wrong: [], advice: [] } : wrong('ACCESS_FILE', file));
     }
     seen = now;
-    for (const { wrong } of outcomes) mistakes.push(...wrong);
-    if (isStart) {
-      if (mistakes.length > 0) throw new Fault('bad-request', mistakes.join('\n'));
-    } else {
-      for (const { setting, wrong } of outcomes) {
-        metrics.reload(setting, wrong.length === 0 ? 'taken' : 'refused');
-        for (const mistake of wrong.slice(0, MOST_TOLD)) {
-          log.error('a changed file was not taken; the version before stays in use', { setting, mistake });
-        }
+    return outcomes;
+  };
+
+  /** What a version came to, in the log and in numbers. */
+  const tell = (outcomes: readonly Outcome[]): void => {
+    for (const { setting, wrong, advice } of outcomes) {
+      metrics.reload(setting, wrong.length === 0 ? 'taken' : 'refused');
+      for (const mistake of wrong.slice(0, MOST_TOLD)) {
+        log.error('a changed file was not taken; the version before stays in use', { setting, mistake });
       }
+      for (const each of advice.slice(0, MOST_TOLD)) log.warn('a password is poorly protected', { advice: each });
     }
-    for (const advice of outcomes.flatMap((outcome) => outcome.advice).slice(0, MOST_TOLD)) {
-      log.warn('a password is poorly protected', { advice });
-    }
-    const before = entries;
-    adopt();
-    if (!isStart) auditChange(before, entries);
     for (const stranger of strangers(grants, isCaller)) log.warn('a name in ACCESS_FILE is no caller', { stranger });
   };
 
@@ -198,7 +205,11 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
       await clock.sleep(SETTLE_MS, stopped.signal);
       const second = await read();
       if (stopped.signal.aborted) return;
-      if (sameVersion(first.auth, second.auth) && sameVersion(first.access, second.access)) consider(second, false);
+      if (!sameVersion(first.auth, second.auth) || !sameVersion(first.access, second.access)) continue;
+      const before = entries;
+      tell(take(second));
+      adopt();
+      auditChange(before, entries);
     }
   };
 
@@ -208,11 +219,12 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
       if (password !== undefined && password.length < ADVISED_PASSWORD_LENGTH) {
         log.warn('AUTH_PASSWORD is short; use a long random one', { advised: ADVISED_PASSWORD_LENGTH });
       }
-      consider(await read(), true);
+      const outcomes = take(await read());
+      const mistakes = outcomes.flatMap((outcome) => outcome.wrong);
+      if (mistakes.length > 0) throw new Fault('bad-request', mistakes.join('\n'));
+      tell(outcomes);
+      adopt();
       metrics.level('callers', () => entries.size);
-      for (const setting of [authFile && 'AUTH_FILE', accessFile && 'ACCESS_FILE']) {
-        if (setting) metrics.reload(setting, 'taken');
-      }
       if (authFile !== undefined || accessFile !== undefined) void watch();
     },
     stop: async () => stopped.abort(),
@@ -266,6 +278,10 @@ function sameVersion(one: Version, other: Version): boolean {
   if (one === undefined || other === undefined) return one === other;
   if ('text' in one) return 'text' in other && one.text === other.text;
   return 'unreadable' in other && one.unreadable === other.unreadable;
+}
+
+function wrong(setting: string, { mistakes }: { readonly mistakes: readonly string[] }): Outcome {
+  return { setting, wrong: mistakes, advice: [] };
 }
 
 function unread(setting: string, { unreadable }: { readonly unreadable: string }) {

@@ -135,7 +135,7 @@ function filterText(path: string, { summary, parameters }: OperationObject): str
 }
 
 function operationHtml({ path, shortPath, method, operation }: Shown, document: OpenApiDocument): Html {
-  const { operationId, summary, description, requestBody, security } = operation;
+  const { operationId, summary, description, security } = operation;
   const { components } = document;
   const parameters = operation.parameters.map((each) => resolved(each, components.parameters));
   const responses = Object.entries(operation.responses);
@@ -151,7 +151,6 @@ ${shortPath === undefined ? '' : html`<p>In the default namespace: <code>${break
 ${markdown(description)}
 ${parameterTable('Options', options)}
 ${parameterTable('Path and headers', others)}
-${requestBody === undefined ? '' : html`<h4>Body</h4>${Object.entries(requestBody.content).map(([type, { schema }]) => html`<p><code>${type}</code>: ${typeHtml(schema)}</p>`)}`}
 <h4>Answers</h4>
 ${table(
   ['Status', 'Meaning', 'Body'],

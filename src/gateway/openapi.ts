@@ -61,10 +61,6 @@ export interface OperationObject {
   readonly summary: string;
   readonly description: string;
   readonly parameters: readonly (Parameter | Reference)[];
-  readonly requestBody?: {
-    readonly required: boolean;
-    readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>>;
-  };
   readonly responses: Readonly<Record<string, ResponseObject | Reference>>;
   /** Where it differs from the document's own. */
   readonly security?: OpenApiDocument['security'];
@@ -109,7 +105,7 @@ const tags: Readonly<Record<Tag, string>> = {
 const ABOUT = [
   'Status and logs of Tekton runs, straight from a Kubernetes API.',
   'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`; the last is in the header `X-Request-Id` of every answer, and a request may bring its own.',
-  'What is no HTTP is answered 400, and like all that is refused before there is a request without `X-Request-Id`.',
+  'What is refused before it is a request (400, 408, 431) has no `X-Request-Id`. No request needs a body.',
 ].join('\n\n');
 
 /**
@@ -171,7 +167,7 @@ export function openApiDocument({
 }
 
 function operationObject(operation: Operation, path: string, components: Components): OperationObject {
-  const { id, tag, summary, description, options, headers = [], body, open = false, shortPath } = operation;
+  const { id, tag, summary, description, options, headers = [], open = false, shortPath } = operation;
   const isShort = path === shortPath;
   // What two operations share stands once, below the id of the one that it was written for.
   const shared = (parameter: Parameter) =>
@@ -188,9 +184,6 @@ function operationObject(operation: Operation, path: string, components: Compone
         components.parameter(name, headerParameter(name, requestHeaders[name])),
       ),
     ],
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: false, content: { 'application/json': { schema: components.schema(body) } } } }),
     responses: responsesOf(operation, components),
     ...(open ? { security: [] } : {}),
     ...(isStreamPath(path.replace(/:\w+/g, 'a')) ? { security: [{ basic: [] }, { ticket: [] }] } : {}),

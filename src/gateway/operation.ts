@@ -48,8 +48,6 @@ export interface Operation<T extends OptionTable = OptionTable> {
   readonly options: T;
   /** Request headers that change the answer, beside `X-Request-Id`. */
   readonly headers?: readonly RequestHeader[];
-  /** The JSON that a POST takes. */
-  readonly body?: JsonSchema;
   /** By status: everything that is not a problem, and a problem only where its body says more than others. */
   readonly answers: Readonly<Record<number, AnswerShape>>;
   /** What can go wrong here, beside `everywhere`. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { hashSync } from 'bcryptjs';
+import fc from 'fast-check';
 import { createPasswordCheck, decoyFor, hashPassword, type PasswordHash, readHash } from './passwords.ts';
 
 const SALT = Buffer.alloc(16, 1).toString('base64').replace(/=+$/, '');
@@ -117,6 +118,26 @@ describe('hashes', () => {
       if (given.length > 8) assert(!read.wrong.includes(given.slice(-8)), 'shows the hash');
     });
   }
+});
+
+describe('any text', () => {
+  it('is a hash within bounds, or is refused with what to do', () => {
+    const digits = fc.integer({ min: 0, max: 999_999_999 });
+    const text = fc.oneof(
+      fc.string(),
+      fc.tuple(digits, digits, digits, fc.base64String(), fc.base64String()).map(([m, t, p, salt, hash]) => {
+        return `$argon2id$v=19$m=${m},t=${t},p=${p}$${salt}$${hash}`;
+      }),
+      fc.tuple(digits, fc.string()).map(([cost, rest]) => `$2b$${cost}$${rest}`),
+    );
+    fc.assert(
+      fc.property(text, (given) => {
+        const read = readHash(given);
+        if ('wrong' in read) assert(read.wrong.endsWith(REMEDY), read.wrong);
+        else assert(read.hash.kind !== 'argon2id' || read.hash.memoryKiB * read.hash.passes <= 512 * 1024);
+      }),
+    );
+  });
 });
 
 describe('the decoy', () => {

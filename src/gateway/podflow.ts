@@ -7,6 +7,7 @@ import type { ContainerLogs } from '../kube/sharedlog.ts';
 import { type Joined, Joiner } from '../tekton/joiner.ts';
 import type { PodPlan, StepPlan } from '../tekton/logs.ts';
 import type { Pod, PodContainer } from '../tekton/types.ts';
+import { behind, counting, countOf, type TakeLines } from './counted.ts';
 import type { ResumePoint } from './cursor.ts';
 
 /** Within a pod this many steps beyond the current one are open at once: waiting for each end costs a second a step. */
@@ -31,12 +32,10 @@ export interface PodFlowParts {
   readonly write: (joined: Joined) => void;
   /** Resolves while the client has room. */
   readonly room: () => Promise<void>;
+  /** Says what a reader has to say; not called before `turn` has resolved. */
   readonly notice: (step: StepPlan, notice: ReadNotice) => void;
   /** Reads elsewhere the log of a container that is gone with its pod; undefined: it is nowhere. Never rejects but with what `lines` threw. */
-  readonly past: (
-    step: StepPlan,
-    lines: (batch: LineBatch) => void | Promise<void>,
-  ) => Promise<ReadOutcome | undefined>;
+  readonly past: (step: StepPlan, lines: TakeLines) => Promise<ReadOutcome | undefined>;
   readonly worthRetrying: (failingForMs: number) => boolean;
   /** Told of a mistake of ours: the session ends with it. */
   readonly failed: (error: unknown) => void;
@@ -79,6 +78,7 @@ class Flow implements PodFlow {
   readonly #whole = new Set<string>();
   /** Of these everything was handed on. */
   readonly #over = new Set<string>();
+  readonly #lastWords = new Map<number, ReadNotice>();
   /** Containers that were seen to have run: these have a log to miss. */
   readonly #ran = new Set<string>();
   #sawPod = false;
@@ -144,9 +144,10 @@ class Flow implements PodFlow {
   }
 
   async #readFrom(step: StepPlan, start: Exclude<ResumePoint, 'end'>): Promise<ReadOutcome> {
-    const { notice, subscribe, past, signal } = this.#parts;
+    const { notice, subscribe, past, turn, signal } = this.#parts;
     const { from, skipLines } = start === 'beginning' ? { skipLines: 0 } : start;
-    const lines = behind(skipLines, (batch) => this.#lines(step, batch));
+    const counted = from && countOf(from);
+    const take: TakeLines = (batch) => this.#lines(step, batch);
     let isUnread = false;
     const { logs, namespace, follow, range, worthRetrying } = this.#parts;
     const podUid = this.#parts.pod()?.meta.uid;
@@ -159,17 +160,21 @@ class Flow implements PodFlow {
       worthRetrying,
       signal,
       container: step.container,
-      ...(from === undefined ? {} : { from }),
+      ...(from === undefined || counted !== undefined ? {} : { from }),
       sight: { now: () => this.#moment(step), restarts: () => this.#restarts(step), subscribe },
-      lines,
+      lines: behind(counted === undefined ? skipLines : 0, take),
       notice: (said) => {
         if (said.type === 'gone' && !said.delivered) isUnread = true;
-        else notice(step, said);
+        else if (said.type === 'gone') this.#lastWords.set(step.position, said);
+        else void turn.then(() => notice(step, said));
       },
     });
     if (!isUnread || signal.aborted) return outcome;
-    const found = from === undefined ? await past(this.#parts.planned(step.container) ?? step, lines) : undefined;
-    if (found === undefined && !signal.aborted) notice(step, { type: 'gone', delivered: from !== undefined });
+    // What was delivered of the pod's own log cannot be found again in one without timestamps.
+    const isElsewhere = from === undefined || counted !== undefined;
+    const linesAfter = counting(behind((counted ?? 0) + skipLines, take));
+    const found = isElsewhere ? await past(this.#parts.planned(step.container) ?? step, linesAfter) : undefined;
+    if (found === undefined) this.#lastWords.set(step.position, { type: 'gone', delivered: from !== undefined });
     return found ?? outcome;
   }
 
@@ -194,7 +199,10 @@ class Flow implements PodFlow {
   #hand(joined: readonly Joined[]): void {
     const { write, clock, signal } = this.#parts;
     if (signal.aborted) return;
-    for (const one of joined) write(one);
+    for (const one of joined) {
+      if (one.kind === 'over') this.#sayLast(one.step);
+      write(one);
+    }
     if (joined.length > 0) this.#release();
     const { wakeAt } = this.#joiner;
     if (wakeAt === undefined || (this.#wakeAt !== undefined && this.#wakeAt <= wakeAt)) return;
@@ -203,6 +211,13 @@ class Flow implements PodFlow {
       if (this.#wakeAt === wakeAt) this.#wakeAt = undefined;
       this.#hand(this.#joiner.tick(clock.now()));
     });
+  }
+
+  /** What is to be said behind the last line of a step, and before those of the next. */
+  #sayLast(position: number): void {
+    const said = this.#lastWords.get(position);
+    const step = this.#steps.find((one) => one.position === position);
+    if (said !== undefined && step !== undefined) this.#parts.notice(step, said);
   }
 
   #release(): void {
@@ -237,24 +252,4 @@ class Flow implements PodFlow {
 
 function containerOf(pod: Pod, { container }: StepPlan): PodContainer | undefined {
   return pod.containers.find(({ name }) => name === container);
-}
-
-/** Takes batches and hands them on without the first `count` lines. */
-function behind(
-  count: number,
-  lines: (batch: LineBatch) => void | Promise<void>,
-): (batch: LineBatch) => void | Promise<void> {
-  let left = count;
-  if (count === 0) return lines;
-  return (batch) => {
-    const skipped = Math.min(left, batch.lines.length);
-    left -= skipped;
-    if (skipped === 0) return lines(batch);
-    if (skipped === batch.lines.length) return undefined;
-    const { positionAfter } = batch;
-    return lines({
-      lines: batch.lines.slice(skipped),
-      ...(positionAfter === undefined ? {} : { positionAfter: (at) => positionAfter(at + skipped) }),
-    });
-  };
 }

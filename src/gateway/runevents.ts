@@ -65,6 +65,8 @@ interface Written {
   readonly event: RunEvent;
   readonly id: string;
   readonly json: string;
+  /** As the event `status`. */
+  readonly bytes: Buffer;
 }
 
 /** The route `/runs/:namespace/:name/events`. */
@@ -202,7 +204,7 @@ async function followRun(run: PipelineRun, parts: Following): Promise<void> {
         return;
       }
       if (state.id !== toldId) {
-        say(eventText('status', state.id, state.json));
+        outbox.write(state.bytes);
         toldId = state.id;
         saidAtMs = clock.now();
       }
@@ -232,7 +234,8 @@ async function isAbsent(runs: Runs, { meta }: PipelineRun): Promise<boolean> {
 function writtenOf(event: RunEvent): Written {
   const json = JSON.stringify(event);
   // The same on every replica, so that a client may come back to another one.
-  return { event, json, id: tagFrom([json]).slice(3, -1) };
+  const id = tagFrom([json]).slice(3, -1);
+  return { event, id, json, bytes: Buffer.from(eventText('status', id, json)) };
 }
 
 /** Told apart from a state, so that whoever has it knows that nothing follows. */

@@ -79,6 +79,7 @@ export class PodSpeech {
 
   /** Says that the attempt is over, if it is. */
   overWhenFinal(plan: readonly PodPlan[]): void {
+    if (this.#isOver) return;
     const now = plan.find(({ pod }) => pod === this.#plan.pod);
     if (now !== undefined && now.phase !== 'pending' && now.phase !== 'running') this.over(plan);
   }

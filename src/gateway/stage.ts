@@ -83,7 +83,10 @@ class TurnStage implements Stage {
   }
 
   over(pod: string): void {
-    this.#turns.get(pod)?.end();
+    const turn = this.#turns.get(pod);
+    // What it did not finish will not be finished.
+    turn?.floor.interrupt('at the end');
+    turn?.end();
   }
 
   tick(): void {

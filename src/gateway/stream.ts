@@ -2,7 +2,6 @@
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { ExternalLogs } from '../kube/externallogs.ts';
-import type { LineBatch } from '../kube/lines.ts';
 import type { LogRange } from '../kube/logread.ts';
 import { present } from '../kube/objects.ts';
 import type { ReadNotice, ReadOutcome } from '../kube/podlog.ts';
@@ -23,6 +22,7 @@ import {
 import { phaseOf, runCondition } from '../tekton/status.ts';
 import { printable } from '../tekton/text.ts';
 import type { PipelineRun, Pod, RunCondition, RunFacts } from '../tekton/types.ts';
+import type { TakeLines } from './counted.ts';
 import type { Delivered } from './delivered.ts';
 import { NO_VOICE } from './floor.ts';
 import type { Followed } from './followed.ts';
@@ -294,7 +294,7 @@ class LogSession {
         await timeline?.room(voice);
         await speech.room(voice);
       },
-      notice: (step, notice) => void turn.then(() => this.#tell(plan, step, notice)),
+      notice: (step, notice) => this.#tell(plan, step, notice),
       past: (step, lines) => this.#readPast(plan, step, lines),
       worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
       failed: (error) => this.#fail(error),
@@ -307,11 +307,7 @@ class LogSession {
   }
 
   /** Reads the log of a container that is gone with its pod where such logs are kept. */
-  async #readPast(
-    plan: PodPlan,
-    step: StepPlan,
-    lines: (batch: LineBatch) => void | Promise<void>,
-  ): Promise<ReadOutcome | undefined> {
+  async #readPast(plan: PodPlan, step: StepPlan, lines: TakeLines): Promise<ReadOutcome | undefined> {
     const { startedAt: startTime = plan.started, finishedAt: completionTime = plan.completed } = step;
     return this.#parts.external?.read({
       namespace: this.#run.meta.namespace,

@@ -79,8 +79,9 @@ const LONGEST_BACKOFF_MS = 5_000;
 const HEALTHY_MS = 10_000;
 /** A read that lived this long and brought lines makes progress: the next one starts at once. */
 const PROGRESS_MS = 1_000;
-/** How long after the end of a stream the pod's status may lag behind it. */
+/** How long after the end of a stream the pod's status may lag behind it, and mostly does. */
 const STATUS_LAG_MS = 2_000;
+const PROMPT_STATUS_MS = 200;
 /** A container has ended, its stream is silent: the kubelet sends the end within about a second, so this one is dead. */
 const END_LAG_MS = 5_000;
 /** Three more tries over 5 s for a kubelet that answers 200 with an error. */
@@ -203,8 +204,9 @@ class ContainerLog {
           return 'incomplete';
         }
         if (!follow) return 'complete';
-        // The end of a stream can overtake the news that its container ended.
-        if (this.#isRunning()) await this.#change(STATUS_LAG_MS);
+        // The end of a stream can overtake the news that its container ended. Where there is more to read it was no end.
+        if (this.#isRunning()) await this.#change(PROMPT_STATUS_MS);
+        if (this.#isRunning() && !(await this.#hasMore())) await this.#change(STATUS_LAG_MS);
         if (this.#isRunning()) metrics.resume('clean-end');
         return undefined;
       case 'cut':

@@ -290,8 +290,10 @@ function play(
   const take = (joined: readonly Joined[]) => {
     for (const one of joined) {
       assert.ok(!ends.has(one.step), 'nothing comes after the end of a step');
-      if (one.kind === 'over') ends.add(one.step);
-      else if (one.kind === 'blank') out.push({ step: one.step, line: 'blank', givenMs: now, outMs: now });
+      if (one.kind === 'over') {
+        assert.equal(one.step, ends.size, 'ends come in the order of the steps');
+        ends.add(one.step);
+      } else if (one.kind === 'blank') out.push({ step: one.step, line: 'blank', givenMs: now, outMs: now });
       else
         for (const each of one.batch.lines)
           out.push({ step: one.step, line: each, givenMs: given.get(each) ?? now, outMs: now });

@@ -6,7 +6,7 @@ import type { LineBatch, LogLine } from '../kube/lines.ts';
 export type Joined =
   | { readonly kind: 'lines'; readonly step: number; readonly batch: LineBatch }
   | { readonly kind: 'blank'; readonly step: number }
-  /** The step has ended and all it said is out: comes once for each step, last. */
+  /** The step and all before it have ended and all it said is out: comes once for each step, last, in the order of the steps. */
   | { readonly kind: 'over'; readonly step: number };
 
 /** How long a step's first line waits for the end of the steps before it. */
@@ -172,7 +172,7 @@ export class Joiner {
       const mayWrite = step.open || allBeforeEnded || step.index <= lastDue;
       if (mayWrite && !step.onlySkipped) this.#write(step, out);
       if (this.#unfinished !== undefined) return out;
-      if (step.ended) this.#finish(step, out);
+      if (step.ended) this.#finish(step, allBeforeEnded, out);
       allBeforeEnded &&= step.ended;
     }
     return out;
@@ -190,7 +190,7 @@ export class Joiner {
     step.spoke = true;
   }
 
-  #finish(step: Step, out: Joined[]): void {
+  #finish(step: Step, allBeforeEnded: boolean, out: Joined[]): void {
     if (step.onlySkipped) {
       step.onlySkipped = false;
       step.held = [];
@@ -198,6 +198,7 @@ export class Joiner {
     }
     if (step.held.length > 0 || step.over) return;
     if (step.spoke) setApart(step, out);
+    if (!allBeforeEnded) return;
     step.over = true;
     out.push({ kind: 'over', step: step.position });
   }

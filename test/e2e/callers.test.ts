@@ -220,4 +220,15 @@ describe('callers', function () {
     assert.equal(limited.statusCode, 200);
     limited.resume();
   });
+
+  it('are told apart behind a proxy that is believed, and pages of a named origin may read', async () => {
+    const page = 'https://dashboard.example.com';
+    const other = await world.startGateway({ env: { TRUST_PROXY: '127.0.0.0/8', CORS_ORIGINS: page } });
+    const headers = { Origin: page, 'X-Forwarded-For': '192.0.2.66, 198.51.100.7', 'X-Request-Id': 'forwarded' };
+    const answer = await other.get('/ready', { headers });
+    assert.equal(answer.headers['access-control-allow-origin'], page);
+    await eventually(() => assert.match(other.log(), /"client":"198\.51\.100\.7","requestId":"forwarded"/));
+    await gateway.get('/ready', { headers });
+    await eventually(() => assert.match(gateway.log(), /"client":"127\.0\.0\.1","requestId":"forwarded"/));
+  });
 });

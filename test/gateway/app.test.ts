@@ -10,7 +10,7 @@ import { oneCaller } from '../../src/gateway/callers.ts';
 import { createDrain } from '../../src/gateway/drain.ts';
 import type { Readiness } from '../../src/gateway/health.ts';
 import { callerOf, notesOf } from '../../src/gateway/notes.ts';
-import { duration, option, optionReader, runRef } from '../../src/gateway/options.ts';
+import { duration, option, optionReader, runRef, truth } from '../../src/gateway/options.ts';
 import { answers } from '../../src/gateway/problem.ts';
 import { type LogFields, silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
@@ -271,6 +271,51 @@ describe('a route of the gateway', () => {
     const twice = await request(app).get('/status/build-1?wait=1&wait=2').set(right).expect(400);
     assert.equal(twice.body.error, 'option wait is given twice');
   });
+});
+
+describe('the routes of an app', () => {
+  const answer =
+    (text: string): RequestHandler =>
+    (req, res) =>
+      sendJson(req, res, 200, { text });
+  const posting = plainRoute('/tickets', answer('posted'));
+  const options = { follow: option(truth, true, 'Whether to follow') };
+  const routes = [
+    [plainRoute('/both', answer('got')), plainRoute('/options', answer('got'), options)],
+    [
+      { ...posting, operation: { ...posting.operation, method: 'post' as const } },
+      {
+        operation: { ...plainRoute('/both', answer('')).operation, id: 'post-both', method: 'post' as const },
+        handler: answer('posted'),
+      },
+      {
+        operation: { ...plainRoute('/long/:namespace/:name', answer('')).operation, shortPath: '/long/:name' },
+        handler: answer('long'),
+      },
+    ],
+  ];
+  const table = [
+    { method: 'get', path: '/both', status: 200, text: 'got' },
+    { method: 'post', path: '/both', status: 200, text: 'posted' },
+    { method: 'put', path: '/both', status: 405, allow: 'GET, HEAD, POST' },
+    { method: 'post', path: '/tickets', status: 200, text: 'posted' },
+    { method: 'get', path: '/tickets', status: 405, allow: 'POST' },
+    { method: 'head', path: '/tickets', status: 405, allow: 'POST' },
+    { method: 'get', path: '/long/a', status: 200, text: 'long' },
+    { method: 'get', path: '/long/a/b', status: 200, text: 'long' },
+    { method: 'delete', path: '/long/a', status: 405, allow: 'GET, HEAD' },
+    { method: 'get', path: '/both?a=1', status: 400 },
+    { method: 'get', path: '/options?a=1', status: 200, text: 'got' },
+    { method: 'get', path: '/health?a=1', status: 200 },
+  ] as const;
+  for (const { method, path, status, ...more } of table) {
+    it(`${method.toUpperCase()} ${path} is ${status}`, async () => {
+      const { app } = world({ routes });
+      const answered = await request(app)[method](path).set(right).expect(status);
+      if ('text' in more) assert.equal(answered.body.text, more.text);
+      if ('allow' in more) assert.equal(answered.headers.allow, more.allow);
+    });
+  }
 });
 
 describe('the access line', () => {

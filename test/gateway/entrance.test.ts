@@ -191,7 +191,7 @@ describe('who gets in', () => {
     }
     assert.equal(people.compared.length, 1);
     await app.clock.turn(15_000);
-    await app.ask('/who', { as: ci });
+    for (let times = 0; times < 3; times++) await app.ask('/who', { as: ci });
     assert.equal(people.compared.length, 2);
   });
 
@@ -199,7 +199,7 @@ describe('who gets in', () => {
     const people = changeable();
     people.set('ci', 'correct horse');
     await using app = await rig({ callers: people.callers });
-    for (let seconds = 0; seconds <= 15 * 60; seconds += 30) {
+    for (let seconds = 0; seconds <= 29 * 60; seconds += 30) {
       await app.ask('/who', { as: ci });
       await app.clock.turn(30_000);
     }

@@ -9,6 +9,7 @@ import { HandClock } from '../support/hand-clock.ts';
 interface Said {
   readonly type: string;
   readonly line?: string;
+  readonly partial?: boolean;
   readonly task?: string;
   readonly step?: string;
   readonly container?: string;
@@ -212,6 +213,28 @@ describe('GET /logs, cursors', () => {
         assert.deepEqual(joined.sort(), all.map((each) => each.line).sort(), `after ${line} as ${format}`);
         assert.equal(trailers['x-log-complete'], 'true');
       }
+    }
+  });
+
+  it('run 31, 37: taken within a line that came in fragments, it goes on within that line', async () => {
+    const long = Array.from({ length: 30_000 }, (_, at) => `word ${at} `)
+      .join('')
+      .repeat(8);
+    const speak = (rig: AppRig): void => {
+      rig.file('build-compile-pod', 'step-one').say(long);
+      rig.file('build-compile-pod', 'step-one').say('after it');
+      finish(rig);
+    };
+    await using rig = await underWay();
+    speak(rig);
+    const all = saidIn((await rig.get('/logs/build?format=ndjson')).text).filter(({ type }) => type === 'log');
+    const textOf = (said: readonly Said[]) => said.map(({ line, partial }) => `${line}${partial ? '' : '\n'}`).join('');
+    assert.equal(textOf(all), `hello\n${long}\nafter it\n`);
+    assert.ok(all.length > 20, 'it came in fragments');
+    for (const at of [1, 7, all.length - 3]) {
+      const rest = await rig.get(`/logs/build?format=ndjson&cursor=${all[at]?.cursor}`);
+      const said = saidIn(rest.text).filter(({ type }) => type === 'log');
+      assert.equal(textOf([...all.slice(0, at + 1), ...said]), textOf(all), `after ${at}`);
     }
   });
 
@@ -456,7 +479,13 @@ describe('GET /logs, what is shown', () => {
         read: async ({ pod: name, container, startTime, completionTime, lines }) => {
           asked.push([name, container, startTime, completionTime]);
           if (container !== 'step-one') return undefined;
-          await lines({ lines: [{ timestamp: '', text: Buffer.from('kept'), part: 'whole' }] });
+          const kept = ['kept', 'for', 'long'].map((text) => ({
+            timestamp: '',
+            text: Buffer.from(text),
+            part: 'whole' as const,
+          }));
+          await lines({ lines: kept.slice(0, 1) });
+          await lines({ lines: kept.slice(1) });
           return 'complete';
         },
       },
@@ -471,10 +500,17 @@ describe('GET /logs, what is shown', () => {
     const got = await rig.get('/logs/build?color=never');
     assert.deepEqual(linesIn(got), [
       '[compile : one] kept',
+      '[compile : one] for',
+      '[compile : one] long',
       '[gateway] task compile: the log of step two is gone with its pod (Completed, exit code 0)',
       '[gateway] some of the log is missing',
     ]);
     assert.deepEqual(asked[0], ['build-compile-pod', 'step-one', '2026-11-01T10:00:05Z', '2026-11-01T10:00:06Z']);
+    const logs = saidIn((await rig.get('/logs/build?format=ndjson')).text).filter(({ type }) => type === 'log');
+    for (const [at, { cursor }] of logs.entries()) {
+      const rest = await rig.get(`/logs/build?prefix=none&notices=none&cursor=${cursor}`);
+      assert.deepEqual(linesIn(rest), ['kept', 'for', 'long'].slice(at + 1));
+    }
   });
 });
 

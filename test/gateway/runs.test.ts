@@ -103,6 +103,19 @@ describe('GET /runs', () => {
     assert.equal((await rig.get(`/runs?continue=${forged}`)).status, 400);
   });
 
+  it('run 43: a caller sees the runs of the namespaces that are both served and theirs', async () => {
+    await using rig = await new AppRig({ grants: ['dev', 'other'] }).listen();
+    for (const namespace of ['ci', 'dev', 'other']) rig.putObject(run(`in-${namespace}`, { namespace }));
+    assert.deepEqual(namesOf(await rig.get('/runs')), ['in-dev']);
+    assert.equal((await rig.get('/runs/ci')).status, 403);
+    const { continue: token } = listOf(await rig.get('/runs?limit=1'));
+    assert.equal(token, undefined);
+    await using nobody = await new AppRig({ grants: [] }).listen();
+    nobody.putObject(run('a'));
+    const none = await nobody.get('/runs');
+    assert.deepEqual([none.status, none.text], [200, '{"items":[]}']);
+  });
+
   describe('options', () => {
     let rig: AppRig;
     before(async () => {

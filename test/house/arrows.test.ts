@@ -8,13 +8,28 @@ import { dirname, join, normalize } from 'node:path';
  * file is its room. `type:` allows types only: the thing itself is handed in.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  main: ['assembly', 'demo', 'hash-password', 'config', 'gateway/cursor', 'kube/connect', 'logger', 'startup', 'lifecycle', 'type:log', 'fault', 'clock'],
+  main: [
+    'assembly',
+    'demo',
+    'hash-password',
+    'commandline',
+    'config',
+    'gateway/cursor',
+    'kube/connect',
+    'logger',
+    'startup',
+    'lifecycle',
+    'type:log',
+    'fault',
+    'clock',
+  ],
   demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'fault', 'clock'],
   'hash-password': ['gateway/passwords', 'gateway/callerfiles', 'prompt', 'fault'],
   prompt: ['fault'],
   assembly: ['gateway/', 'kube/', 'prometheus', 'type:config', 'type:lifecycle', 'type:log', 'clock'],
   // Never tekton/status: tests that look at runs of the sandbox would confirm themselves.
   'sandbox/': ['sandbox/', 'type:tekton/types', 'type:lifecycle', 'type:log', 'fault', 'clock'],
+  commandline: ['config'],
   config: [],
   startup: [],
   'gateway/': ['gateway/', 'tekton/', 'kube/', 'fault', 'clock', 'type:lifecycle', 'type:log', 'type:metrics'],

@@ -7,7 +7,7 @@ import type { Clock } from '../../src/clock.ts';
 import { systemClock } from '../../src/clock.ts';
 import { Fault } from '../../src/fault.ts';
 import { buildApp } from '../../src/gateway/app.ts';
-import { oneCaller } from '../../src/gateway/callers.ts';
+import { type Caller, oneCaller } from '../../src/gateway/callers.ts';
 import { createCursors } from '../../src/gateway/cursor.ts';
 import { createDrain, type Drain } from '../../src/gateway/drain.ts';
 import { createRuns } from '../../src/gateway/gather.ts';
@@ -127,10 +127,13 @@ export class AppRig implements AsyncDisposable {
   constructor({
     clock = systemClock,
     maxStreams = 10,
+    grants = 'all served',
     external,
   }: {
     readonly clock?: Clock;
     readonly maxStreams?: number;
+    /** What anna may read. */
+    readonly grants?: Caller['namespaces'];
     readonly external?: ExternalLogs | undefined;
   } = {}) {
     const { PipelineRun: runs, TaskRun: taskRuns, CustomRun: customRuns, Pod: pods } = this.#stores;
@@ -171,7 +174,7 @@ export class AppRig implements AsyncDisposable {
     };
     const app = buildApp({
       ...openEntrance(clock),
-      callers: oneCaller('anna', 'secret'),
+      callers: oneCaller('anna', 'secret', grants),
       readiness: () => ({ ready: true, watches: [] }),
       drain: this.drain,
       routes: [
