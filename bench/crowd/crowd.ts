@@ -8,7 +8,7 @@ import type { Finish } from './server.ts';
 
 /** A cluster with a crowd of runs. */
 export interface Crowd {
-  /** Finishes the last `count` runs, and resolves with the moment their changes were sent, as `performance.now()` here. */
+  /** Finishes the `count` oldest runs that run, and resolves with the moment that was sent, as `performance.now()` here. */
   finish(count: number): Promise<number>;
   end(): void;
 }

@@ -10,7 +10,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CrowdSize, runText, TASKS, taskRunText } from './objects.ts';
 
-/** Makes the last `count` runs finished, which were running until now. */
+/** Makes the `count` oldest of the runs that run finished. */
 export interface Finish {
   readonly count: number;
 }
@@ -121,7 +121,8 @@ function drained(response: ServerResponse): Promise<void> {
 
 function finish({ count }: Finish): void {
   let frames = '';
-  for (let at = runs - count; at < runs; at++) {
+  for (let left = Math.min(count, running); left > 0; left--) {
+    const at = runs - running--;
     frames += `{"type":"MODIFIED","object":${runText(at, VERSION + 1 + at, 'finished')}}\n`;
   }
   const bytes = Buffer.from(frames);

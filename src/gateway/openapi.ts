@@ -5,6 +5,7 @@ import {
   type BodyShape,
   everywhere,
   type Operation,
+  onArrival,
   pathParameters,
   pathsOf,
   type Tag,
@@ -235,7 +236,7 @@ function headerObject({ purpose, schema, example }: HeaderShape): HeaderObject {
 /** The operation's own answers, and its problems; where both have a status, either body may come. */
 function responsesOf(operation: Operation, components: Components): OperationObject['responses'] {
   const { answers: own, problems, open = false } = operation;
-  const codes = [...new Set([...(open ? [] : everywhere), ...problems])];
+  const codes = [...new Set([...onArrival, ...(open ? [] : everywhere), ...problems])];
   const statuses = [...new Set([...Object.keys(own), ...codes.map((code) => String(answers[code].status))])];
   const responses = statuses.sort().map((status) => {
     const shape = own[Number(status)];

@@ -50,7 +50,7 @@ export interface Operation<T extends OptionTable = OptionTable> {
   readonly headers?: readonly RequestHeader[];
   /** By status: everything that is not a problem, and a problem only where its body says more than others. */
   readonly answers: Readonly<Record<number, AnswerShape>>;
-  /** What can go wrong here, beside `everywhere`. */
+  /** What can go wrong here, beside `onArrival` and `everywhere`. */
   readonly problems: readonly ProblemCode[];
   /** Served without credentials, to everyone; and whatever the query says. */
   readonly open?: true;
@@ -62,18 +62,17 @@ export interface Route {
   readonly handler: RequestHandler;
 }
 
-/** What can go wrong on every path that is not open. */
-export const everywhere: readonly ProblemCode[] = [
+/** What can go wrong before a request has a path. */
+export const onArrival: readonly ProblemCode[] = [
   'bad-request',
-  'unauthenticated',
+  'too-slow',
   'body-too-large',
   'url-too-long',
   'headers-too-large',
-  'too-slow',
-  'exhausted',
-  'internal',
-  'draining',
 ];
+
+/** What can go wrong on every path that is not open. */
+export const everywhere: readonly ProblemCode[] = ['unauthenticated', 'exhausted', 'internal', 'draining'];
 
 /** What can go wrong where one namespace is read. */
 export const whereReading: readonly ProblemCode[] = ['forbidden', 'not-found', 'refused', 'unavailable', 'timeout'];
@@ -85,8 +84,8 @@ export const pathParameters: Readonly<Record<string, { readonly kind: OptionKind
     name: { kind: objectName, purpose: 'The name of the object, as Kubernetes has it' },
   };
 
-/** The methods of an operation, as `Allow` names them. */
-export function methodsOf({ method = 'get' }: Operation): readonly string[] {
+/** As `Allow` names them. */
+function methodsOf({ method = 'get' }: Operation): readonly string[] {
   return method === 'get' ? ['GET', 'HEAD'] : ['POST'];
 }
 

@@ -150,13 +150,17 @@ class Flow implements PodFlow {
     const take: TakeLines = (batch) => this.#lines(step, batch);
     let isUnread = false;
     const { logs, namespace, follow, range, worthRetrying } = this.#parts;
-    const podUid = this.#parts.pod()?.meta.uid;
+    const pod = this.#parts.pod();
+    const podUid = pod?.meta.uid;
+    // Tekton stops a sidecar by starting it anew with an image that does nothing; one that Kubernetes keeps is an init container.
+    const onlyFirstRun = pod === undefined || containerOf(pod, step)?.init !== true;
     const outcome = await logs.read({
       namespace,
       pod: this.#name,
       ...(podUid === undefined ? {} : { podUid }),
       follow,
       range,
+      onlyFirstRun,
       worthRetrying,
       signal,
       container: step.container,

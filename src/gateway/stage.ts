@@ -8,6 +8,8 @@ import type { StreamSpools } from './spool.ts';
 export interface Stage {
   /** Where a pod speaks; the order of first calls is the order of turns. */
   of(pod: string): Floor;
+  /** Resolves when what a pod says is shown as it comes. */
+  turnOf(pod: string): Promise<void>;
   /** Where the gateway itself speaks: there it is heard at once. */
   readonly own: Floor;
   /** A pod has said all it had to say. Calling it twice is harmless. */
@@ -34,6 +36,7 @@ export function openStage(parts: StageParts): Stage {
   const floor = new Floor(parts);
   return {
     of: () => floor,
+    turnOf: () => Promise.resolve(),
     own: floor,
     over() {},
     tick: () => floor.interrupt('overlong'),
@@ -68,13 +71,21 @@ class TurnStage implements Stage {
   }
 
   of(pod: string): Floor {
+    return this.#turn(pod).floor;
+  }
+
+  turnOf(pod: string): Promise<void> {
+    return this.#turn(pod).begun;
+  }
+
+  #turn(pod: string): Turn {
     const known = this.#turns.get(pod);
-    if (known !== undefined) return known.floor;
+    if (known !== undefined) return known;
     const turn = new Turn(this.#parts, this.#spools);
     this.#turns.set(pod, turn);
     this.#shown = this.#shown.then(() => this.#show(turn)).catch(this.#failed);
     if (this.#live === undefined) this.#live = turn;
-    return turn.floor;
+    return turn;
   }
 
   /** While a turn is being caught up with, what is said beside it has to wait for that as well. */
@@ -127,6 +138,9 @@ interface Mark {
 /** What one pod says: kept until its turn, then passed on. */
 class Turn implements Sink {
   readonly floor: Floor;
+  /** Resolves when what was kept is handed on, or nothing is shown any more. */
+  readonly begun: Promise<void>;
+  #begin: () => void = () => {};
   readonly #sink: Sink;
   readonly #spool: ReturnType<StreamSpools['open']>;
   readonly #byLine: boolean;
@@ -145,6 +159,9 @@ class Turn implements Sink {
     this.#spool = spools.open();
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
+    });
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve;
     });
     this.floor = new Floor({ ...parts, sink: this });
   }
@@ -176,6 +193,7 @@ class Turn implements Sink {
 
   end(): void {
     this.isOver = true;
+    this.#begin();
     this.#end();
   }
 
@@ -189,6 +207,7 @@ class Turn implements Sink {
       },
       room: () => this.#sink.room(),
     });
+    this.#begin();
     await this.#ended;
   }
 

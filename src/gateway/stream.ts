@@ -19,7 +19,7 @@ import {
   type NoticeLevel,
   noticesOf,
 } from '../tekton/notices.ts';
-import { phaseOf, runCondition } from '../tekton/status.ts';
+import { isDone, phaseOf, runCondition } from '../tekton/status.ts';
 import { printable } from '../tekton/text.ts';
 import type { PipelineRun, Pod, RunCondition, RunFacts } from '../tekton/types.ts';
 import type { TakeLines } from './counted.ts';
@@ -241,7 +241,9 @@ class LogSession {
     const isQueued = (isOver || !this.#wish.follow) && this.#timeline === undefined;
     const queueBefore = isQueued ? this.#queue.at(-1) : undefined;
     const attemptBefore = this.#timeline === undefined ? this.#attempts.get(plan.taskRunUid) : undefined;
-    const turn = this.#unlessOver(attemptBefore, queueBefore);
+    // A run that is over keeps its pods: they are read as fast as they are shown. Those of others may be gone by then.
+    const shown = isQueued && isDone(this.#run.succeeded) ? this.#parts.stage.turnOf(plan.pod) : undefined;
+    const turn = this.#unlessOver(attemptBefore, queueBefore, shown);
     const opening = this.#unlessOver(
       isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,
       // Each kind has a watch of its own: a pod that is missing here may only be late.

@@ -51,6 +51,7 @@ class Bench {
       tailLines?: number;
       restarts?: number;
       from?: LogPosition | undefined;
+      onlyFirstRun?: boolean;
     } = {},
   ) {
     this.#script = script;
@@ -79,6 +80,7 @@ class Bench {
       follow: more.follow ?? true,
       range: more.tailLines === undefined ? {} : { tailLines: more.tailLines },
       ...(more.from === undefined ? {} : { from: more.from }),
+      onlyFirstRun: more.onlyFirstRun ?? false,
       lines: ({ lines, positionAfter }) => {
         if (this.refuses !== undefined) throw this.refuses;
         this.positions.push(...lines.map((_, at) => positionAfter(at)));
@@ -520,6 +522,27 @@ describe('kube/podlog', () => {
     assert.deepEqual(bench.notices, []);
     assert.equal(bench.outcome, 'complete');
     assert.doesNotMatch(bench.asked[1] ?? '', /previous|sinceTime/);
+  });
+
+  it('run 29: where only the first run counts, what is started in its place is not read', async () => {
+    const late = new Bench([{ on: /previous/, body: ALL }], { moment: 'terminated', restarts: 1, onlyFirstRun: true });
+    await late.clock.turn(1_000);
+    const live = new Bench(
+      [
+        { on: /follow/, body: body(LINES[0] ?? '') },
+        { on: /previous/, body: ALL },
+      ],
+      {
+        onlyFirstRun: true,
+      },
+    );
+    await live.clock.settle();
+    await live.move('running', 1);
+    await live.clock.turn(1_000);
+    for (const bench of [late, live]) {
+      assert.deepEqual(bench.texts, ['one', 'two', 'three']);
+      assert.equal(bench.outcome, 'complete');
+    }
   });
 
   it('run 29: a container that is started anew while it is followed loses nothing, though the run before is not kept', async () => {

@@ -54,6 +54,8 @@ export interface ContainerLogWish extends LogPlace {
   readonly range: LogRange;
   /** Goes on exactly after this position, which an earlier reading of the same log was at; `range` is then not asked for. */
   readonly from?: LogPosition;
+  /** What is started anew in the container's place is something else: its log ends with its first run. */
+  readonly onlyFirstRun?: boolean;
   /** Takes lines; a returned promise is backpressure: nothing is read from the socket until it resolves. */
   readonly lines: (batch: ReadBatch) => void | Promise<void>;
   readonly notice: (notice: ReadNotice) => void;
@@ -121,7 +123,7 @@ type Manner = 'follow' | 'whole' | 'previous';
  *
  * A container that was started anew is read run by run, as far as the kubelet keeps that: it has the log of the run before
  * as long as the pod's status has `lastState`, which may be a second. What the log of a later run has instead of lines is
- * nobody's loss: Tekton stops a sidecar by starting it anew with an image that does nothing.
+ * nobody's loss.
  *
  * Assumes that `sight` notices the end and the deletion of the pod; guarantees each line at most once, and that a
  * possible loss is told by `gap` or the outcome. Caveat: a pod replaced under the same name is the caller's to notice.
@@ -278,6 +280,7 @@ class ContainerLog {
           this.#reading.notice({ type: 'refused', text: attempt.text });
         }
     }
+    if (this.#reading.onlyFirstRun === true) return 'complete';
     // Another one may have begun meanwhile, and this one be the last that is kept.
     if (latest !== this.#restarts()) return undefined;
     this.#run = latest;

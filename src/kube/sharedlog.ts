@@ -186,7 +186,7 @@ class Upstream {
   }
 
   async #read(from: LogPosition | undefined): Promise<void> {
-    const { namespace, pod, container, range } = this.#begun;
+    const { namespace, pod, container, range, onlyFirstRun = false } = this.#begun;
     try {
       const outcome = await readContainerLog({
         ...this.#room.parts,
@@ -195,6 +195,7 @@ class Upstream {
         container,
         range,
         follow: true,
+        onlyFirstRun,
         ...(from === undefined ? {} : { from }),
         sight: {
           now: () => this.#host.sight.now(),

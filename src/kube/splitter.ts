@@ -8,6 +8,10 @@ export const FRAGMENT_BYTES = 64 * 1024;
 
 const LF = 0x0a;
 const SPACE = 0x20;
+const ZERO = 0x30;
+const ZULU = 0x5a;
+/** The length of `2026-11-01T10:00:00.000000001Z`. */
+const USUAL_TIMESTAMP = 30;
 /** Room for `2026-11-01T10:00:00.000000001+02:00`. */
 const LONGEST_TIMESTAMP = 35;
 const TIMESTAMP = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
@@ -124,6 +128,7 @@ export class LineSplitter {
   /** Takes the timestamp off the beginning of a line and remembers it; returns the text behind it. */
   #stamp(line: Buffer): Buffer {
     if (!this.#isTimed) return line;
+    if (line[USUAL_TIMESTAMP] === SPACE && this.#isOfKnownSecond(line)) return line.subarray(USUAL_TIMESTAMP + 1);
     const space = line.subarray(0, LONGEST_TIMESTAMP + 1).indexOf(SPACE);
     const word = space > 0 ? line.toString('latin1', 0, space) : '';
     const instant = space > 0 ? this.#parse(word) : undefined;
@@ -134,23 +139,33 @@ export class LineSplitter {
     return line.subarray(space + 1);
   }
 
-  #parse(word: string): Instant | undefined {
-    // Lines of one second share their first 20 bytes: the calendar is computed once a second, not once a line.
-    if (
-      word.length === 30 &&
-      word.charCodeAt(29) === 0x5a &&
-      word.startsWith(this.#knownSeconds) &&
-      this.#knownSeconds !== ''
-    ) {
-      const nanos = Number(word.slice(20, 29));
-      return Number.isInteger(nanos) && nanos >= 0 ? { seconds: this.#knownEpoch, nanos } : undefined;
+  /**
+   * Takes the timestamp of a line that has the usual one, within the second of one before. Lines of one second share their
+   * first 20 bytes: the calendar is computed once a second, not once a line.
+   */
+  #isOfKnownSecond(line: Buffer): boolean {
+    if (line[USUAL_TIMESTAMP - 1] !== ZULU) return false;
+    const word = line.toString('latin1', 0, USUAL_TIMESTAMP);
+    if (this.#knownSeconds === '' || !word.startsWith(this.#knownSeconds)) return false;
+    let nanos = 0;
+    for (let at = this.#knownSeconds.length; at < USUAL_TIMESTAMP - 1; at++) {
+      const digit = (line[at] ?? 0) - ZERO;
+      if (digit < 0 || digit > 9) return false;
+      nanos = nanos * 10 + digit;
     }
+    this.#stamped = true;
+    this.#timestamp = word;
+    this.#instant = { seconds: this.#knownEpoch, nanos };
+    return true;
+  }
+
+  #parse(word: string): Instant | undefined {
     const parts = TIMESTAMP.exec(word);
     if (parts === null) return undefined;
     const epochMs = Date.parse(`${parts[1]}${parts[3]}`);
     if (Number.isNaN(epochMs)) return undefined;
     const seconds = epochMs / 1000;
-    if (word.length === 30 && parts[3] === 'Z') {
+    if (word.length === USUAL_TIMESTAMP && parts[3] === 'Z') {
       this.#knownSeconds = word.slice(0, 20);
       this.#knownEpoch = seconds;
     }

@@ -46,6 +46,7 @@ const alsoInSandbox = [
   'limits',
   'log-options',
   'logs',
+  'long-logs',
   'rbac',
   'recipes',
   'restart',

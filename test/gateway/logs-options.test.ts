@@ -140,6 +140,29 @@ describe('GET /logs, formats', () => {
     assert.equal(trailers['x-log-complete'], 'true');
   });
 
+  it('gitlab: of a run that is over, each task and each attempt is a section', async () => {
+    await using rig = await finished();
+    rig.put(other(taskRun(GREEN, '  completionTime: "2026-11-01T10:00:50Z"')));
+    rig.put(other(pod(OVER, OVER)));
+    rig.file('build-other-pod', 'step-one').say('of the other');
+    for (const step of ['step-one', 'step-two']) rig.file('build-other-pod', step).end();
+    const { text, trailers } = await rig.get('/logs/build?format=gitlab&color=never');
+    const order = [...text.matchAll(/section_(?:start|end):\d+:[\w.-]+|hello|world|of the other/g)].map(String);
+    assert.deepEqual(
+      order.map((mark) => mark.replace(/:\d+:/, ' ')),
+      [
+        'section_start build-compile_1',
+        'hello',
+        'world',
+        'section_end build-compile_1',
+        'section_start build-other_1',
+        'of the other',
+        'section_end build-other_1',
+      ],
+    );
+    assert.equal(trailers['x-log-complete'], 'true');
+  });
+
   it('gitlab: a cursor counts what was shown, not what waits for its turn', async () => {
     await using rig = await underWay();
     rig.put(other(taskRun()));

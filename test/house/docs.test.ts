@@ -133,6 +133,16 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('docs/run-status.md', () => {
+  it('explains every phase that a run or a task can be answered to be in', async () => {
+    const { schemas } = (await servedDocument()).components;
+    const text = read('docs/run-status.md');
+    const words = [schemas.Phase, schemas.TaskPhase].flatMap((schema) => schema?.enum as readonly string[]);
+    assert(words.length > 10);
+    for (const word of words) assert(text.includes(`| ${word} |`) || text.includes(`\`${word}\``), word);
+  });
+});
+
 describe('docs', () => {
   it('have no link that leads nowhere', () => {
     const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'test/README.md'];

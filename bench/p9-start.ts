@@ -1,0 +1,104 @@
+/** P9: how long rungate takes to be ready in front of a very large cluster, and what it needs for that. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { World } from '../test/support/world.ts';
+import { type Crowd, startCrowd } from './crowd/crowd.ts';
+import { TASKS } from './crowd/objects.ts';
+import { alternate } from './rounds.ts';
+import { median, type Row } from './row.ts';
+
+const RUNS = 50_000;
+const ROUNDS = 2;
+
+/**
+ * A young generation of this size at most is what a container with a memory limit is given: V8's own limit is four times
+ * that, most of it for what is garbage the moment it was read. In MiB; docs/performance.md says what it changes.
+ */
+const SEMI_SPACE_MIB = 16;
+
+/** The row. */
+export const largeStart: Row = {
+  name: 'P9',
+  ours: `from the start of the process until ready, with ${text(RUNS)} runs and ${text(RUNS * TASKS.length)} TaskRuns`,
+  peer: 'a process that reads and parses the same bytes and keeps nothing',
+  unit: 'ms',
+  goal: { of: 'ours', named: 'ready', below: 30_000 },
+  async measure(world) {
+    const kubeconfig = join(world.folder, 'crowd-p9.yaml');
+    const crowd = await startCrowd({ runs: RUNS, running: 0 }, kubeconfig);
+    try {
+      const rounds = await alternate(ROUNDS, {
+        ours: () => startOfRungate(world, kubeconfig),
+        peer: () => readingOf(crowd),
+      });
+      const medianOf = (pick: (start: Start) => number) => ({
+        ours: median(rounds.map(({ ours }) => pick(ours))),
+        peer: median(rounds.map(({ peer }) => pick(peer))),
+      });
+      return {
+        rounds: rounds.map(({ ours, peer }) => ({ ours: ours.readyMs, peer: peer.readyMs })),
+        bounded: [
+          { name: 'memory', unit: 'MiB', below: 500, ...medianOf(({ residentMiB }) => residentMiB) },
+          { name: 'lag p99', unit: 'ms', below: 50, ...medianOf(({ lagMs }) => lagMs) },
+        ],
+      };
+    } finally {
+      crowd.end();
+    }
+  },
+};
+
+/** What a start was like. */
+interface Start {
+  readonly readyMs: number;
+  /** The most that was resident until then. */
+  readonly residentMiB: number;
+  /** 99 of 100 turns of the event loop were late by less; not known of the peer. */
+  readonly lagMs: number;
+}
+
+async function startOfRungate(world: World, kubeconfig: string): Promise<Start> {
+  const beganAt = performance.now();
+  const gateway = await world.startGateway({
+    env: {
+      KUBECONFIG: kubeconfig,
+      NAMESPACES: '*',
+      LOG_LEVEL: 'info',
+      NODE_OPTIONS: `--max-semi-space-size=${SEMI_SPACE_MIB}`,
+    },
+  });
+  try {
+    const readyMs = performance.now() - beganAt;
+    const lagMs = (await gateway.metric('nodejs_eventloop_lag_p99_seconds')) * 1000;
+    return { readyMs, residentMiB: await mostResidentMiB(gateway.pid), lagMs };
+  } finally {
+    await gateway.stop('SIGKILL');
+  }
+}
+
+async function readingOf({ url }: Crowd): Promise<Start> {
+  const beganAt = performance.now();
+  const child = fork(new URL('crowd/reader.ts', import.meta.url), [url], {
+    stdio: 'inherit',
+    execArgv: [`--max-semi-space-size=${SEMI_SPACE_MIB}`],
+  });
+  try {
+    await once(child, 'message');
+    const readyMs = performance.now() - beganAt;
+    return { readyMs, residentMiB: await mostResidentMiB(child.pid ?? 0), lagMs: Number.NaN };
+  } finally {
+    child.disconnect();
+  }
+}
+
+/** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+async function mostResidentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+function text(count: number): string {
+  return count.toLocaleString('en');
+}
