@@ -24,7 +24,8 @@ export const largeStart: Row = {
   ours: `from the start of the process until ready, with ${text(RUNS)} runs and ${text(RUNS * TASKS.length)} TaskRuns`,
   peer: 'a process that reads and parses the same bytes and keeps nothing',
   unit: 'ms',
-  goal: { of: 'ours', named: 'ready', below: 30_000 },
+  units: { memory: 'MiB' },
+  goal: { of: 'ours', named: 'ready', below: 30_000, also: { memory: 500, lag: 50 } },
   async measure(world) {
     const kubeconfig = join(world.folder, 'crowd-p9.yaml');
     const crowd = await startCrowd({ runs: RUNS, running: 0 }, kubeconfig);
@@ -39,10 +40,10 @@ export const largeStart: Row = {
       });
       return {
         rounds: rounds.map(({ ours, peer }) => ({ ours: ours.readyMs, peer: peer.readyMs })),
-        bounded: [
-          { name: 'memory', unit: 'MiB', below: 500, ...medianOf(({ residentMiB }) => residentMiB) },
-          { name: 'lag p99', unit: 'ms', below: 50, ...medianOf(({ lagMs }) => lagMs) },
-        ],
+        also: {
+          memory: medianOf(({ residentMiB }) => residentMiB),
+          lag: medianOf(({ lagMs }) => lagMs),
+        },
       };
     } finally {
       crowd.end();
@@ -55,7 +56,7 @@ interface Start {
   readonly readyMs: number;
   /** The most that was resident until then. */
   readonly residentMiB: number;
-  /** 99 of 100 turns of the event loop were late by less; not known of the peer. */
+  /** So late were at most 99 of 100 turns of the event loop. */
   readonly lagMs: number;
 }
 
@@ -85,9 +86,9 @@ async function readingOf({ url }: Crowd): Promise<Start> {
     execArgv: [`--max-semi-space-size=${SEMI_SPACE_MIB}`],
   });
   try {
-    await once(child, 'message');
+    const [lagMs] = (await once(child, 'message')) as [number];
     const readyMs = performance.now() - beganAt;
-    return { readyMs, residentMiB: await mostResidentMiB(child.pid ?? 0), lagMs: Number.NaN };
+    return { readyMs, residentMiB: await mostResidentMiB(child.pid ?? 0), lagMs };
   } finally {
     child.disconnect();
   }

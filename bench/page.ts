@@ -25,9 +25,14 @@ export function placeText({ kubernetes, tekton, at }: Place): string {
 export function terminalTable(figures: readonly Figure[]): string {
   const lines = [
     ['row', 'rungate', 'peer', 'unit', 'ratio', 'rounds', 'goal', ''],
-    ...figures.flatMap(({ row, ours, peer, unit, ratio, lowest, highest, goal, holds, also }) => [
+    ...figures.flatMap(({ row, ours, peer, unit, ratio, lowest, highest, goal, holds, also, units }) => [
       [row, ours, peer, unit, ratio, `${lowest} to ${highest}`, goal, holds ? 'holds' : 'MISSED'].map(String),
-      ...Object.entries(also).map(([name, more]) => [` ${name}`, String(more.ours), String(more.peer), unit]),
+      ...Object.entries(also).map(([name, more]) => [
+        ` ${name}`,
+        String(more.ours),
+        String(more.peer),
+        units[name] ?? unit,
+      ]),
     ]),
   ];
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
@@ -70,7 +75,7 @@ function pageTable(rows: readonly Row[], figures: readonly Figure[]): string {
 }
 
 /** `12.3 ms (p50 4 ms)` */
-function withUnit(value: number, whose: 'ours' | 'peer', { unit, also }: Figure): string {
-  const more = Object.entries(also).map(([name, round]) => `${name} ${round[whose]} ${unit}`);
+function withUnit(value: number, whose: 'ours' | 'peer', { unit, units, also }: Figure): string {
+  const more = Object.entries(also).map(([name, round]) => `${name} ${round[whose]} ${units[name] ?? unit}`);
   return `${value} ${unit}${more.length > 0 ? ` (${more.join(', ')})` : ''}`;
 }

@@ -25,6 +25,9 @@ export interface Measured {
   readonly also?: Readonly<Record<string, Round>>;
 }
 
+/** What a figure is counted in. */
+export type Unit = 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms' | 'KiB' | 'MiB';
+
 /** One comparison. */
 export interface Row {
   /** `P1`: rungate's; `S1`: the sandbox's. */
@@ -33,7 +36,9 @@ export interface Row {
   readonly ours: string;
   /** What it is compared with. */
   readonly peer: string;
-  readonly unit: 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms' | 'KiB';
+  readonly unit: Unit;
+  /** Of those figures in `also` that have another one. */
+  readonly units?: Readonly<Record<string, Unit>>;
   readonly goal: Goal;
   /** Measures against the rungate of this world. Throws a Fault whose sentence says what the cluster lacks for it. */
   measure(world: World): Promise<Measured>;
@@ -47,7 +52,8 @@ export interface Figure extends Round {
   /** `ratio >= 0.4`, `p99 < 100 ms`. */
   readonly goal: string;
   readonly holds: boolean;
-  readonly unit: Row['unit'];
+  readonly unit: Unit;
+  readonly units: Readonly<Record<string, Unit>>;
   readonly rounds: number;
   /** The lowest and the highest ratio of a round: how noisy the machine was. */
   readonly lowest: number;
@@ -68,6 +74,7 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
     goal: goalText(row),
     holds: isReached(row.goal, { ours, ratio, also }),
     unit: row.unit,
+    units: row.units ?? {},
     rounds: rounds.length,
     lowest: rounded(Math.min(...ratios)),
     highest: rounded(Math.max(...ratios)),
@@ -93,11 +100,11 @@ function isReached(
 }
 
 /** A goal as people write it. */
-export function goalText({ goal, unit }: Pick<Row, 'goal' | 'unit'>): string {
+export function goalText({ goal, unit, units = {} }: Pick<Row, 'goal' | 'unit' | 'units'>): string {
   if (goal.of === 'ratio') return `ratio >= ${goal.atLeast}`;
   if ('atLeast' in goal) return `${goal.named} >= ${goal.atLeast} ${unit}`;
   const bounds = [[goal.named, goal.below] as const, ...Object.entries(goal.also ?? {})];
-  return bounds.map(([name, below]) => `${name} < ${below} ${unit}`).join(', ');
+  return bounds.map(([name, below]) => `${name} < ${below} ${units[name] ?? unit}`).join(', ');
 }
 
 /** The value that as many are above as below. */

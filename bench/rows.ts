@@ -7,7 +7,9 @@ import { logBytes } from './p5-log-bytes.ts';
 import { logBytesOfSandbox } from './p5s-log-bytes-sandbox.ts';
 import { logBesideTkn } from './p6-log-tkn.ts';
 import { idleFollowers } from './p7-idle-followers.ts';
+import { largeStart } from './p9-start.ts';
 import { runPages } from './p10-run-pages.ts';
+import { manyWaiters } from './p11-waiters.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -24,7 +26,9 @@ export const rows: readonly Row[] = [
   logBytesOfSandbox,
   logBesideTkn,
   idleFollowers,
+  largeStart,
   runPages,
+  manyWaiters,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,

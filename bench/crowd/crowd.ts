@@ -8,6 +8,8 @@ import type { Finish } from './server.ts';
 
 /** A cluster with a crowd of runs. */
 export interface Crowd {
+  /** Of what looks like its API server. */
+  readonly url: string;
   /** Finishes the `count` oldest runs that run, and resolves with the moment that was sent, as `performance.now()` here. */
   finish(count: number): Promise<number>;
   end(): void;
@@ -21,16 +23,18 @@ export async function startCrowd(size: CrowdSize & { readonly running: number },
   const child: ChildProcess = fork(new URL('server.ts', import.meta.url), { stdio: 'inherit' });
   child.send(size);
   const [port] = (await once(child, 'message')) as [number];
+  const url = `http://127.0.0.1:${port}`;
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'crowd', cluster: { server: `http://127.0.0.1:${port}` } }],
+    clusters: [{ name: 'crowd', cluster: { server: url } }],
     users: [{ name: 'crowd', user: { token: 'crowd' } }],
     contexts: [{ name: 'crowd', context: { cluster: 'crowd', user: 'crowd' } }],
     'current-context': 'crowd',
   };
   await writeFile(kubeconfig, stringify(config));
   return {
+    url,
     async finish(count) {
       child.send({ count } satisfies Finish);
       const [at] = (await once(child, 'message')) as [number];
