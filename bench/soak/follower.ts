@@ -39,30 +39,31 @@ interface Said {
 export class Follower {
   readonly #parts: FollowerParts;
   #answer: IncomingMessage | undefined;
+  #connects = 0;
   #where = 'not begun';
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
   }
 
-  /** What it does, for whoever wonders why it does not end. */
+  /** What it does or did last, for whoever wonders how it came to that. */
   get where(): string {
-    return `${this.#parts.format}, ${this.#where}`;
+    return `${this.#parts.format}, connection ${this.#connects}, ${this.#where}`;
   }
 
   /** Follows a run and tells the ledger every line of it, by `task/step`. Resolves when the stream has ended for good, or `signal` aborts. */
   async follow(run: string, ledger: LineReader, signal: AbortSignal): Promise<void> {
     let cursor: string | undefined;
-    let connects = 0;
+    this.#connects = 0;
     while (!signal.aborted) {
-      if (connects++ > 0) {
+      if (this.#connects++ > 0) {
         this.#parts.resumed();
         await sleep(this.#parts.dice.whole(20, 250));
       }
       this.#where = 'asking';
       const answer = await this.#open(run, cursor).catch(() => undefined); // a replica that is not there
       if (answer === undefined) continue;
-      this.#where = `answered ${answer.statusCode}`;
+      this.#where = `answered ${answer.statusCode} at ${new Date().toISOString()}`;
       if (answer.statusCode !== 200) {
         // How a browser is kept from coming back to an event stream of which it has everything.
         // https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model

@@ -27,6 +27,9 @@ const env = {
   DRAIN_SECONDS: '10',
   LOG_LEVEL: 'info',
   LOG_FORMAT: 'json',
+  // What a container with a memory limit is given. With a larger young generation buffers that nobody needs any more stay
+  // for long, and what is resident says little.
+  NODE_OPTIONS: '--max-semi-space-size=16',
 };
 
 /** Starts both, with one key for their cursors. What the other replica does wrong when it ends is told to `wrong`. */

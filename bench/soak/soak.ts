@@ -167,17 +167,17 @@ class Soak {
     const ledger = ledgerOf(run);
     await follower.follow(run.name, ledger, this.#given.signal);
     if (this.#given.signal.aborted)
-      this.#wrong({ kind: 'unended', detail: `run ${run.name}: ${follower.where} after ${ledger.lines} lines` });
-    this.#keep(ledger);
+      ledger.note({ kind: 'unended', detail: `run ${run.name} after ${ledger.lines} lines` });
+    this.#keep(ledger, follower.where);
     await this.#runs.leave(run);
   }
 
-  #keep(ledger: Ledger): void {
+  #keep(ledger: Ledger, where: string): void {
     this.#followed++;
     this.#lines += ledger.lines;
     this.#toldLost += ledger.toldLost;
     this.#goneBefore += ledger.goneBefore;
-    for (const violation of ledger.violations) this.#wrong(violation);
+    for (const { kind, detail } of ledger.violations) this.#wrong({ kind, detail: `${detail} (${where})` });
   }
 
   #strike(fault: SoakFault, replicas: Replicas): void {

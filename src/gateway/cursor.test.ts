@@ -57,9 +57,10 @@ describe('gateway/cursor', () => {
         fc.uniqueArray(place, { selector: ({ pod, container }) => `${pod}/${container}`, maxLength: 20 }),
         fc.uniqueArray(fc.stringMatching(/^[A-Z]{1,9}$/)),
         (containers, podsRead) => {
-          const text = cursors.sign(state(containers, { podsRead }));
+          const text = cursors.sign(state(containers, { podsRead, askedSeconds: LATE.seconds, ended: true }));
           assert.match(text, /^[\w-]+$/);
           const back = createCursors({ key: KEY }).read(text, RUN);
+          assert.deepEqual([back.askedSeconds, back.ended], [LATE.seconds, true]);
           for (const { pod, container, at } of containers) {
             const want = at === 'end' ? 'end' : 'from' in at ? at : { from: at, skipLines: 0 };
             assert.deepEqual(back.at(pod, container), want);
@@ -183,6 +184,13 @@ describe('gateway/cursor', () => {
         const read = readCursorKey(path);
         if (want === undefined) assert.deepEqual(read, { key: Buffer.alloc(bytes, 1) });
         else assert.match('mistake' in read ? read.mistake : '', want);
+      });
+    }
+
+    for (const path of ['/dev/zero', tmpdir()]) {
+      it(`${path}, which is no file`, () => {
+        const read = readCursorKey(path);
+        assert.match('mistake' in read ? read.mistake : '', /is no file$/);
       });
     }
 

@@ -1,6 +1,6 @@
 /** Signed cursors: how far a client has read the log of a run, as a text that it keeps and any replica with the same key takes back. */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Fault } from '../fault.ts';
 import type { LogPosition } from '../kube/lines.ts';
 
@@ -27,8 +27,10 @@ export interface CursorState {
   readonly runUid: string;
   /** The options that change what is read, as one text: another client asks for the same log when it has the same text. */
   readonly filters: string;
-  /** Nothing older than this was asked for, seconds since the epoch: `since` counted from the first request, not from this one. */
-  readonly sinceSeconds?: number | undefined;
+  /** When it was first asked for, in seconds since the epoch: `since` and `tail` count from then, however often a client comes back. */
+  readonly askedSeconds?: number;
+  /** The client has had the last word about a run that is over. */
+  readonly ended?: boolean;
   /** Names of pods of which everything that was asked for has been delivered; their containers need not be named. */
   readonly podsRead: Iterable<string>;
   /** The containers of other pods that were begun. */
@@ -39,7 +41,8 @@ export interface CursorState {
 
 /** A cursor that came back and is genuine. */
 export interface ReadCursor {
-  readonly sinceSeconds: number | undefined;
+  readonly askedSeconds: number;
+  readonly ended: boolean;
   at(pod: string, container: string): ResumePoint;
 }
 
@@ -83,12 +86,14 @@ type Entries = ReadonlyMap<number, ResumePoint>;
 class Taken implements ReadCursor {
   readonly pods: ReadonlySet<number>;
   readonly containers: Entries;
-  readonly sinceSeconds: number | undefined;
+  readonly askedSeconds: number;
+  readonly ended: boolean;
 
-  constructor(pods: ReadonlySet<number>, containers: Entries, sinceSeconds: number | undefined) {
-    this.sinceSeconds = sinceSeconds;
+  constructor(pods: ReadonlySet<number>, containers: Entries, told: Pick<ReadCursor, 'askedSeconds' | 'ended'>) {
     this.pods = pods;
     this.containers = containers;
+    this.askedSeconds = told.askedSeconds;
+    this.ended = told.ended;
   }
 
   at(pod: string, container: string): ResumePoint {
@@ -126,6 +131,8 @@ export function readCursorKey(path: string): { readonly key: Buffer } | { readon
   const mistake = (what: string) => ({ mistake: `CURSOR_KEY_FILE ${JSON.stringify(path)} ${what}` });
   let key: Buffer;
   try {
+    // Of a device there is no end to read.
+    if (!statSync(path).isFile()) return mistake('is no file');
     key = readFileSync(path);
   } catch (error) {
     return mistake(`cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`);
@@ -137,7 +144,7 @@ export function readCursorKey(path: string): { readonly key: Buffer } | { readon
 }
 
 function write(state: CursorState, speaking: number | undefined): Buffer {
-  const { runUid, filters, sinceSeconds = 0, podsRead, containers, before } = state;
+  const { runUid, filters, askedSeconds = 0, ended = false, podsRead, containers, before } = state;
   const pods = new Set([...podsRead].map(idOf));
   const points = new Map<number, ResumePoint>();
   if (before instanceof Taken) {
@@ -148,7 +155,7 @@ function write(state: CursorState, speaking: number | undefined): Buffer {
     const point = typeof at === 'object' && 'seconds' in at ? { from: at, skipLines: 0 } : at;
     if (!pods.has(idOf(pod))) points.set(idOf(`${pod}/${container}`), point);
   }
-  const ended = [...points].filter(([, point]) => point === 'end').map(([id]) => id);
+  const read = [...points].filter(([, point]) => point === 'end').map(([id]) => id);
   const begun = [...points].flatMap(([id, point]) => (typeof point === 'object' ? [{ id, ...point }] : []));
   const base = begun.reduce((least, { from }) => Math.min(least, from.seconds), begun[0]?.from.seconds ?? 0);
 
@@ -156,8 +163,9 @@ function write(state: CursorState, speaking: number | undefined): Buffer {
   out.byte(VERSION);
   out.bytes(digestOf(runUid, RUN_BYTES));
   out.bytes(digestOf(filters, FILTER_BYTES));
-  out.number(sinceSeconds);
-  for (const ids of [[...pods], ended]) {
+  out.number(askedSeconds);
+  out.byte(ended ? 1 : 0);
+  for (const ids of [[...pods], read]) {
     out.number(ids.length);
     for (const id of ids) out.word(id);
   }
@@ -196,7 +204,8 @@ function take(body: Buffer, expected: Pick<CursorState, 'runUid' | 'filters'>, s
   if (!input.bytes(FILTER_BYTES).equals(digestOf(expected.filters, FILTER_BYTES))) {
     throw bad('was given for other options: ask with those it was given for, or leave it out');
   }
-  const sinceSeconds = input.number() || undefined;
+  const askedSeconds = input.number();
+  const ended = input.byte() === 1;
   const ids = () => Array.from({ length: input.number() }, () => input.word());
   const pods = new Set(ids());
   const points = new Map<number, ResumePoint>(ids().map((id) => [id, 'end']));
@@ -208,7 +217,7 @@ function take(body: Buffer, expected: Pick<CursorState, 'runUid' | 'filters'>, s
   if (speaker !== undefined) {
     points.set(speaker.id, { from: speaker.point.from, skipLines: speaker.point.skipLines + skipLines });
   } else if (skipLines > 0) throw malformed();
-  return new Taken(pods, points, sinceSeconds);
+  return new Taken(pods, points, { askedSeconds, ended });
 }
 
 function readPoint(input: Reader, base: number): { readonly id: number; readonly point: Exclude<ResumePoint, string> } {

@@ -7,7 +7,7 @@ import { containerKey, type Milestone } from './floor.ts';
 export interface DeliveredParts {
   readonly cursors: Cursors;
   /** Of every cursor: which run, which options. */
-  readonly subject: Pick<CursorState, 'runUid' | 'filters' | 'sinceSeconds'>;
+  readonly subject: Pick<CursorState, 'runUid' | 'filters' | 'askedSeconds'>;
   /** What the client came with. */
   readonly before: ReadCursor | undefined;
 }
@@ -46,9 +46,9 @@ export class Delivered {
     for (const [key, { pod: other }] of this.#reached) if (other === pod) this.#reached.delete(key);
   }
 
-  /** A cursor for what has left so far. */
-  cursor(): string {
-    return this.#sign([...this.#reached.values()]);
+  /** A cursor for what has left so far. `ended`: with the last word about a run that is over. */
+  cursor({ ended = false }: { readonly ended?: boolean } = {}): string {
+    return this.#sign([...this.#reached.values()], undefined, ended);
   }
 
   /**
@@ -80,12 +80,18 @@ export class Delivered {
     for (const [other, reached] of this.#reached) if (other !== key) yield reached;
   }
 
-  #sign(reached: readonly Milestone[], speaking?: Milestone): string {
+  #sign(reached: readonly Milestone[], speaking?: Milestone, ended = false): string {
     const { cursors, subject, before } = this.#parts;
     const containers = reached.map(
       ({ pod, container, at }) => ({ pod, container, at: at === 'complete' ? 'end' : at }) as const,
     );
-    const state = { ...subject, podsRead: this.#podsRead, containers, ...(before === undefined ? {} : { before }) };
+    const state = {
+      ...subject,
+      ended,
+      podsRead: this.#podsRead,
+      containers,
+      ...(before === undefined ? {} : { before }),
+    };
     return cursors.sign(state, speaking);
   }
 }

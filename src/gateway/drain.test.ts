@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { silentLog } from '../log.ts';
-import { createDrain } from './drain.ts';
+import { createDrain, onAbort } from './drain.ts';
 
 describe('createDrain', () => {
   it('ends at once when nothing is open', async () => {
@@ -33,5 +34,27 @@ describe('createDrain', () => {
     letGo.abort();
     await stopping;
     assert.equal(drain.open, 1);
+  });
+});
+
+describe('onAbort', () => {
+  it('tells everyone once, and nobody who has stopped listening', () => {
+    const ending = new AbortController();
+    const heard: string[] = [];
+    onAbort(ending.signal, () => heard.push('first'));
+    const end = onAbort(ending.signal, () => heard.push('second'));
+    onAbort(ending.signal, () => heard.push('third'));
+    end();
+    end();
+    ending.abort();
+    ending.abort();
+    assert.deepEqual(heard, ['first', 'third']);
+  });
+
+  it('keeps one listener on the signal, however many hear', () => {
+    const { signal } = new AbortController();
+    const ends = Array.from({ length: 1_000 }, () => onAbort(signal, () => {}));
+    assert.equal(getEventListeners(signal, 'abort').length, 1);
+    for (const end of ends) end();
   });
 });

@@ -50,3 +50,25 @@ export function createDrain(log: Log): Drain {
     },
   };
 }
+
+/** Who wants to hear of the end of a signal that all requests share, by signal. */
+const hearers = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls `listener` once, when `signal` aborts. Returns the end of that; calling it twice is harmless. For a signal that
+ * lives as long as the process: an EventTarget looks through all its listeners at each one that comes or goes, and ten
+ * thousand waiters would be fifty million looks.
+ */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  const known = hearers.get(signal);
+  const all = known ?? new Set<() => void>();
+  if (known === undefined) {
+    hearers.set(signal, all);
+    signal.addEventListener('abort', () => {
+      for (const hear of [...all]) hear();
+    });
+  }
+  const own = () => listener();
+  all.add(own);
+  return () => void all.delete(own);
+}

@@ -43,7 +43,7 @@ export function logOptions(maxWaitSeconds: number) {
     tail: option(
       wholeNumber({ from: 0, to: MOST_TAIL_LINES }),
       undefined,
-      'So many lines of each container, counted from its end',
+      'So many lines of each container, counted from its end; of those that start later, all',
     ),
     since: option(duration({ toSeconds: LONGEST_SINCE_SECONDS }), undefined, 'Only lines younger than this'),
     sinceTime: option(instant, undefined, 'Only lines since this time, in whole seconds; instead of `since`'),
@@ -163,24 +163,20 @@ export function readingKey({ task, step, attempt, include, failed, tail, since, 
   return JSON.stringify([...sorted, failed, tail, since, sinceTime]);
 }
 
-/** From when on lines are asked for, in seconds since the epoch; undefined: from the beginning. */
-export function sinceSecondsOf({ since, sinceTime }: LogChoice, now: number): number | undefined {
-  if (sinceTime !== undefined) return Math.max(1, Math.floor(sinceTime / 1000));
-  return since === undefined ? undefined : Math.max(1, Math.floor((now - since) / 1000));
+/** What is asked of a session, first asked for at `askedMs`. */
+export function wishOf(choice: LogChoice, format: LogFormat, askedMs: number): LogWish {
+  const { follow, order, notices, heartbeat } = choice;
+  const framed = format === 'ndjson' || format === 'sse';
+  const heartbeatMs = (heartbeat ?? (framed ? HEARTBEAT_SECONDS : 0)) * 1000;
+  return { follow, filters: filtersOf(choice), order, range: rangeOf(choice, askedMs), notices, heartbeatMs, askedMs };
 }
 
-/** What is asked of a session. */
-export function wishOf(choice: LogChoice, format: LogFormat, sinceSeconds: number | undefined): LogWish {
-  const { follow, order, notices, tail, heartbeat } = choice;
-  const framed = format === 'ndjson' || format === 'sse';
-  const range: LogRange = {
+function rangeOf({ tail, since, sinceTime }: LogChoice, askedMs: number): LogRange {
+  const fromMs = sinceTime ?? (since === undefined ? undefined : askedMs - since);
+  return {
     ...(tail === undefined ? {} : { tailLines: tail }),
-    ...(sinceSeconds === undefined
-      ? {}
-      : { sinceTime: `${new Date(sinceSeconds * 1000).toISOString().slice(0, 19)}Z` }),
+    ...(fromMs === undefined ? {} : { sinceTime: `${new Date(Math.max(0, fromMs)).toISOString().slice(0, 19)}Z` }),
   };
-  const heartbeatMs = (heartbeat ?? (framed ? HEARTBEAT_SECONDS : 0)) * 1000;
-  return { follow, filters: filtersOf(choice), order, range, notices, heartbeatMs };
 }
 
 function filtersOf({ task, step, attempt, include, failed }: LogChoice): LogFilters {

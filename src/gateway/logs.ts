@@ -7,7 +7,6 @@ import type { ObjectRef } from '../kube/objects.ts';
 import type { ContainerLogs } from '../kube/sharedlog.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { logPlan } from '../tekton/logs.ts';
 import { isDone } from '../tekton/status.ts';
 import type { PipelineRun } from '../tekton/types.ts';
 import { sendHead } from './answer.ts';
@@ -27,7 +26,6 @@ import {
   logOptions,
   readingKey,
   shaperOf,
-  sinceSecondsOf,
   wishOf,
 } from './logoptions.ts';
 import { callerOf, notesOf } from './notes.ts';
@@ -146,7 +144,8 @@ function answerWith(followed: Followed, refOf: (params: PathParams) => ObjectRef
       const run = await found(followed, ref, choice.wait, gone.signal, parts);
       checkForRun(choice, isDone(run.succeeded));
       const asked = { run, choice, format, ...begunAt(request, run, choice, format, askedAt, parts) };
-      if (format === 'sse' && asked.before !== undefined && hadEverything(followed, asked)) {
+      if (format === 'sse' && asked.before?.ended === true) {
+        // An event source comes back whenever an answer ends; this keeps it from doing so for ever.
         sendHead(request, response, 204, ['X-Run-Uid', run.meta.uid]);
         response.end();
       } else await answer(request, response, { ...parts, followed, gone: gone.signal }, asked);
@@ -163,7 +162,7 @@ interface Asked {
   readonly format: LogFormat;
   readonly filters: string;
   readonly before: ReadCursor | undefined;
-  readonly sinceSeconds: number | undefined;
+  readonly askedMs: number;
 }
 
 /** The run, waited for as long as was asked. */
@@ -197,28 +196,13 @@ function begunAt(
   format: LogFormat,
   askedAt: number,
   { cursors }: LogsParts,
-): Pick<Asked, 'filters' | 'before' | 'sinceSeconds'> {
+): Pick<Asked, 'filters' | 'before' | 'askedMs'> {
   const lastEventId = format === 'sse' ? headers['last-event-id'] : undefined;
   const text = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : choice.cursor;
   const filters = readingKey(choice);
   const before = text === undefined ? undefined : cursors.read(text, { runUid: run.meta.uid, filters });
   // `since` counts from the first request: what was young enough then is not left out because the client was away.
-  return {
-    filters,
-    before,
-    sinceSeconds: before === undefined ? sinceSecondsOf(choice, askedAt) : before.sinceSeconds,
-  };
-}
-
-/** Whether nothing can come any more that the client has not had. */
-function hadEverything(followed: Followed, { run, choice, before, format, sinceSeconds }: Asked): boolean {
-  if (!isDone(run.succeeded)) return false;
-  const { filters } = wishOf(choice, format, sinceSeconds);
-  return logPlan(followed.facts(run), filters).every(({ pod, steps, beside }) =>
-    [...steps, ...beside].every(
-      ({ container, state }) => state === 'gone' || state === 'never' || before?.at(pod, container) === 'end',
-    ),
-  );
+  return { filters, before, askedMs: before === undefined ? askedAt : before.askedSeconds * 1000 };
 }
 
 /** Sends the head at once, then the log as it comes. */
@@ -229,7 +213,7 @@ async function answer(
   asked: Asked,
 ): Promise<void> {
   const { clock, metrics, log, followed, gone, cursors, spooling } = parts;
-  const { run, choice, format, filters, before, sinceSeconds } = asked;
+  const { run, choice, format, filters, before, askedMs } = asked;
   const { limitBytes } = choice;
   const shaper = shaperOf(choice, format);
   const canTrail = hasTrailers(request);
@@ -261,7 +245,8 @@ async function answer(
     response.destroy();
   };
   const outbox = createOutbox(response, { clock, slowMs: parts.slowClientSeconds * 1000, dropped });
-  const delivered = new Delivered({ cursors, subject: { runUid: run.meta.uid, filters, sinceSeconds }, before });
+  const subject = { runUid: run.meta.uid, filters, askedSeconds: Math.floor(askedMs / 1000) };
+  const delivered = new Delivered({ cursors, subject, before });
   const sink = new ClientSink({ outbox, shaper, clock, delivered, limitBytes });
   const stageParts = { sink, shaper, clock, byLine: limitBytes !== undefined };
   const spools = format === 'gitlab' ? spooling.forStream() : undefined;
@@ -273,7 +258,7 @@ async function answer(
           response.destroy();
         });
   try {
-    const wish = wishOf(choice, format, sinceSeconds);
+    const wish = wishOf(choice, format, askedMs);
     const session = { ...parts, runs: followed, outbox, sink, stage, delivered, graceMs: parts.graceSeconds * 1000 };
     const outcome = await streamRunLog(run, wish, { ...session, gone });
     await outbox.flushed();

@@ -19,7 +19,8 @@ export interface PodFlowParts {
   readonly clock: Clock;
   readonly namespace: string;
   readonly follow: boolean;
-  readonly range: LogRange;
+  /** Which lines of a container are asked for. */
+  readonly rangeOf: (step: StepPlan) => LogRange;
   /** Where to begin with a container. */
   readonly startOf: (container: string) => ResumePoint;
   /** The pod as it is known now, if it is still the one that was planned. */
@@ -149,7 +150,7 @@ class Flow implements PodFlow {
     const counted = from && countOf(from);
     const take: TakeLines = (batch) => this.#lines(step, batch);
     let isUnread = false;
-    const { logs, namespace, follow, range, worthRetrying } = this.#parts;
+    const { logs, namespace, follow, rangeOf, worthRetrying } = this.#parts;
     const pod = this.#parts.pod();
     const podUid = pod?.meta.uid;
     // Tekton stops a sidecar by starting it anew with an image that does nothing; one that Kubernetes keeps is an init container.
@@ -159,7 +160,7 @@ class Flow implements PodFlow {
       pod: this.#name,
       ...(podUid === undefined ? {} : { podUid }),
       follow,
-      range,
+      range: rangeOf(step),
       onlyFirstRun,
       worthRetrying,
       signal,

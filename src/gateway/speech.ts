@@ -57,7 +57,7 @@ export class PodSpeech {
   ): void {
     const step = steps.find(({ position }) => position === joined.step);
     if (step === undefined) return;
-    const source = this.sourceOf(step);
+    const source = this.#sourceOf(step);
     const { pod, container } = source;
     switch (joined.kind) {
       case 'lines': {
@@ -94,13 +94,11 @@ export class PodSpeech {
     this.#parts.stage.over(this.#plan.pod);
   }
 
-  /** Where lines of a container come from. */
-  sourceOf({ name, container }: StepPlan): LogSource {
-    const known = this.#sources.get(container);
+  #sourceOf(step: StepPlan): LogSource {
+    const known = this.#sources.get(step.container);
     if (known !== undefined) return known;
-    const { task, prefix, displayName, taskRun, attempt, pod } = this.#plan;
-    const made = { task, prefix, ...present({ displayName }), taskRun, attempt, step: name, pod, container };
-    this.#sources.set(container, made);
+    const made = sourceOf(this.#plan, step);
+    this.#sources.set(step.container, made);
     return made;
   }
 
@@ -132,4 +130,10 @@ export class PodSpeech {
     const at = time ?? new Date(this.#parts.clock.now()).toISOString();
     return { type: 'task', task, prefix, ...present({ displayName }), taskRun, attempt, state, phase, at };
   }
+}
+
+/** Where lines of a container come from. */
+export function sourceOf(plan: PodPlan, { name, container }: StepPlan): LogSource {
+  const { task, prefix, displayName, taskRun, attempt, pod } = plan;
+  return { task, prefix, ...present({ displayName }), taskRun, attempt, step: name, pod, container };
 }

@@ -10,6 +10,8 @@ export interface Stage {
   of(pod: string): Floor;
   /** Resolves when what a pod says is shown as it comes. */
   turnOf(pod: string): Promise<void>;
+  /** Where something about a pod is said: with it while it speaks, else as `own`. */
+  near(pod: string | undefined): Floor;
   /** Where the gateway itself speaks: there it is heard at once. */
   readonly own: Floor;
   /** A pod has said all it had to say. Calling it twice is harmless. */
@@ -37,6 +39,7 @@ export function openStage(parts: StageParts): Stage {
   return {
     of: () => floor,
     turnOf: () => Promise.resolve(),
+    near: () => floor,
     own: floor,
     over() {},
     tick: () => floor.interrupt('overlong'),
@@ -72,6 +75,11 @@ class TurnStage implements Stage {
 
   of(pod: string): Floor {
     return this.#turn(pod).floor;
+  }
+
+  near(pod: string | undefined): Floor {
+    const turn = pod === undefined ? undefined : this.#turns.get(pod);
+    return turn === undefined || turn.isOver ? this.own : turn.floor;
   }
 
   turnOf(pod: string): Promise<void> {

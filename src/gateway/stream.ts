@@ -4,10 +4,8 @@ import { Fault } from '../fault.ts';
 import type { ExternalLogs } from '../kube/externallogs.ts';
 import type { LogRange } from '../kube/logread.ts';
 import { present } from '../kube/objects.ts';
-import type { ReadNotice, ReadOutcome } from '../kube/podlog.ts';
+import type { ReadNotice } from '../kube/podlog.ts';
 import type { ContainerLogs } from '../kube/sharedlog.ts';
-import type { Metrics } from '../metrics.ts';
-import type { Joined } from '../tekton/joiner.ts';
 import { type LogFilters, type LogOrder, logPlan, logProgress, type PodPlan, type StepPlan } from '../tekton/logs.ts';
 import {
   awaited,
@@ -19,26 +17,21 @@ import {
   type NoticeLevel,
   noticesOf,
 } from '../tekton/notices.ts';
+import type { LogEvent } from '../tekton/shaper.ts';
 import { isDone, phaseOf, runCondition } from '../tekton/status.ts';
 import { printable } from '../tekton/text.ts';
-import type { PipelineRun, Pod, RunCondition, RunFacts } from '../tekton/types.ts';
-import type { TakeLines } from './counted.ts';
+import type { PipelineRun, RunCondition, RunFacts } from '../tekton/types.ts';
 import type { Delivered } from './delivered.ts';
 import { NO_VOICE } from './floor.ts';
 import type { Followed } from './followed.ts';
 import type { Outbox } from './outbox.ts';
-import { type PodFlow, type PodFlowParts, startPodFlow } from './podflow.ts';
+import { type ExternalTrouble, Readings } from './readings.ts';
 import type { ClientSink } from './sink.ts';
-import { PodSpeech } from './speech.ts';
+import { sourceOf } from './speech.ts';
 import type { Stage } from './stage.ts';
-import { Timeline } from './timeline.ts';
 
-/** Finished pods are read this many at a time, and shown one after another. */
-const PODS_AHEAD = 4;
 /** A deleted run's last lines are waited for this long. */
 const DELETED_GRACE_MS = 10_000;
-/** Without following, an API that does not answer is tried this long. */
-const UNFOLLOWED_PATIENCE_MS = 10_000;
 /** How often idleness is looked at; nothing else is found by looking at the clock. */
 const IDLE_LOOK_MS = 1_000;
 
@@ -48,6 +41,8 @@ export interface LogWish {
   readonly filters: LogFilters;
   readonly order: LogOrder;
   readonly range: LogRange;
+  /** When it was first asked for. */
+  readonly askedMs: number;
   readonly notices: NoticeLevel | 'none';
   /** A sign of life after so much silence; 0: never. */
   readonly heartbeatMs: number;
@@ -58,7 +53,6 @@ export interface LogSessionParts {
   readonly runs: Followed;
   readonly logs: ContainerLogs;
   readonly clock: Clock;
-  readonly metrics: Metrics;
   readonly outbox: Outbox;
   readonly sink: ClientSink;
   readonly stage: Stage;
@@ -93,27 +87,13 @@ export function streamRunLog(run: PipelineRun, wish: LogWish, parts: LogSessionP
   return new LogSession(run, wish, parts).stream();
 }
 
-/** What is read of one attempt. */
-interface Reading {
-  readonly flows: readonly PodFlow[];
-  readonly speech: PodSpeech;
-  isRead: boolean;
-}
-
 class LogSession {
   #run: PipelineRun;
   readonly #wish: LogWish;
   readonly #parts: LogSessionParts;
-  readonly #readings = new Map<string, Reading>();
+  readonly #readings: Readings;
   readonly #said = new Set<string>();
   readonly #over = new AbortController();
-  /** The end of the latest attempt of each TaskRun, by uid. */
-  readonly #attempts = new Map<string, Promise<void>>();
-  /** The ends of the pods that are shown one after another. */
-  readonly #queue: Promise<void>[] = [];
-  readonly #timeline: Timeline | undefined;
-  /** Pods that the stores do not have, but the cluster does. */
-  readonly #fetched = new Map<string, Pod>();
   #plan: readonly PodPlan[] = [];
   #wasInStore = false;
   #deletedAt: number | undefined;
@@ -132,7 +112,20 @@ class LogSession {
     this.#parts = parts;
     this.#movedAt = parts.clock.now();
     this.#startedAt = this.#movedAt;
-    this.#timeline = wish.order === 'time' ? new Timeline() : undefined;
+    this.#readings = new Readings({
+      ...parts,
+      ...wish,
+      run: run.meta,
+      merged: wish.order === 'time',
+      plan: () => this.#plan,
+      moved: () => {
+        this.#movedAt = parts.clock.now();
+      },
+      read: () => this.#look(),
+      notice: (plan, step, notice) => this.#tell(plan, step, notice),
+      failed: (error) => this.#fail(error),
+      over: this.#over.signal,
+    });
   }
 
   async stream(): Promise<LogOutcome> {
@@ -157,7 +150,6 @@ class LogSession {
       return await this.#close(this.#outcome ?? 'disconnected');
     } finally {
       unsubscribe();
-      this.#timeline?.close();
       stage.close();
       for (const { signal, end } of ends) signal.removeEventListener('abort', end);
     }
@@ -170,10 +162,10 @@ class LogSession {
     const ended = outcome === 'finished' || outcome === 'deleted' ? await this.#show(outcome) : outcome;
     stage.close();
     const condition = conditionOf(this.#run, runs.kind, ended);
-    const cursor = delivered.cursor();
+    const isLast = ended === 'finished' && isDone(this.#run.succeeded);
+    const cursor = delivered.cursor({ ended: isLast });
     if (ended === 'disconnected') return { condition, ended, complete: false, cursor };
-    const flows = [...this.#readings.values()].flatMap((reading) => reading.flows);
-    const complete = ended === 'finished' && this.#lossless && flows.every(({ lossless }) => lossless);
+    const complete = ended === 'finished' && this.#lossless && this.#readings.lossless;
     this.#say(closingNotices(this.#run, ended, complete), 'now');
     const phase = ended === 'deleted' ? 'deleted' : phaseOf(this.#run.succeeded);
     stage.own.say(NO_VOICE, { type: 'end', condition, phase, complete, retry: ended === 'draining', cursor });
@@ -187,7 +179,7 @@ class LogSession {
     const stop = () => stage.close();
     enough.addEventListener('abort', stop, { once: true });
     if (enough.aborted) stop();
-    for (const { speech } of this.#readings.values()) speech.over(this.#plan);
+    this.#readings.sayOver('all');
     await stage.shown();
     enough.removeEventListener('abort', stop);
     return sink.limited.aborted ? 'limited' : outcome;
@@ -226,122 +218,8 @@ class LogSession {
     const { plan, notices } = read(this.#facts(), this.#wish);
     this.#plan = plan;
     this.#say(notices);
-    for (const pod of plan) this.#start(pod);
-    for (const { speech, isRead } of this.#readings.values()) if (isRead) speech.overWhenFinal(plan);
-  }
-
-  #start(plan: PodPlan): void {
-    const all = [...plan.steps, ...plan.beside];
-    if (this.#readings.has(plan.pod) || all.length === 0) return;
-    const isPast = all.every(({ state }) => state === 'gone' || state === 'never');
-    // What the TaskRun alone tells of its steps may be incomplete: the pod is waited for, unless it has been.
-    if (plan.podUid === undefined && !isPast) return;
-    const isOver = all.every(({ state }) => state !== 'unknown' && state !== 'waiting' && state !== 'running');
-    // Live pods speak as they come. What was over before we looked is shown pod by pod, and attempts always one by one.
-    const isQueued = (isOver || !this.#wish.follow) && this.#timeline === undefined;
-    const queueBefore = isQueued ? this.#queue.at(-1) : undefined;
-    const attemptBefore = this.#timeline === undefined ? this.#attempts.get(plan.taskRunUid) : undefined;
-    // A run that is over keeps its pods: they are read as fast as they are shown. Those of others may be gone by then.
-    const shown = isQueued && isDone(this.#run.succeeded) ? this.#parts.stage.turnOf(plan.pod) : undefined;
-    const turn = this.#unlessOver(attemptBefore, queueBefore, shown);
-    const opening = this.#unlessOver(
-      isQueued ? this.#queue.at(-PODS_AHEAD) : undefined,
-      // Each kind has a watch of its own: a pod that is missing here may only be late.
-      plan.podUid === undefined ? this.#fetch(plan) : undefined,
-    );
-    const { delivered, stage, clock } = this.#parts;
-    delivered.expect(
-      plan.pod,
-      all.map(({ container }) => container),
-    );
-    const speech = new PodSpeech(plan, { stage, delivered, clock });
-    const groups = this.#timeline === undefined ? together(plan) : all.map((step) => [step]);
-    const flows = groups.map((steps) => this.#flow(plan, steps, { speech, turn, opening }));
-    const reading: Reading = { flows, speech, isRead: false };
-    this.#readings.set(plan.pod, reading);
-    const done = Promise.all(flows.map((flow) => flow.done)).then(() => {
-      reading.isRead = true;
-      this.#look();
-    });
-    this.#attempts.set(plan.taskRunUid, done);
-    // A pod with nothing to say is done before its turn: those behind it wait for those before it all the same.
-    if (isQueued) this.#queue.push(Promise.all([queueBefore, done]).then(() => {}));
-  }
-
-  /** Containers that speak one after another. */
-  #flow(
-    plan: PodPlan,
-    steps: readonly StepPlan[],
-    { speech, turn, opening }: { readonly speech: PodSpeech } & Pick<PodFlowParts, 'turn' | 'opening'>,
-  ): PodFlow {
-    const { runs, delivered } = this.#parts;
-    const { namespace } = this.#run.meta;
-    const voice = speech.voiceOf(steps);
-    const timeline = this.#timeline;
-    const write = (joined: Joined) => {
-      if (joined.kind === 'lines') this.#movedAt = this.#parts.clock.now();
-      speech.say(voice, steps, joined, (step) => this.#planned(plan.pod, step.container) ?? step, flow);
-    };
-    const flow: PodFlow = startPodFlow(plan, steps, {
-      ...this.#parts,
-      namespace,
-      follow: this.#wish.follow,
-      range: this.#wish.range,
-      startOf: (container) => delivered.startOf(plan.pod, container),
-      pod: () => this.#podOf(plan),
-      planned: (container) => this.#planned(plan.pod, container),
-      subscribe: (listener) => runs.subscribe(this.#run.meta, listener),
-      write: timeline === undefined ? write : (joined) => timeline.take(voice, joined),
-      room: async () => {
-        await timeline?.room(voice);
-        await speech.room(voice);
-      },
-      notice: (step, notice) => this.#tell(plan, step, notice),
-      past: (step, lines) => this.#readPast(plan, step, lines),
-      worthRetrying: (failingForMs) => this.#wish.follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
-      failed: (error) => this.#fail(error),
-      turn,
-      opening:
-        timeline === undefined ? opening : Promise.all([opening, timeline.add(voice, steps[0]?.startedAt, write)]),
-      signal: this.#over.signal,
-    });
-    return flow;
-  }
-
-  /** Reads the log of a container that is gone with its pod where such logs are kept. */
-  async #readPast(plan: PodPlan, step: StepPlan, lines: TakeLines): Promise<ReadOutcome | undefined> {
-    const { startedAt: startTime = plan.started, finishedAt: completionTime = plan.completed } = step;
-    return this.#parts.external?.read({
-      namespace: this.#run.meta.namespace,
-      pod: plan.pod,
-      container: step.container,
-      ...present({ startTime, completionTime }),
-      lines,
-      failed: (how) => {
-        const sentence = `[${printable(plan.prefix)} : ${printable(step.name)}] the server that keeps logs of deleted pods ${how}`;
-        this.#say([{ key: `past ${plan.pod} ${step.container}`, level: 'problems', sentence }], 'now');
-      },
-      signal: this.#over.signal,
-    });
-  }
-
-  #planned(pod: string, container: string): StepPlan | undefined {
-    const plan = this.#plan.find((one) => one.pod === pod);
-    const isIt = (step: StepPlan) => step.container === container;
-    return plan?.steps.find(isIt) ?? plan?.beside.find(isIt);
-  }
-
-  /** The pod of a plan, unless another one has taken its name: one that the run does not own is never read. */
-  #podOf(plan: PodPlan): Pod | undefined {
-    const kept = this.#parts.runs.pod({ namespace: this.#run.meta.namespace, name: plan.pod });
-    if (kept !== undefined) this.#fetched.delete(plan.pod);
-    const pod = kept ?? this.#fetched.get(plan.pod);
-    return pod?.meta.owner?.uid === plan.taskRunUid ? pod : undefined;
-  }
-
-  async #fetch({ pod }: PodPlan): Promise<void> {
-    const found = await this.#parts.runs.fetchPod({ namespace: this.#run.meta.namespace, name: pod });
-    if (found !== undefined) this.#fetched.set(pod, found);
+    for (const pod of plan) this.#readings.start(pod, isDone(this.#run.succeeded));
+    this.#readings.sayOver('those that are');
   }
 
   /** Gives a sign of life when nothing was said for long. */
@@ -360,8 +238,7 @@ class LogSession {
     if (this.#over.signal.aborted) return;
     // Without following, a pod that cannot be read yet is not waited for.
     const wanted = this.#wish.follow ? this.#plan : this.#plan.filter(({ pod }) => this.#readings.has(pod));
-    const isComplete = ({ pod }: PodPlan, { container }: StepPlan) =>
-      this.#readings.get(pod)?.flows.some((flow) => flow.isComplete(container)) ?? false;
+    const isComplete = ({ pod }: PodPlan, { container }: StepPlan) => this.#readings.isComplete(pod, container);
     const isRead = wanted.every((pod) => [...pod.steps, ...pod.beside].every((step) => isComplete(pod, step)));
     const now = clock.now();
     if (outbox.full) this.#movedAt = now;
@@ -376,7 +253,7 @@ class LogSession {
       const idleMs = now - this.#movedAt;
       const progress = logProgress(this.#facts(), this.#plan, { isComplete, isRecent, idleMs, graceMs });
       if (progress !== 'lingering') this.#lingeringSince = undefined;
-      if (progress === 'lingering') this.#linger(isComplete);
+      if (progress === 'lingering') this.#linger();
       else if (progress === 'overdue') this.#lossless = false;
       if (progress === 'overdue' || progress === 'complete') this.#end('finished');
       else if (!this.#wasInStore && now - this.#startedAt >= DELETED_GRACE_MS) void this.#askAgain();
@@ -384,12 +261,12 @@ class LogSession {
   }
 
   /** Only what runs beside steps has not ended: it is stopped with them, or it will never be. */
-  #linger(isComplete: (pod: PodPlan, container: StepPlan) => boolean): void {
+  #linger(): void {
     const now = this.#parts.clock.now();
     this.#lingeringSince ??= now;
     if (now - this.#lingeringSince < this.#parts.graceMs) return;
     for (const pod of this.#plan) {
-      const left = pod.beside.filter((container) => !isComplete(pod, container));
+      const left = pod.beside.filter(({ container }) => !this.#readings.isComplete(pod.pod, container));
       this.#say(
         left.map((container) => lingeringNotice(pod, container)),
         'now',
@@ -419,53 +296,36 @@ class LogSession {
     this.#over.abort();
   }
 
-  /** Resolves when all of `promises` have, or the session is over. */
-  #unlessOver(...promises: readonly (Promise<unknown> | undefined)[]): Promise<unknown> {
-    const { signal } = this.#over;
-    const over = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    return Promise.race([Promise.all(promises), over]);
-  }
-
   /** Says what was not said yet. What has to come after the lines of a pod that is being read waits, unless it is to be said `now`. */
   #say(notices: readonly Notice[], when: 'in turn' | 'now' = 'in turn'): void {
     for (const { key, level, sentence, after, isLoss } of notices) {
-      const before = after === undefined ? undefined : this.#readings.get(after);
       // A loss may still turn out to be none: what cannot be seen may only be late.
-      const isEarly = isLoss || before?.isRead === false;
+      const isEarly = isLoss || (after !== undefined && this.#readings.isRead(after) === false);
       if (this.#said.has(key) || (isEarly && when === 'in turn')) continue;
       this.#said.add(key);
       if (isLoss) this.#lossless = false;
       if (this.#wish.notices === 'none' || (level === 'all' && this.#wish.notices !== 'all')) continue;
-      const floor =
-        after === undefined || !this.#readings.has(after) ? this.#parts.stage.own : this.#parts.stage.of(after);
+      const floor = this.#parts.stage.near(after);
       floor.say(NO_VOICE, { type: 'notice', level: level === 'all' ? 'info' : 'problem', sentence });
     }
   }
 
-  /** What the reader of a container has to say. */
-  #tell(plan: PodPlan, step: StepPlan, notice: ReadNotice): void {
+  /** Passes on what the reader of a container has to say. */
+  #tell(plan: PodPlan, step: StepPlan, notice: ReadNotice | ExternalTrouble): void {
     if (this.#over.signal.aborted) return;
     if (notice.type === 'gone' && !notice.delivered) {
-      this.#say([goneNotice(plan, this.#planned(plan.pod, step.container) ?? step)], 'now');
+      this.#say([goneNotice(plan, step)], 'now');
       return;
     }
-    const where = `[${printable(plan.prefix)} : ${printable(step.name)}]`;
-    const source = this.#readings.get(plan.pod)?.speech.sourceOf(step);
-    if (this.#wish.notices === 'none' || source === undefined) return;
-    const sentence = sentenceOf(where, notice);
-    const floor = this.#parts.stage.of(plan.pod);
-    if (notice.type === 'gap') floor.say(NO_VOICE, { type: 'gap', source, sentence });
-    else floor.say(NO_VOICE, { type: 'notice', level: 'problem', sentence, source });
+    if (this.#wish.notices === 'none') return;
+    const sentence = sentenceOf(`[${printable(plan.prefix)} : ${printable(step.name)}]`, notice);
+    const source = sourceOf(plan, step);
+    const told: LogEvent =
+      notice.type === 'gap'
+        ? { type: 'gap', source, sentence }
+        : { type: 'notice', level: 'problem', source, sentence };
+    this.#parts.stage.near(plan.pod).say(NO_VOICE, told);
   }
-}
-
-/** Steps speak one after another, what runs beside them by itself. */
-function together({ steps, beside }: PodPlan): readonly (readonly StepPlan[])[] {
-  const alone = beside.map((container) => [container]);
-  return steps.length === 0 ? alone : [steps, ...alone];
 }
 
 /** What the end of a stream says of its run: the run's own condition, unless it is gone and so can have none any more. */
@@ -492,7 +352,7 @@ function read(facts: RunFacts, { filters, order }: LogWish): Plan {
 }
 
 /** What a reader of one container has to say, for people. */
-function sentenceOf(where: string, notice: ReadNotice): string {
+function sentenceOf(where: string, notice: ReadNotice | ExternalTrouble): string {
   switch (notice.type) {
     case 'gap':
       return `${where} lines may be missing here: the log was rotated before it could be read`;
@@ -508,5 +368,7 @@ function sentenceOf(where: string, notice: ReadNotice): string {
       return `${where} the log cannot be read at the moment; trying again`;
     case 'reached':
       return `${where} the log can be read again`;
+    case 'external':
+      return `${where} the server that keeps logs of deleted pods ${printable(notice.how)}`;
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { ObjectRef } from '../kube/objects.ts';
 import type { PipelineRun, TaskRun } from '../tekton/types.ts';
+import { onAbort } from './drain.ts';
 import { changed, type Finder, findWithin, type Waiting } from './gather.ts';
 import type { Limits } from './limits.ts';
 import { callerOf } from './notes.ts';
@@ -31,7 +32,7 @@ export async function patiently<T>(
   const over = new AbortController();
   const stop = () => over.abort();
   response.once('close', stop);
-  draining.addEventListener('abort', stop, { once: true });
+  const unheard = onAbort(draining, stop);
   if (draining.aborted) stop();
   const untilMs = clock.now() + seconds * 1000;
   try {
@@ -45,7 +46,7 @@ export async function patiently<T>(
   } finally {
     release();
     response.off('close', stop);
-    draining.removeEventListener('abort', stop);
+    unheard();
   }
 }
 

@@ -98,12 +98,15 @@ const log = fc.array(fc.tuple(step, content), { minLength: 1, maxLength: 60 }).m
     return { at, text: Buffer.from(text) };
   });
 });
-/** The same with lines that were overtaken: stdout and stderr are read by two threads of the runtime. */
-const overtaking = fc
-  .tuple(log, fc.array(fc.nat(3), { maxLength: 60 }))
-  .map(([entries, delays]) =>
-    entries.map(({ at, text }, place): Entry => ({ at: Math.max(0, at - (delays[place] ?? 0) * 1000), text })),
-  );
+/** The same, or distinct lines some of which were overtaken: stdout and stderr are read by two threads of the runtime. */
+const overtaking = fc.oneof(
+  log,
+  fc.tuple(log, fc.array(fc.nat(3), { maxLength: 60 })).map(([entries, delays]) =>
+    entries.map(({ at, text }, place): Entry => {
+      return { at: Math.max(0, at - (delays[place] ?? 0) * 1000), text: Buffer.from(`${place} ${text}`) };
+    }),
+  ),
+);
 const cuts = fc.array(fc.record({ bytes: fc.nat(2000), piece: fc.integer({ min: 1, max: 200 }) }), { maxLength: 12 });
 
 describe('kube/cursor', () => {

@@ -105,6 +105,11 @@ export class LogCursor {
     return this.#lastText !== 'short' && isRecordOf(this.#lastText, record.text);
   }
 
+  /** True when everything up to `line` was delivered, as far as timestamps tell. */
+  hasReached(line: ReadLine): boolean {
+    return this.started && compareInstants(line.instant, this.#place?.latest ?? line.instant) <= 0;
+  }
+
   /** Begins a read with `sinceTime()`; call before its first line. */
   resume(): void {
     this.#skipBytes = 0;

@@ -78,7 +78,7 @@ export interface LastLine {
  */
 export async function askLastLine(
   { reader, clock, signal, ...where }: LogPlace & LogAsking,
-  query: { readonly previous?: boolean } & LogRange,
+  query: LogRange,
 ): Promise<LastLine | 'empty' | 'unknown'> {
   const patience = new AbortController();
   const stop = () => patience.abort();

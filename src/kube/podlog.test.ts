@@ -503,6 +503,28 @@ describe('kube/podlog', () => {
     assert.deepEqual(bench.texts, []);
   });
 
+  it('run 12: without following, an answer about a running container that ends early is asked for again', async () => {
+    const whole = new Bench([{ body: body(...LINES.slice(0, 1)) }, TAIL, { on: /sinceTime/, body: ALL + body(FOUR) }], {
+      follow: false,
+    });
+    await whole.clock.turn(1_000);
+    assert.deepEqual(whole.texts, ['one', 'two', 'three', 'four']);
+    assert.equal(whole.outcome, 'complete');
+    assert.equal(whole.asked.length, 3, 'what is written meanwhile is not waited for');
+    const short = new Bench(
+      [
+        { body: body(...LINES.slice(0, 1)) },
+        TAIL,
+        ...Array.from({ length: 5 }, () => ({ body: body(LINES[0] ?? '') })),
+      ],
+      { follow: false },
+    );
+    await short.clock.turn(10_000);
+    assert.deepEqual(short.texts, ['one']);
+    assert.deepEqual(short.notices, [{ type: 'gap' }]);
+    assert.equal(short.outcome, 'incomplete');
+  });
+
   it('without following, a line that its container is still writing is left for the next time', async () => {
     const bench = new Bench([{ body: ALL.slice(0, -2) }], { follow: false });
     await bench.clock.settle();

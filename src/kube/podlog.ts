@@ -13,7 +13,9 @@ import {
   logPath,
   refusalOf,
 } from './logread.ts';
+import { Outage } from './outage.ts';
 import type { ReadBatch } from './position.ts';
+import { Silence } from './silence.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
 /** What the pod says of the container now. */
@@ -75,10 +77,6 @@ export interface ContainerLogParts {
   readonly stallMs?: number;
 }
 
-const FIRST_BACKOFF_MS = 100;
-const LONGEST_BACKOFF_MS = 5_000;
-/** A read that lived this long proves the way is healthy again: backoff starts over. */
-const HEALTHY_MS = 10_000;
 /** A read that lived this long and brought lines makes progress: the next one starts at once. */
 const PROGRESS_MS = 1_000;
 /** How long after the end of a stream the pod's status may lag behind it, and mostly does. */
@@ -94,9 +92,10 @@ const SILENT_READ_MS = 30_000;
 const FRUITLESS_READS = 3;
 /** How often a read is looked at; doubt about held lines (see LogCursor) ends after so much silence. */
 const LOOK_MS = 1_000;
-/** Silence after which a stream is suspected, and how far that grows while each suspicion is wrong. */
+/** Silence after which a stream is suspected. */
 const STALL_MS = 30_000;
-const MOST_STALL_WAITS = 4;
+/** A container that cannot be read yet is tried again after this time, should the pod's status say nothing. */
+const NOT_STARTED_MS = 5_000;
 
 /** How one read went. */
 type Attempt =
@@ -115,11 +114,9 @@ type Manner = 'follow' | 'whole' | 'previous';
  * Following, it waits for the container to run, reads, resumes after every cut from the last delivered line, and is done
  * when the container has terminated and the last line of its log is the last line delivered. A clean end of a stream
  * proves nothing: the API server ends it cleanly too when its own connection to the kubelet broke. A stream that stays
- * open may be dead as well (https://github.com/kubernetes/kubernetes/issues/108678): after `stallMs` of silence, then
- * after twice and four times that, the last line of the log is asked for; when it is another one than the last delivered,
- * and the stream has not brought it shortly after, the stream is left and resumed. Not following, it delivers what
- * exists, without a line that the container is still writing. Aborting `signal` ends it as incomplete, at once, with its
- * socket destroyed.
+ * open may be dead as well (see `Silence`): then the last line of the log is asked for, and where it is another one than
+ * the last delivered, the stream is left and resumed. Not following, it delivers what exists, without a line that the
+ * container is still writing. Aborting `signal` ends it as incomplete, at once, with its socket destroyed.
  *
  * A container that was started anew is read run by run, as far as the kubelet keeps that: it has the log of the run before
  * as long as the pod's status has `lastState`, which may be a second. What the log of a later run has instead of lines is
@@ -136,9 +133,7 @@ class ContainerLog {
   readonly #reading: ContainerLogWish & ContainerLogParts;
   readonly #cursor: LogCursor;
   #lossless = true;
-  #backoffMs = 0;
-  #failingSince: number | undefined;
-  #unreachable = false;
+  readonly #outage: Outage;
   #toldTries = 0;
   /** A read came to its end after the container had ended. */
   #wasRead = false;
@@ -148,6 +143,8 @@ class ContainerLog {
   #refusedLines: { readonly error: unknown } | undefined;
   /** What stood after the last LF when a read ended: the last line, or half of one. */
   #remainder: ReadLine | undefined;
+  /** What a reading that does not follow has to reach. */
+  #goal: Awaited<ReturnType<typeof askLastLine>> | undefined;
   /** Which run of the container the cursor is in, counted from 0; undefined before the first read. */
   #run: number | undefined;
   /** The last stream came to its end by itself. */
@@ -156,6 +153,7 @@ class ContainerLog {
   constructor(reading: ContainerLogWish & ContainerLogParts) {
     this.#reading = reading;
     this.#cursor = new LogCursor(reading.from);
+    this.#outage = new Outage(reading);
   }
 
   async read(): Promise<ReadOutcome> {
@@ -205,14 +203,20 @@ class ContainerLog {
           this.#gap();
           return 'incomplete';
         }
-        if (!follow) return 'complete';
+        if (!follow) {
+          if (await this.#hasReachedGoal()) return 'complete';
+          this.#fruitless = attempt.fresh > 0 ? 0 : this.#fruitless + 1;
+          if (this.#fruitless < FRUITLESS_READS) return this.#retry(begun);
+          this.#gap();
+          return 'incomplete';
+        }
         // The end of a stream can overtake the news that its container ended. Where there is more to read it was no end.
         if (this.#isRunning()) await this.#change(PROMPT_STATUS_MS);
         if (this.#isRunning() && !(await this.#hasMore())) await this.#change(STATUS_LAG_MS);
         if (this.#isRunning()) metrics.resume('clean-end');
         return undefined;
       case 'cut':
-        if (attempt.fresh > 0 && clock.now() - begun >= PROGRESS_MS) this.#backoffMs = 0;
+        if (attempt.fresh > 0 && clock.now() - begun >= PROGRESS_MS) this.#outage.progressed();
         metrics.resume(attempt.why);
         return this.#retry(begun);
       case 'not-log':
@@ -222,7 +226,7 @@ class ContainerLog {
         if (!follow) return 'complete';
         // A container that ended without ever having started has no log, and may never have one.
         if (sight.now() === 'terminated') return this.#retryTold({ type: 'refused', text: attempt.text });
-        await this.#change(LONGEST_BACKOFF_MS);
+        await this.#change(NOT_STARTED_MS);
         return undefined;
       case 'refused':
         if (this.#run !== 0) return 'complete';
@@ -298,24 +302,11 @@ class ContainerLog {
     return sight.now() === 'gone' ? this.#gone() : this.#retry(begun);
   }
 
-  /** The API has given what was asked for: what failed before is over. */
-  #healthy(): void {
-    this.#failingSince = undefined;
-    this.#answers();
-  }
-
-  /** The API answers: an outage, if there was one, is over. */
-  #answers(): void {
-    if (!this.#unreachable) return;
-    this.#unreachable = false;
-    this.#reading.notice({ type: 'reached' });
-  }
-
   async #deliver({ fresh, gap }: Sifted): Promise<void> {
     if (gap) this.#gap();
     if (fresh.lines.length === 0) return;
     this.#toldTries = 0;
-    this.#healthy();
+    this.#outage.over();
     await this.#hand(fresh);
   }
 
@@ -332,20 +323,7 @@ class ContainerLog {
   }
 
   async #retry(begun: number, retryAfterMs?: number): Promise<ReadOutcome | undefined> {
-    const { clock, random, signal, worthRetrying } = this.#reading;
-    const now = clock.now();
-    if (now - begun >= HEALTHY_MS) this.#backoffMs = 0;
-    this.#failingSince ??= now;
-    const failingForMs = now - this.#failingSince;
-    if (!worthRetrying(failingForMs)) return 'incomplete';
-    if (failingForMs >= STATUS_LAG_MS && !this.#unreachable) {
-      this.#unreachable = true;
-      this.#reading.notice({ type: 'unreachable' });
-    }
-    const jittered = this.#backoffMs * (0.8 + 0.4 * random());
-    this.#backoffMs = this.#backoffMs === 0 ? FIRST_BACKOFF_MS : Math.min(this.#backoffMs * 2, LONGEST_BACKOFF_MS);
-    await clock.sleep(Math.max(jittered, retryAfterMs ?? 0), signal);
-    return undefined;
+    return (await this.#outage.wait(begun, retryAfterMs)) ? undefined : 'incomplete';
   }
 
   /** Tries again a few times what will probably not change, having said it once. */
@@ -390,6 +368,12 @@ class ContainerLog {
     return this.#cursor.mayEndWith(last.line) ? 'unknown' : 'further';
   }
 
+  /** Without following: whether all was delivered that there was when the first read of a running container had ended. */
+  async #hasReachedGoal(): Promise<boolean> {
+    this.#goal ??= await askLastLine(this.#reading, this.#cursor.started ? {} : this.#reading.range);
+    return typeof this.#goal === 'string' || this.#goal.isOpen || this.#cursor.hasReached(this.#goal.line);
+  }
+
   /** Whether the log has a last line that this reader does not have. A line that is being written is on its way. */
   async #hasMore(): Promise<boolean> {
     const last = await askLastLine(this.#reading, this.#cursor.started ? {} : this.#reading.range);
@@ -425,46 +409,27 @@ class ContainerLog {
     const splitter = new LineSplitter();
     this.#cursor.resume();
     this.#remainder = undefined;
+    const silence = new Silence(clock, stallMs);
     let fresh = 0;
-    let heardAt = clock.now();
-    let delivering = false;
-    let isStalled = false;
-    let suspectedAt = heardAt;
-    let patienceMs = stallMs;
+    let isDead = false;
     const hand = async (sifted: Sifted): Promise<void> => {
       fresh += sifted.fresh.lines.length;
-      delivering = true;
-      await this.#deliver(sifted);
-      delivering = false;
-      heardAt = clock.now();
-    };
-    const suspect = async (): Promise<void> => {
-      const before = heardAt;
-      const hasMore = await this.#hasMore();
-      // A healthy stream may be about to bring what was just written.
-      if (hasMore && heardAt === before) await clock.sleep(LOOK_MS, ending.signal);
-      suspectedAt = clock.now();
-      patienceMs = Math.min(2 * patienceMs, MOST_STALL_WAITS * stallMs);
-      if (!hasMore || heardAt !== before || delivering) return;
-      isStalled = true;
-      ending.abort();
+      await silence.handing(() => this.#deliver(sifted));
     };
     // Doubt about held lines, streams that outlive their container, and reads that have stalled are ended by the clock.
     const watchdog = this.#watchdog(async () => {
-      this.#answers();
-      const now = clock.now();
-      const silentMs = delivering ? 0 : now - heardAt;
+      this.#outage.answered();
       // What is not taken is known to `read`, which only has to come back from this stream.
-      if (this.#cursor.holding && silentMs >= LOOK_MS) await hand(this.#cursor.settle()).catch(() => ending.abort());
+      if (this.#cursor.holding && silence.ms >= LOOK_MS) await hand(this.#cursor.settle()).catch(() => ending.abort());
       else if (follow && this.#isRunning()) {
-        if (silentMs >= patienceMs && now - suspectedAt >= patienceMs) await suspect();
-      } else if (silentMs >= (follow ? END_LAG_MS : SILENT_READ_MS)) ending.abort();
+        isDead = silence.isSuspicious && (await silence.isDeath(() => this.#hasMore(), ending.signal));
+        if (isDead) ending.abort();
+      } else if (silence.ms >= (follow ? END_LAG_MS : SILENT_READ_MS)) ending.abort();
     }, ending.signal);
     const door = new FirstLineDoor();
     try {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        heardAt = clock.now();
-        patienceMs = stallMs;
+        silence.broken();
         const lines = door.admit(splitter.push(chunk));
         if (lines.length > 0) await hand(this.#cursor.sift(lines));
       }
@@ -474,11 +439,11 @@ class ContainerLog {
       this.#remainder = follow ? undefined : rest.lines.at(-1);
       if (manner === 'whole' && this.#cursor.catchingUp && this.#fruitless >= FRUITLESS_READS - 1)
         await hand(this.#cursor.settle());
-      this.#healthy();
+      this.#outage.over();
       return { ended: 'cleanly', fresh };
     } catch {
       const isOurs = ending.signal.aborted && !this.#reading.signal.aborted;
-      if (isStalled) return { ended: 'cut', fresh, why: 'stall' };
+      if (isDead) return { ended: 'cut', fresh, why: 'stall' };
       // A stream that stayed open although its container had ended.
       if (follow && isOurs) return { ended: 'cleanly', fresh };
       return { ended: 'cut', fresh, why: 'cut' };

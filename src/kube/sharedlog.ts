@@ -174,9 +174,9 @@ class Upstream {
   /** Lets go of what nobody needs: of what all have taken when there is one reader, else of what is too much. */
   trim(): void {
     const isShared = this.#isShared();
-    const slowest = Math.min(this.next, ...[...this.#followers].map(({ next }) => next));
-    const isSpare = () => (isShared ? this.#bytes > RING_BYTES && this.#entries.length > 1 : this.#first < slowest);
-    while (isSpare()) {
+    const isTaken = () => [...this.#followers].every(({ next }) => next > this.#first);
+    const isSpare = () => (isShared ? this.#bytes > RING_BYTES && this.#entries.length > 1 : isTaken());
+    while (this.#entries.length > 0 && isSpare()) {
       const gone = this.#entries.shift();
       if (gone === undefined) return;
       this.#first += 1;

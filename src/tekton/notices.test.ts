@@ -283,7 +283,7 @@ describe('goneNotice', () => {
     const [step] = pod?.steps ?? [];
     assert.ok(pod !== undefined && step?.state === 'gone');
     assert.deepEqual(told([goneNotice(pod, step)]), [
-      '(loss) task build: the log of step make is gone with its pod (TaskRunCancelled, exit code 1)',
+      '(loss) task build: the log of step make is gone with its pod (TaskRunCancelled, exit code 1) <- b',
     ]);
   });
 });
@@ -299,7 +299,7 @@ describe('lingeringNotice', () => {
     const [container] = pod?.beside ?? [];
     assert.ok(pod !== undefined && container !== undefined);
     assert.deepEqual(told([lingeringNotice(pod, container)]), [
-      '(loss) task build: container sidecar-db still runs although its task is over; it is not waited for',
+      '(loss) task build: container sidecar-db still runs although its task is over; it is not waited for <- b',
     ]);
   });
 });

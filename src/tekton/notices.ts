@@ -91,6 +91,7 @@ export function goneNotice(pod: PodPlan, step: StepPlan): Notice {
     key: `gone ${pod.pod} ${step.container}`,
     level: 'problems',
     sentence: `task ${printable(pod.prefix)}: the log of ${titleOf(step)} is gone with its pod${ended}`,
+    after: pod.pod,
     isLoss: true,
   };
 }
@@ -101,6 +102,7 @@ export function lingeringNotice(pod: PodPlan, container: StepPlan): Notice {
     key: `lingering ${pod.pod} ${container.container}`,
     level: 'problems',
     sentence: `task ${printable(pod.prefix)}: ${titleOf(container)} still runs although its task is over; it is not waited for`,
+    after: pod.pod,
     isLoss: true,
   };
 }

@@ -1,4 +1,4 @@
-/** Logs that are long, lines that are long, clients that are slow, and many clients of one log. */
+/** Logs that are long, lines that are long, clients that are slow, many clients of one log, and logs that have moved. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage } from 'node:http';
@@ -29,7 +29,7 @@ spec:
 
 const MEGABYTE = 1_000_000;
 
-describe('long logs and slow readers', function () {
+describe('logs that are long, or shared, or not where they were', function () {
   this.timeout(300_000);
   let world: World;
   before(async () => {
@@ -170,6 +170,28 @@ describe('long logs and slow readers', function () {
     const typical = grown.toSorted((a, b) => a - b)[grown.length >> 1] ?? 0;
     assert.ok(typical < 2 * 1024 * 1024, `grown from ${steadyBytes} by ${grown}`);
     await gateway.stop();
+  });
+
+  it('run 29: a sidecar that was stopped is read from its run before, or said to be missing, and its replacement never', async () => {
+    const run = await world.run('sidecar');
+    await world.finished(run);
+    await eventually(
+      async () => {
+        const [pod] = await world.pods(run);
+        const sidecar = pod?.status.containerStatuses?.find(({ name }) => name === 'sidecar-registry');
+        assert.equal(sidecar?.restartCount, 1);
+        assert.ok(sidecar?.state.terminated);
+      },
+      { withinMs: 90_000 },
+    );
+    const log = await world.gateway.get(`/logs/${run}?color=never&include=sidecar`);
+    const lines = linesFrom(log.body, 'build : sidecar-registry').map(String);
+    // A kubelet keeps one ended container of a pod at most, and not for long.
+    const isKept = lines.length > 0;
+    assert.deepEqual(lines, isKept ? ['serving'] : []);
+    assert.equal(log.trailers['x-log-complete'], String(isKept));
+    assert.match(log.text, isKept ? /serving/ : /\[gateway\] \[build : sidecar-registry\] /);
+    assert.deepEqual(linesFrom(log.body, 'build : compile').map(String), ['compiling']);
   });
 
   it('the logs of pods that are gone come from the server that keeps them, and its troubles are told', async () => {
