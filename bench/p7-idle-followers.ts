@@ -28,10 +28,8 @@ export const idleFollowers: Row = {
   goal: { of: 'ours', named: 'each', below: 64 },
   async measure(world) {
     const speaker = await speakingRun(world, 'p7', SCRIPT);
-    const rounds = await alternate(3, {
-      ours: () => memoryOfRungate(world, `/logs/${speaker.run}`),
-      peer: () => memoryOfBare(),
-    });
+    const measure = { ours: () => memoryOfRungate(world, `/logs/${speaker.run}`), peer: () => memoryOfBare() };
+    const rounds = await alternate(3, measure, { warmUp: false });
     await cancel(world, speaker);
     return { rounds };
   },

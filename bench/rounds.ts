@@ -3,14 +3,17 @@ import type { Round } from './row.ts';
 
 /**
  * Measures both once for warmth, which is forgotten, and then in `count` rounds. Who begins alternates too: whatever one
- * leaves behind (garbage, warm caches) is met by the other as often.
+ * leaves behind (garbage, warm caches) is met by the other as often. `warmUp: false` for what starts new processes each time.
  */
 export async function alternate<T>(
   count: number,
   measure: { readonly ours: () => Promise<T>; readonly peer: () => Promise<T> },
+  { warmUp = true }: { readonly warmUp?: boolean } = {},
 ): Promise<Round<T>[]> {
-  await measure.ours();
-  await measure.peer();
+  if (warmUp) {
+    await measure.ours();
+    await measure.peer();
+  }
   const rounds: Round<T>[] = [];
   for (let round = 0; round < count; round++) {
     if (round % 2 === 0) {

@@ -81,7 +81,7 @@ function about(request: Request, defaultNamespace: string): LogFields {
 }
 
 /**
- * What a path is about: `/status/ci/build-1` of the route `/status/:namespace/:name` is to get `status` `build-1` in `ci`.
+ * What a path is about, as Express has read it: `/status/ci/build-1` of the route `/status/:namespace/:name` is to get `status` `build-1` in `ci`.
  * Express has forgotten the parameters by the time an answer ends, so they are read from the path again.
  */
 export function objectIn(
@@ -93,10 +93,10 @@ export function objectIn(
   const named = new Map(
     pattern
       .split('/')
-      .flatMap((part, place) => (part.startsWith(':') ? [[part.slice(1), segments[place] ?? '']] : [])) as [
-      string,
-      string,
-    ][],
+      .flatMap((part, place) =>
+        // Of a path that matched, Express has decoded each of these already.
+        part.startsWith(':') ? [[part.slice(1), decodeURIComponent(segments[place] ?? '')]] : [],
+      ) as [string, string][],
   );
   const [, resource = ''] = pattern.split('/');
   const name = named.get('name') ?? named.get('run');

@@ -67,8 +67,10 @@ export function authenticate(parts: AuthParts): RequestHandler {
   const refused = new Map<string, number>();
   const deciding = new Map<string, Promise<Caller | undefined>>();
   const open = callers.onChange === undefined ? undefined : openAnswers();
+  let changes = 0;
 
   callers.onChange?.((change) => {
+    changes += 1;
     refused.clear(); // what was wrong may be right now
     for (const [fingerprint, { caller }] of remembered) {
       if (change.replaced.has(caller)) remembered.delete(fingerprint);
@@ -94,7 +96,7 @@ export function authenticate(parts: AuthParts): RequestHandler {
     let caller: Caller | undefined;
     try {
       if (draining.aborted) throw new Fault('draining', 'this replica is stopping; ask again');
-      caller = await callers.find(name, password);
+      caller = await callers.find(name, password, network);
     } catch (error) {
       attempt.untried();
       throw error;
@@ -162,12 +164,14 @@ export function authenticate(parts: AuthParts): RequestHandler {
     if (wrongAtMs !== undefined && nowMs - wrongAtMs < REFUSED_MS) {
       return next(new Fault('unauthenticated', REFUSAL));
     }
+    const changesBefore = changes;
     decide(fingerprint, request, response, next).then(
       (caller) => {
         if (response.destroyed) return;
         try {
           if (caller === undefined) {
-            remember(refused, MOST_REFUSED, fingerprint, clock.now());
+            // What was wrong when it was compared may be right since.
+            if (changes === changesBefore) remember(refused, MOST_REFUSED, fingerprint, clock.now());
             throw new Fault('unauthenticated', REFUSAL);
           }
           remember(remembered, MOST_REMEMBERED, fingerprint, { caller, sinceMs: clock.now(), usedMs: clock.now() });

@@ -23,7 +23,7 @@ describe('oneCaller', () => {
   ];
   for (const { name, password, is } of table) {
     it(`${is ? 'knows' : 'does not know'} ${JSON.stringify(`${name} ${password}`)}`, async () => {
-      assert.equal((await callers.find(name, password))?.name, is ? 'ci' : undefined);
+      assert.equal((await callers.find(name, password, NETWORK))?.name, is ? 'ci' : undefined);
     });
   }
 
@@ -81,7 +81,7 @@ describe('callers', () => {
         await clock.turn(2_300);
         await probe();
       });
-    const nameOf = async (name: string, password: string) => (await callers.find(name, password))?.name;
+    const nameOf = async (name: string, password: string) => (await callers.find(name, password, NETWORK))?.name;
     return { callers, clock, told, reloads, compared, changes, look, nameOf };
   }
 
@@ -109,7 +109,7 @@ describe('callers', () => {
     await callers.start();
     for (const name of ['ci', 'root', 'nobody', '']) {
       compared.length = 0;
-      await callers.find(name, 'wrong');
+      await callers.find(name, 'wrong', NETWORK);
       assert.equal(compared.length, 1, name);
       assert.equal(compared[0]?.kind, 'argon2id');
     }

@@ -28,9 +28,10 @@ export interface CallerChange {
 export interface Callers {
   /**
    * Whose credentials these are, or nobody's. Takes as long for a name nobody has as for a wrong password, and does not
-   * tell the two apart. Faults: `exhausted` when too many sign in at the same time.
+   * tell the two apart. `network`: where they ask from; those of one network wait for each other. Faults: `exhausted` when
+   * too many sign in at the same time.
    */
-  find(name: string, password: string): Promise<Caller | undefined>;
+  find(name: string, password: string, network: string): Promise<Caller | undefined>;
   /** Who has this name now; for those who have shown their credentials before. */
   named(name: string): Caller | undefined;
   /** Calls `listener` whenever callers have changed. Absent where they never do. */
@@ -41,6 +42,8 @@ export interface Callers {
 export interface CallerSettings {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** It is no secret and need not be one: no advice is given. */
+  readonly isPasswordKnown?: boolean;
   readonly authFile?: string | undefined;
   readonly accessFile?: string | undefined;
   /** The namespaces served: ACCESS_FILE may name no others. */
@@ -103,7 +106,7 @@ export interface CallerParts {
  * a mistake in one never keeps somebody in who was removed from the other.
  */
 export function createCallers(settings: CallerSettings, parts: CallerParts): Callers & Part {
-  const { username, password, authFile, accessFile, namespaces: served } = settings;
+  const { username, password, isPasswordKnown = false, authFile, accessFile, namespaces: served } = settings;
   const { check, clock, log, metrics } = parts;
   const stopped = new AbortController();
   const listeners: ((change: CallerChange) => void)[] = [];
@@ -216,7 +219,7 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
   return {
     name: 'callers',
     async start() {
-      if (password !== undefined && password.length < ADVISED_PASSWORD_LENGTH) {
+      if (password !== undefined && !isPasswordKnown && password.length < ADVISED_PASSWORD_LENGTH) {
         log.warn('AUTH_PASSWORD is short; use a long random one', { advised: ADVISED_PASSWORD_LENGTH });
       }
       const outcomes = take(await read());
@@ -228,11 +231,11 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
       if (authFile !== undefined || accessFile !== undefined) void watch();
     },
     stop: async () => stopped.abort(),
-    async find(name, secret) {
+    async find(name, secret, network) {
       if (isOwn(name, secret)) return entries.get(name)?.caller;
       if (decoy === undefined || name.length > LONGEST_NAME) return undefined;
       const entry = entries.get(name);
-      const matches = await check.matches(entry?.credential?.hash ?? decoy, secret);
+      const matches = await check.matches(entry?.credential?.hash ?? decoy, secret, network);
       // It may have been removed meanwhile.
       return matches && entry?.credential !== undefined && entries.get(name) === entry ? entry.caller : undefined;
     },

@@ -138,8 +138,13 @@ const INSTANT =
 export const instant: OptionKind<number> = {
   allowed: 'a time such as 2026-11-01T10:00:00Z (a "+" in it is written %2B)',
   schema: { type: 'string', pattern: INSTANT.source, examples: ['2026-11-01T10:00:00Z'] },
-  read: (text) => (INSTANT.test(text) ? Date.parse(text) : undefined),
+  read: (text) => (INSTANT.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : undefined),
 };
+
+/** Whether a calendar has this day: JavaScript takes 31 February for 3 March. */
+function isDay(text: string): boolean {
+  return new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
+}
 
 /** Text that matches a pattern as a whole, as the end of "option name: write ...". */
 export function patterned(pattern: RegExp, maxLength: number, allowed: string): OptionKind<string> {

@@ -199,37 +199,58 @@ function costOf(hash: PasswordHash): number {
 /** Compares passwords with hashes. */
 export interface PasswordCheck {
   /**
-   * Whether the password is the hash's. Faults: `exhausted` when as many wait as may; whoever waits gets their turn in
-   * the order they came.
+   * Whether the password is the hash's. Those who wait get their turn in the order they came, networks by turns: one that
+   * guesses without end does not keep the others out. Faults: `exhausted` when as many wait as may.
    */
-  matches(hash: PasswordHash, password: string): Promise<boolean>;
+  matches(hash: PasswordHash, password: string, network: string): Promise<boolean>;
 }
 
 /** Hashes worked on at the same time: each may take 128 MiB and a thread of the four that files and names share. */
 const AT_A_TIME = 2;
-/** Longer queues would be waited for in vain: at 50 ms each this one is a second. */
-const MOST_WAITING = 32;
+/** Of one network. Longer queues would be waited for in vain: at 50 ms each this one is a second. */
+const MOST_WAITING_NEARBY = 32;
+/** Of all networks together. */
+const MOST_WAITING = 256;
 const RETRY_MS = 1_000;
 
 /** Makes the one that a process has: its bounds are those of the process. */
 export function createPasswordCheck(compare = compareWith): PasswordCheck {
-  const queue: (() => void)[] = [];
+  /** Those who wait, by network; whose turn is next stands first. */
+  const queues = new Map<string, (() => void)[]>();
   let working = 0;
+  let waiting = 0;
+
+  const queueUp = (network: string): Promise<void> => {
+    const queue = queues.get(network) ?? [];
+    if (waiting >= MOST_WAITING || queue.length >= MOST_WAITING_NEARBY) {
+      throw new Fault('exhausted', 'too many sign in at the same time; try again', { retryAfterMs: RETRY_MS });
+    }
+    queues.set(network, queue);
+    waiting += 1;
+    return new Promise((resolve) => queue.push(resolve));
+  };
+  const next = (): (() => void) | undefined => {
+    const [first] = queues;
+    if (first === undefined) return undefined;
+    const [network, queue] = first;
+    queues.delete(network);
+    const turn = queue.shift();
+    if (queue.length > 0) queues.set(network, queue); // behind the others
+    waiting -= 1;
+    return turn;
+  };
+
   return {
-    async matches(hash, password) {
-      if (working >= AT_A_TIME) {
-        if (queue.length >= MOST_WAITING) {
-          throw new Fault('exhausted', 'too many sign in at the same time; try again', { retryAfterMs: RETRY_MS });
-        }
-        // Whoever finishes hands its place over, so `working` is not counted again.
-        await new Promise<void>((resolve) => queue.push(resolve));
-      } else working += 1;
+    async matches(hash, password, network) {
+      // Whoever finishes hands its place over, so `working` is not counted again.
+      if (working >= AT_A_TIME) await queueUp(network);
+      else working += 1;
       try {
         return await compare(hash, password);
       } finally {
-        const next = queue.shift();
-        if (next === undefined) working -= 1;
-        else next();
+        const turn = next();
+        if (turn === undefined) working -= 1;
+        else turn();
       }
     },
   };

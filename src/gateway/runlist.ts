@@ -79,8 +79,12 @@ export function runListRoutes(parts: RunListParts): readonly Route[] {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     if (waitSeconds === 0) {
-      const page = await pages.read(scope, query, gone.signal);
-      if (!response.destroyed) await send(request, response, page);
+      try {
+        await send(request, response, await pages.read(scope, query, gone.signal));
+      } catch (error) {
+        // Ended because its caller has gone, it is no fault of anybody's.
+        if (!gone.signal.aborted) throw error;
+      }
       return;
     }
     const known = request.headers['if-none-match'];

@@ -1,5 +1,6 @@
 /** Pages of runs: found in an index, or gathered from the cluster where nothing is kept; at once, or when one has changed. */
 import { setImmediate } from 'node:timers/promises';
+import { Fault } from '../fault.ts';
 import { comparePlaces, placeOf, type RunPlace, runItem } from '../tekton/runlist.ts';
 import type { PipelineRun } from '../tekton/types.ts';
 import { JsonBody } from './compression.ts';
@@ -16,6 +17,15 @@ const MOST_PAGES = 32;
 /** Where nothing is watched, whoever waits for a list looks again so often. */
 const LOOK_AGAIN_MS = 5_000;
 
+/** A page on its way, or made: for all who ask for the same while nothing changes. */
+interface Making {
+  readonly revision: number;
+  readonly page: Promise<Page>;
+  /** Ends the making. */
+  readonly over: AbortController;
+  readers: number;
+}
+
 /** A page, written down. */
 export interface Page {
   readonly tag: string;
@@ -25,16 +35,20 @@ export interface Page {
 
 /** Pages of lists, found or waited for. */
 export interface Pages {
-  /** Faults: `unavailable` while the stores cannot be believed; where nothing is watched, those of asking the cluster. */
+  /**
+   * Faults: `unavailable` while the stores cannot be believed; where nothing is watched, those of asking the cluster. Rejects
+   * with the reason of `signal` when that aborts first.
+   */
   read(scope: Scope, query: ListQuery, signal: AbortSignal): Promise<Page>;
-  /** As `read`, when `isWorth` a page, or the waiting is over. */
+  /** As `read`, when `isWorth` a page, or the waiting is over. Fault `draining` when that was over before there was a page. */
   readWhen(scope: Scope, query: ListQuery, waiting: Waiting, isWorth: (page: Page) => boolean): Promise<Page>;
 }
 
 /** Pages of `runs`, with an index of them where they are kept. */
 export function createPages(runs: Runs): Pages {
   const index = runs.all === undefined ? undefined : createRunIndex(runs.all);
-  const kept = new Map<string, { readonly revision: number; readonly page: Promise<Page> }>();
+  const kept = new Map<string, Making>();
+  const turn = createTurns();
 
   const make = async (scope: Scope, query: ListQuery, signal: AbortSignal): Promise<Page> => {
     const { order, after } = query;
@@ -42,8 +56,8 @@ export function createPages(runs: Runs): Pages {
     // In the order of creation the page is somewhere in a row; in any other all runs have to be seen.
     const found =
       order.by === 'created'
-        ? await inRow(walk(index, scope, order.descending, after, signal), query)
-        : await gathered(walk(index, scope, false, undefined, signal), query);
+        ? await inRow(walk(index, { scope, descending: order.descending, after, turn, signal }), query)
+        : await gathered(walk(index, { scope, descending: false, after: undefined, turn, signal }), query);
     return pageOf(found, query);
   };
 
@@ -54,12 +68,14 @@ export function createPages(runs: Runs): Pages {
     const key = JSON.stringify([scope, query.list, query.limit, query.after]);
     const before = kept.get(key);
     kept.delete(key);
-    // Others may get it too, so that nobody's hanging up ends it.
-    const page = before?.revision === revision ? before.page : make(scope, query, new AbortController().signal);
-    kept.set(key, { revision, page });
-    page.catch(() => kept.delete(key));
+    const isGood = before?.revision === revision && !before.over.signal.aborted;
+    const making = isGood ? before : begin(revision, (over) => make(scope, query, over));
+    kept.set(key, making);
+    making.page.catch(() => {
+      if (kept.get(key) === making) kept.delete(key);
+    });
     if (kept.size > MOST_PAGES) kept.delete(kept.keys().next().value ?? '');
-    return page;
+    return readBy(making, signal);
   };
 
   return {
@@ -75,7 +91,11 @@ export function createPages(runs: Runs): Pages {
         });
         waiting.signal.addEventListener('abort', stop, { once: true });
         try {
-          const page = await read(scope, query, waiting.signal);
+          const page = await read(scope, query, waiting.signal).catch((error: unknown) => {
+            // Of callers who have gone nobody hears it.
+            if (waiting.signal.aborted) throw new Fault('draining', 'this replica is stopping; ask again');
+            throw error;
+          });
           const { forMs } = waiting;
           if (isWorth(page) || forMs <= 0 || waiting.signal.aborted) return page;
           await waiting.sleep(index === undefined ? Math.min(forMs, LOOK_AGAIN_MS) : forMs, rung.signal);
@@ -143,15 +163,52 @@ async function gathered(slices: AsyncIterable<readonly PipelineRun[]>, query: Li
   return { runs: best.slice(0, limit).map(({ run }) => run), isLast: best.length <= limit };
 }
 
+/** A page that is being made, with nobody to read it yet. */
+function begin(revision: number, make: (signal: AbortSignal) => Promise<Page>): Making {
+  const over = new AbortController();
+  return { revision, page: make(over.signal), over, readers: 0 };
+}
+
+/** The page, for one of those who read it. When the last of them has gone before it is there, nobody goes on with it. */
+async function readBy(making: Making, signal: AbortSignal): Promise<Page> {
+  signal.throwIfAborted();
+  making.readers += 1;
+  const left = Promise.withResolvers<never>();
+  const leave = (): void => {
+    making.readers -= 1;
+    if (making.readers === 0) making.over.abort();
+    left.reject(signal.reason);
+  };
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([making.page, left.promise]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}
+
+/** Hands out turns of the event loop, one after another: however many lists are looked through, others wait for a slice. */
+function createTurns(): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return () => {
+    last = last.then(() => setImmediate());
+    return last;
+  };
+}
+
+/** How to walk: from behind `after`, a slice each turn. */
+interface Way {
+  readonly scope: Scope;
+  readonly descending: boolean;
+  readonly after: RunPlace | undefined;
+  readonly turn: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
 /** The runs of an index from behind a place on, in slices between which the event loop turns. */
-async function* walk(
-  index: RunIndex,
-  scope: Scope,
-  descending: boolean,
-  from: RunPlace | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<readonly PipelineRun[]> {
-  let after = from;
+async function* walk(index: RunIndex, way: Way): AsyncGenerator<readonly PipelineRun[]> {
+  const { scope, descending, turn, signal } = way;
+  let { after } = way;
   // Most pages are found in the first few runs.
   for (let count = 64; ; ) {
     const beganAt = performance.now();
@@ -162,7 +219,7 @@ async function* walk(
     after = placeOf(last, 'created');
     const tookMs = performance.now() - beganAt;
     count = tookMs > LONGEST_SLICE_MS ? Math.max(16, count >> 1) : Math.min(LARGEST_SLICE, count * 2);
-    await setImmediate();
+    await turn();
     signal.throwIfAborted();
   }
 }

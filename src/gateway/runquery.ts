@@ -18,6 +18,8 @@ import {
 
 const LARGEST_PAGE = 500;
 const LONGEST_SELECTOR = 4_096;
+/** Each is tested on every run, and for everybody who waits for a list again at every change of one. */
+const MOST_REQUIREMENTS = 64;
 const LONGEST_CONTINUE = 1_024;
 
 const labelSelector: OptionKind<{ readonly text: string; readonly selects: ReturnType<typeof filterOf> }> = {
@@ -25,7 +27,7 @@ const labelSelector: OptionKind<{ readonly text: string; readonly selects: Retur
   schema: {
     type: 'string',
     maxLength: LONGEST_SELECTOR,
-    description: 'a label selector, as `kubectl -l` takes it',
+    description: `a label selector, as \`kubectl -l\` takes it, of at most ${MOST_REQUIREMENTS} requirements`,
     examples: ['team=a,tier in (web,db),!canary'],
   },
   read(text) {
@@ -33,6 +35,10 @@ const labelSelector: OptionKind<{ readonly text: string; readonly selects: Retur
     const reading = readSelector(text);
     if (!reading.ok) {
       throw new Fault('bad-request', `option labelSelector is wrong at character ${reading.at}: ${reading.wrong}`);
+    }
+    if (reading.requirements > MOST_REQUIREMENTS) {
+      const given = `has ${reading.requirements} requirements, and may have ${MOST_REQUIREMENTS}`;
+      throw new Fault('bad-request', `option labelSelector ${given}`);
     }
     return { text, selects: ({ meta }) => reading.selects(meta.labels) };
   },

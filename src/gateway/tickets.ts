@@ -95,8 +95,8 @@ function keyOf(ticket: string): string {
   return hash('sha256', ticket, 'base64');
 }
 
-const STREAM_PATH_TEXT = '/logs/[^/?#]+(/[^?#]+)?|/[^?#]+/(events|logs)';
-const STREAM_PATH = new RegExp(`^(${STREAM_PATH_TEXT})$`);
+/** Those of `logs`, `taskruns` and `runevents`; a run that is named `logs` or `events` is none. */
+const STREAM_PATH = /^(\/logs(\/[^/?#]+){1,2}|\/taskruns(\/[^/?#]+){1,2}\/logs|\/runs(\/[^/?#]+){2}\/events)$/;
 
 /** Whether a path is that of a stream, which a ticket may open. */
 export function isStreamPath(path: string): boolean {

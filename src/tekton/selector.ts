@@ -10,14 +10,19 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** What became of a selector's text: a predicate, or what is wrong with it and where. `at` counts characters from 1. */
 export type SelectorReading =
-  | { readonly ok: true; readonly selects: (labels: Labels) => boolean }
+  | {
+      readonly ok: true;
+      readonly selects: (labels: Labels) => boolean;
+      /** How many tests it is made of. */
+      readonly requirements: number;
+    }
   | { readonly ok: false; readonly at: number; readonly wrong: string };
 
 /** Reads a label selector. A blank one selects everything. Never throws. */
 export function readSelector(text: string): SelectorReading {
   try {
     const tests = new Parser(lexemesOf(text)).parse();
-    return { ok: true, selects: (labels) => tests.every((test) => test(labels)) };
+    return { ok: true, selects: (labels) => tests.every((test) => test(labels)), requirements: tests.length };
   } catch (error) {
     if (error instanceof Mistake) return { ok: false, at: error.at + 1, wrong: error.message };
     throw error;

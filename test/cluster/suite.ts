@@ -33,17 +33,12 @@ time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.ru
   process.exit(0);
 }
 
-/** Suites that need no more of their world than a sandbox has. */
+/** Suites that need no more of their world than a sandbox has, but for those that `npm test` runs in one, whole. */
 const alsoInSandbox = [
-  'cache-off',
-  'callers',
   'described',
-  'endings',
   'examples',
-  'faults',
   'formats',
   'fuzz',
-  'limits',
   'log-options',
   'logs',
   'long-logs',
@@ -53,7 +48,6 @@ const alsoInSandbox = [
   'runs',
   'soak',
   'status',
-  'watches',
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */

@@ -8,12 +8,11 @@ import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
 import { answers } from '../../src/gateway/problem.ts';
 import { eventually } from '../support/eventually.ts';
 import { Dice, type FuzzRequest, fuzzRequests } from '../support/fuzz.ts';
-import { onCluster } from '../support/ground.ts';
+import { groundVariable, onCluster } from '../support/ground.ts';
 import { RawClient, type RawOutcome } from '../support/raw-http.ts';
-import { resultsVariable } from '../support/results.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const inSuite = process.env[resultsVariable] !== undefined;
+const inSuite = process.env[groundVariable] !== undefined;
 const count = Number(process.env.FUZZ_REQUESTS ?? (!inSuite ? 5_000 : onCluster ? 20_000 : 100_000));
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 /** As many as browsers and CI jobs might have open together. */
