@@ -3,7 +3,7 @@ import autocannon from 'autocannon';
 import type { Target } from './target.ts';
 
 /** Enough that a server always has something to do, and few enough that a round is not spent on opening them. */
-const CONNECTIONS = 50;
+const CONNECTIONS = 64;
 const SECONDS = 2;
 
 /** Requests per second that `target` answers on `path`. Throws unless every answer is 2xx. */

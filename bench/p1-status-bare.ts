@@ -14,7 +14,7 @@ export const statusBesideBare: Row = {
   ours: '`/status/:run`, from the store',
   peer: 'a bare `node:http` server that sends the same body',
   unit: 'requests/s',
-  goal: { of: 'ratio', atLeast: 0.4 },
+  goal: { of: 'ratio', atLeast: 0.6 },
   async measure(world) {
     const { run } = await finishedRun(world, 'p1', 'true');
     const path = `/status/${run}`;

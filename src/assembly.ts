@@ -2,7 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { networks } from './gateway/address.ts';
-import { buildApp, messagesOf } from './gateway/app.ts';
+import { buildApp, inOriginForm, messagesOf } from './gateway/app.ts';
 import { createCaches } from './gateway/caches.ts';
 import { createCallers } from './gateway/callers.ts';
 import { corsFor } from './gateway/cors.ts';
@@ -40,6 +40,8 @@ export interface GatewayMaterial {
   readonly cursorKey?: Buffer | undefined;
   /** Take any free port where the one asked for is taken. */
   readonly anyPort?: boolean;
+  /** Everybody knows the password: only who asks for this machine by a name of its own is answered. */
+  readonly isPasswordKnown?: boolean;
 }
 
 /** A gateway whose parts have not been started. */
@@ -55,7 +57,7 @@ export interface Assembled {
 
 /** Puts a gateway together. Nothing listens or asks the cluster before its parts are started. */
 export function assembleGateway(material: GatewayMaterial): Assembled {
-  const { config, connection, version, clock, log, cursorKey, anyPort = false } = material;
+  const { config, connection, version, clock, log, cursorKey, anyPort = false, isPasswordKnown = false } = material;
   const metrics = createMetrics({ clock, version, processSeries: true });
   const drain = createDrain(log);
   const client = kubeClient(connection, { metrics });
@@ -79,7 +81,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     draining: drain.signal,
   };
   const tickets = createTickets({ clock, metrics });
-  const callers = createCallers(config, { check: createPasswordCheck(), clock, log, metrics });
+  const callers = createCallers({ ...config, isPasswordKnown }, { check: createPasswordCheck(), clock, log, metrics });
   const routes = [
     statusRoutes(served), // first, because it is asked for most, and each route that is passed by costs a little
     logsRoutes({
@@ -104,6 +106,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     cors: corsFor(config.corsOrigins ?? []),
     trustedProxies: networks(config.trustProxy ?? []),
     maxUrlBytes: config.maxUrlBytes,
+    onlyLoopbackNames: isPasswordKnown,
     defaultNamespace: config.namespace,
     readiness,
     drain,
@@ -133,7 +136,7 @@ export function assembleGateway(material: GatewayMaterial): Assembled {
     anyPort,
     host,
     tls,
-    handler: app,
+    handler: inOriginForm(app),
     messages: messagesOf(app),
     limits: config,
     clock,

@@ -120,7 +120,7 @@ describe('loadConfig', () => {
     {
       name: 'no password',
       given: { AUTH_PASSWORD: '' },
-      want: 'AUTH_PASSWORD is not set; write text without control characters',
+      want: 'AUTH_PASSWORD is not set, nor is AUTH_FILE; write text without control characters',
     },
     {
       name: 'a password from echo',

@@ -413,6 +413,11 @@ const SHIPPED_PASSWORDS: ReadonlySet<string> = new Set(
   'admin administrator changeme change-me default demo password rungate tekton test 12345678'.split(' '),
 );
 
+/** Whether everybody would try this password first: one of those, or the name itself. */
+export function isPasswordKnown({ username, password }: Pick<Config, 'username' | 'password'>): boolean {
+  return password !== undefined && (password === username || SHIPPED_PASSWORDS.has(password.toLowerCase()));
+}
+
 /**
  * Reads the environment. An empty variable counts as not set; values of secrets never appear in a mistake. With `demo` the
  * password may be one that everybody knows, as long as HOST is this machine only.
@@ -484,7 +489,7 @@ export function loadConfig(
       password === undefined ? ['AUTH_USERNAME', 'AUTH_PASSWORD'] : ['AUTH_PASSWORD', 'AUTH_USERNAME'];
     mistakes.push(`${missing} is not set, but ${set} is; set both, or neither and AUTH_FILE`);
   }
-  if (password !== undefined && (password === username || SHIPPED_PASSWORDS.has(password.toLowerCase()))) {
+  if (isPasswordKnown(config)) {
     if (!demo) mistakes.push('AUTH_PASSWORD is one that everybody tries first; write a long random one');
     else if (host === undefined || !isLoopback(host)) {
       mistakes.push(
@@ -517,7 +522,7 @@ function readSetting(
   if (text === undefined) {
     const { requiredWithout } = setting;
     if (requiredWithout === undefined || env[requiredWithout]) return { value: undefined };
-    return { mistake: `${variable} is not set; write ${kind.allowed}` };
+    return { mistake: `${variable} is not set, nor is ${requiredWithout}; write ${kind.allowed}` };
   }
   const read = kind.read(text);
   return 'wrong' in read ? { mistake: `${name} ${read.wrong}; write ${kind.allowed}` } : read;

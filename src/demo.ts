@@ -24,6 +24,8 @@ export const demoEnvironment = {
 /** What the demo is told. */
 export interface DemoOptions {
   readonly config: Config;
+  /** Whether everybody would try the password first. */
+  readonly isPasswordKnown: boolean;
   readonly version: string;
   /** Everything it writes is below this folder. */
   readonly folder: string;
@@ -41,7 +43,7 @@ export interface DemoOptions {
 
 /** The parts of a demo. The last one prints what to try, once everything above it answers. */
 export function createDemo(options: DemoOptions): readonly Part[] {
-  const { config, version, folder, keep, simulate, clock, log, write } = options;
+  const { config, isPasswordKnown, version, folder, keep, simulate, clock, log, write } = options;
   const kubeconfigFile = join(folder, 'kubeconfig');
   // What is kept lies apart: a demo that keeps nothing does not touch it.
   const state = join(folder, keep ? 'kept' : 'sandbox');
@@ -60,7 +62,15 @@ export function createDemo(options: DemoOptions): readonly Part[] {
     }),
     group('gateway', async () => {
       const connection = await connect({ kubeconfig: sandbox.kubeconfigFile, env: {}, clock });
-      gateway = assembleGateway({ config, connection, version, clock, log, anyPort: true });
+      gateway = assembleGateway({
+        config,
+        connection,
+        version,
+        clock,
+        log,
+        anyPort: true,
+        isPasswordKnown,
+      });
       return gateway.parts;
     }),
     stopAfterStart({
@@ -176,6 +186,7 @@ function greeting(told: Greeting): string {
     `  curl -N ${credentials} ${url}/logs/slow-build        # streams while it runs, and ends with it`,
     `  curl ${credentials} ${url}/status/green-build        # 200: it succeeded`,
     `  curl ${credentials} '${url}/status/red-build?full=true'   # 400: it failed, and where`,
+    `Everything else that it answers: ${url}/docs, in a browser.`,
     '',
     'It is a Kubernetes API with Tekton and Flux to kubectl as well:',
     `  export KUBECONFIG=${shellWord(kubeconfig)}`,

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { systemClock } from './clock.ts';
 import { helpText, readFlags } from './commandline.ts';
-import { type Config, loadConfig } from './config.ts';
+import { type Config, isPasswordKnown, loadConfig } from './config.ts';
 import { Fault } from './fault.ts';
 import { type Part, runParts } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -107,6 +107,7 @@ async function demo(options: { readonly keep: boolean; readonly simulate: boolea
     createDemo({
       ...options,
       config: loaded.config,
+      isPasswordKnown: isPasswordKnown(loaded.config),
       version: version(),
       folder: resolve('.rungate'),
       process: { pid: process.pid, isAlive },

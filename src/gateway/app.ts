@@ -1,5 +1,5 @@
 /** The HTTP API as a value made of its parts: no port, environment or signals. Tests call it; `server.ts` listens with it. */
-import { IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
+import { IncomingMessage, type RequestListener, type ServerOptions, ServerResponse } from 'node:http';
 import express, { type Express, type RequestHandler } from 'express';
 import { Fault } from '../fault.ts';
 import { type ArrivalParts, arrival } from './arrival.ts';
@@ -57,6 +57,24 @@ export function messagesOf(app: Express): Required<Pick<ServerOptions, 'Incoming
     IncomingMessage: GatewayRequest as unknown as typeof IncomingMessage,
     ServerResponse: GatewayResponse as unknown as typeof ServerResponse,
   };
+}
+
+/**
+ * Takes scheme and host out of requests that have them in front of the path, as those for a proxy do. Servers have to take
+ * these (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2), but Express answers some by itself, before any handler, and
+ * whatever reads a path would have to know of both forms.
+ */
+export function inOriginForm(handler: RequestListener): RequestListener {
+  return (request, response) => {
+    const { url = '' } = request;
+    if (!url.startsWith('/') && url !== '*') request.url = pathOf(url);
+    handler(request, response);
+  };
+}
+
+function pathOf(absolute: string): string {
+  const path = absolute.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
 }
 
 /** Around a handler instead of before it: every layer of Express costs as much as a look-up in the caches. */

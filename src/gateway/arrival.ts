@@ -25,9 +25,17 @@ export interface ArrivalParts {
   /** Proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: Networks;
   readonly maxUrlBytes: number;
+  /**
+   * Answers only who asks for this machine by a name of its own. Where everybody knows the password, the browser of whoever
+   * runs us must not be led here under the name of somebody else's page (DNS rebinding).
+   */
+  readonly onlyLoopbackNames?: boolean;
   /** Where objects are whose path names no namespace, for the audit. */
   readonly defaultNamespace: string;
 }
+
+/** As `Host` has it. https://www.rfc-editor.org/rfc/rfc6761#section-6.3 */
+const LOOPBACK_NAME = /^(([a-z0-9-]+\.)*localhost|127(\.\d{1,3}){3}|\[::1\])(:\d*)?$/i;
 
 /** A body up to here is read over: some clients send one with everything. */
 const LONGEST_BODY = 16 * 1024;
@@ -39,7 +47,7 @@ const MOST_AHEAD = 64;
  * open for `drain`, and writes its access line when the answer has ended or the client has gone. Refuses what is too long.
  */
 export function arrival(parts: ArrivalParts): RequestHandler {
-  const { log, metrics, drain, cors, trustedProxies, maxUrlBytes, defaultNamespace } = parts;
+  const { log, metrics, drain, cors, trustedProxies, defaultNamespace } = parts;
   const constant = [...constantHeaders()].flat();
   /** What every answer carries, by what it carries for CORS: there are no more than there are origins. */
   const headersOf = new Map<readonly string[], readonly string[]>();
@@ -117,7 +125,7 @@ export function arrival(parts: ArrivalParts): RequestHandler {
       ahead.set(socket, standing);
       response.once('close', () => ahead.set(socket, (ahead.get(socket) ?? 1) - 1));
     }
-    const wrong = headProblem(request, maxUrlBytes);
+    const wrong = headProblem(request, parts);
     if (wrong === undefined) next();
     else {
       notesOf(request).code = wrong.code;
@@ -129,12 +137,17 @@ export function arrival(parts: ArrivalParts): RequestHandler {
 /** What is wrong with the head of a request, whatever it asks for. */
 function headProblem(
   { url, headers, httpVersion }: Request,
-  maxUrlBytes: number,
+  { maxUrlBytes, onlyLoopbackNames = false }: Pick<ArrivalParts, 'maxUrlBytes' | 'onlyLoopbackNames'>,
 ): { readonly code: ProblemCode; readonly message: string } | undefined {
   // RFC 9112, 3.2. Node would refuse it too, but without a body.
   if (headers.host === undefined && httpVersion !== '1.0') {
     return { code: 'bad-request', message: 'the header Host is missing' };
   }
+  if (onlyLoopbackNames && headers.host !== undefined && !LOOPBACK_NAME.test(headers.host)) {
+    return { code: 'bad-request', message: 'this server is for its own machine alone: ask for localhost' };
+  }
+  // RFC 9112, 3.2: a fragment is no part of it. One reader would end the path there, another would not.
+  if (url.includes('#')) return { code: 'bad-request', message: 'the path has a "#"; write %23' };
   if (url.length > maxUrlBytes)
     return { code: 'url-too-long', message: `a path with its query may have ${maxUrlBytes} bytes` };
   // Nothing that is served takes a body; of one in chunks nobody knows how long it is.

@@ -91,12 +91,10 @@ export function objectIn(
 ): { readonly verb: string; readonly resource: string; readonly namespace: string; readonly name: string | undefined } {
   const segments = path.split('/');
   const named = new Map(
-    pattern
-      .split('/')
-      .flatMap((part, place) =>
-        // Of a path that matched, Express has decoded each of these already.
-        part.startsWith(':') ? [[part.slice(1), decodeURIComponent(segments[place] ?? '')]] : [],
-      ) as [string, string][],
+    pattern.split('/').flatMap((part, place) =>
+      // Of a path that matched, Express has decoded each of these already.
+      part.startsWith(':') ? [[part.slice(1), decodeURIComponent(segments[place] ?? '')]] : [],
+    ) as [string, string][],
   );
   const [, resource = ''] = pattern.split('/');
   const name = named.get('name') ?? named.get('run');

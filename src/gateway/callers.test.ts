@@ -9,6 +9,7 @@ import { type CallerChange, type CallerSettings, createCallers, oneCaller } from
 import { hashPassword, type PasswordHash } from './passwords.ts';
 
 const letGo = new AbortController().signal;
+const NETWORK = '192.0.2.0/24';
 
 describe('oneCaller', () => {
   const callers = oneCaller('ci', 'a:b');
@@ -164,6 +165,8 @@ describe('callers', () => {
       [undefined, 'anna', undefined, 'eve'],
     );
     assert.deepEqual(reloads, ['AUTH_FILE taken', 'AUTH_FILE taken']);
+    const taken = told.filter(({ message }) => message === 'a changed file was taken');
+    assert.deepEqual(taken, [{ level: 'info', message: 'a changed file was taken', fields: { setting: 'AUTH_FILE' } }]);
     const audited = told
       .filter(({ message }) => message === 'audit')
       .map(({ fields }) => `${fields?.event} ${fields?.caller}`);
@@ -279,6 +282,12 @@ describe('callers', () => {
     await callers.stop(letGo);
     await clock.settle();
     assert.equal(clock.sleeping, 0);
+  });
+
+  it('advise nothing where the password need not be secret', async () => {
+    const { callers, told } = rig({ authFile: undefined, username: 'demo', password: 'demo', isPasswordKnown: true });
+    await callers.start();
+    assert.deepEqual(told, []);
   });
 
   it('advise against a short AUTH_PASSWORD', async () => {

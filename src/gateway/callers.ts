@@ -210,7 +210,11 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
       if (stopped.signal.aborted) return;
       if (!sameVersion(first.auth, second.auth) || !sameVersion(first.access, second.access)) continue;
       const before = entries;
-      tell(take(second));
+      const outcomes = take(second);
+      for (const { setting, wrong } of outcomes) {
+        if (wrong.length === 0) log.info('a changed file was taken', { setting });
+      }
+      tell(outcomes);
       adopt();
       auditChange(before, entries);
     }

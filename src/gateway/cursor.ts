@@ -1,5 +1,5 @@
 /** Signed cursors: how far a client has read the log of a run, as a text that it keeps and any replica with the same key takes back. */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { Fault } from '../fault.ts';
 import type { LogPosition } from '../kube/lines.ts';
@@ -104,7 +104,8 @@ class Taken implements ReadCursor {
 
 /** Cursors under `key`; without one under a key of this process, so that its cursors end with it. */
 export function createCursors({ key = randomBytes(FEWEST_KEY_BYTES) }: { readonly key?: Buffer | undefined }): Cursors {
-  const macOf = (body: Buffer) => createHmac('sha256', key).update(body).digest().subarray(0, MAC_BYTES);
+  const secret = createSecretKey(key);
+  const macOf = (body: Buffer) => createHmac('sha256', secret).update(body).digest().subarray(0, MAC_BYTES);
   return {
     sign(state, speaking) {
       const body = write(state, speaking === undefined ? undefined : idOf(`${speaking.pod}/${speaking.container}`));
@@ -243,7 +244,7 @@ function malformed(): Fault {
 }
 
 function digestOf(text: string, length: number): Buffer {
-  return createHash('sha256').update(text).digest().subarray(0, length);
+  return hash('sha256', text, 'buffer').subarray(0, length);
 }
 
 /** Ids of what is read again and again, by name. Pods have names of their own for ever, so it is emptied now and then. */

@@ -1,6 +1,6 @@
 /** From stores to facts: finds a run, gathers what belongs to it, and tells whoever waits that something of it changed. */
 import { Fault } from '../fault.ts';
-import type { ObjectRef, Owner } from '../kube/objects.ts';
+import type { Kept, ObjectRef, Owner } from '../kube/objects.ts';
 import type { Store, StoreChange } from '../kube/store.ts';
 import type { Log } from '../log.ts';
 import type { CustomRun, PipelineRun, Pod, RunFacts, TaskRun } from '../tekton/types.ts';
@@ -147,20 +147,19 @@ export function storedRuns(stores: RunStores, log: Log): StoredRuns {
   }
 
   const gather = (run: PipelineRun, seen: ReadonlySet<string>): RunFacts => {
-    const taskRuns = stores.taskRuns.ownedBy(run.meta.uid);
+    const taskRuns = childrenOf(stores.taskRuns, run);
     const inside = new Set([...seen, run.meta.uid]);
     return {
       run,
       taskRuns,
-      customRuns: stores.customRuns.ownedBy(run.meta.uid),
+      customRuns: childrenOf(stores.customRuns, run),
       nested:
         inside.size > DEEPEST
           ? []
-          : stores.runs
-              .ownedBy(run.meta.uid)
+          : childrenOf(stores.runs, run)
               .filter(({ meta }) => !inside.has(meta.uid))
               .map((nested) => gather(nested, inside)),
-      pods: taskRuns.flatMap(({ meta }) => stores.pods.ownedBy(meta.uid)),
+      pods: taskRuns.flatMap((taskRun) => childrenOf(stores.pods, taskRun)),
     };
   };
   const subscribe = (key: string, listener: () => void): (() => void) => {
@@ -185,11 +184,22 @@ export function storedRuns(stores: RunStores, log: Log): StoredRuns {
       gathered.set(run.meta.uid, made);
       return made;
     },
-    podsOf: (taskRun) => stores.pods.ownedBy(taskRun.meta.uid),
+    podsOf: (taskRun) => childrenOf(stores.pods, taskRun),
     pod: (ref) => stores.pods.get(ref),
     subscribe: (ref, listener) => subscribe(keyOf('PipelineRun', ref), listener),
     subscribeTaskRun: (ref, listener) => subscribe(keyOf('TaskRun', ref), listener),
   };
+}
+
+/**
+ * What `parent` owns. An owner is always of the same namespace, but nobody checks a reference when it is written, and whoever
+ * may write in one namespace must not put words into the runs of another.
+ * https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents
+ */
+function childrenOf<T extends Kept>(store: Store<T>, { meta }: Kept): readonly T[] {
+  const owned = store.ownedBy(meta.uid);
+  const isForeign = (child: T) => child.meta.namespace !== meta.namespace;
+  return owned.some(isForeign) ? owned.filter((child) => !isForeign(child)) : owned;
 }
 
 /** How long to wait, and what ends it before. */

@@ -5,6 +5,7 @@ import { createPasswordCheck, decoyFor, hashPassword, type PasswordHash, readHas
 
 const SALT = Buffer.alloc(16, 1).toString('base64').replace(/=+$/, '');
 const HASH = Buffer.alloc(32, 2).toString('base64').replace(/=+$/, '');
+const NETWORK = '192.0.2.0/24';
 const REMEDY = 'make a new one with: rungate hash-password';
 
 function hashIn(text: string): PasswordHash {
@@ -23,9 +24,9 @@ describe('hashes', () => {
       assert.match(first, new RegExp(`^\\$${kind}\\$`));
       assert.deepEqual(
         [
-          await check.matches(hashIn(first), 'pässword 1'),
-          await check.matches(hashIn(first), 'pässword 2'),
-          await check.matches(hashIn(first), ''),
+          await check.matches(hashIn(first), 'pässword 1', NETWORK),
+          await check.matches(hashIn(first), 'pässword 2', NETWORK),
+          await check.matches(hashIn(first), '', NETWORK),
         ],
         [true, false, false],
       );
@@ -52,14 +53,20 @@ describe('hashes', () => {
   for (const { by, password, hash } of written) {
     it(`that ${by} wrote are read`, async () => {
       const read = hashIn(hash);
-      assert.deepEqual([await check.matches(read, password), await check.matches(read, `${password} `)], [true, false]);
+      assert.deepEqual(
+        [await check.matches(read, password, NETWORK), await check.matches(read, `${password} `, NETWORK)],
+        [true, false],
+      );
     });
   }
 
   for (const prefix of ['$2a$', '$2b$', '$2y$']) {
     it(`of bcrypt are read: ${prefix}`, async () => {
       const hash = hashIn(hashSync('correct', 5).replace(/^\$2.\$/, prefix));
-      assert.deepEqual([await check.matches(hash, 'correct'), await check.matches(hash, 'wrong')], [true, false]);
+      assert.deepEqual(
+        [await check.matches(hash, 'correct', NETWORK), await check.matches(hash, 'wrong', NETWORK)],
+        [true, false],
+      );
     });
   }
 
@@ -67,7 +74,7 @@ describe('hashes', () => {
     const hash = hashIn(hashSync('correct', 10));
     let turns = 0;
     const turning = setInterval(() => turns++, 1);
-    await check.matches(hash, 'wrong');
+    await check.matches(hash, 'wrong', NETWORK);
     clearInterval(turning);
     assert(turns > 1, `${turns}`);
   });
@@ -150,8 +157,8 @@ describe('the decoy', () => {
     assert('hash' in readHash(decoy.text), decoy.text);
     assert.equal(decoyFor([]).kind, 'argon2id');
     const check = createPasswordCheck();
-    assert.equal(await check.matches(decoyFor(hashes.slice(0, 1)), 'a'), false);
-    assert.equal(await check.matches(decoyFor(hashes.slice(1, 2)), 'b'), false);
+    assert.equal(await check.matches(decoyFor(hashes.slice(0, 1)), 'a', NETWORK), false);
+    assert.equal(await check.matches(decoyFor(hashes.slice(1, 2)), 'b', NETWORK), false);
   });
 });
 
@@ -166,9 +173,9 @@ describe('comparing', () => {
       begun.push(password);
       return new Promise((resolve) => ends.push(resolve));
     });
-    const asked = Array.from({ length: 34 }, (_, place) => check.matches(hash.hash, String(place)));
+    const asked = Array.from({ length: 34 }, (_, place) => check.matches(hash.hash, String(place), NETWORK));
     assert.deepEqual(begun, ['0', '1']);
-    await assert.rejects(check.matches(hash.hash, '34'), { code: 'exhausted', retryAfterMs: 1_000 });
+    await assert.rejects(check.matches(hash.hash, '34', NETWORK), { code: 'exhausted', retryAfterMs: 1_000 });
     for (let place = 0; place < 34; place++) {
       ends[place]?.(true);
       assert.equal(await asked[place], true);
@@ -179,14 +186,48 @@ describe('comparing', () => {
     );
   });
 
+  it('takes networks by turns: one that asks without end does not keep the others out', async () => {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const check = createPasswordCheck((_hash, password) => {
+      begun.push(password);
+      return new Promise((resolve) => ends.push(() => resolve(false)));
+    });
+    const flood = Array.from({ length: 34 }, () => check.matches(hash.hash, 'guess', '203.0.113.0/24'));
+    await assert.rejects(check.matches(hash.hash, 'guess', '203.0.113.0/24'), { code: 'exhausted' });
+    const others = ['a', 'b'].map((password) => check.matches(hash.hash, password, `198.51.100.${password}`));
+    ends.splice(0).forEach((end) => end());
+    await Promise.all(flood.slice(0, 2));
+    ends.splice(0).forEach((end) => end());
+    await Promise.all(others.slice(0, 1));
+    assert.deepEqual(begun.slice(2), ['guess', 'a', 'b', 'guess']);
+    while (ends.length > 0) {
+      ends.splice(0).forEach((end) => end());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all([...flood, ...others]);
+  });
+
+  it('bounds those who wait, of all networks together', async () => {
+    const ends: (() => void)[] = [];
+    const check = createPasswordCheck(() => new Promise((resolve) => ends.push(() => resolve(false))));
+    const asked = Array.from({ length: 258 }, (_, place) => check.matches(hash.hash, '', `network ${place % 16}`));
+    await assert.rejects(check.matches(hash.hash, '', 'another network'), { code: 'exhausted' });
+    while (ends.length > 0) {
+      ends.splice(0).forEach((end) => end());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(asked);
+  });
+
   it('gives its place back when it fails', async () => {
     let fails = true;
     const check = createPasswordCheck(async () => {
       if (fails) throw new Error('broken');
       return true;
     });
-    for (let times = 0; times < 5; times++) await assert.rejects(check.matches(hash.hash, 'a'), /broken/);
+    for (let times = 0; times < 5; times++) await assert.rejects(check.matches(hash.hash, 'a', NETWORK), /broken/);
     fails = false;
-    assert.equal(await check.matches(hash.hash, 'a'), true);
+    assert.equal(await check.matches(hash.hash, 'a', NETWORK), true);
   });
 });

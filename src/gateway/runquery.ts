@@ -1,7 +1,7 @@
 /** What a request for a list of runs asks for: options, the test and the order that they mean, and the page of it. */
 import { Fault } from '../fault.ts';
 import { filterOf, type RunOrder, type RunPlace, SORT_KEYS, type SortKey } from '../tekton/runlist.ts';
-import { readSelector } from '../tekton/selector.ts';
+import { type Labels, readSelector } from '../tekton/selector.ts';
 import type { PipelineRun } from '../tekton/types.ts';
 import { tagFrom } from './etag.ts';
 import {
@@ -22,7 +22,7 @@ const LONGEST_SELECTOR = 4_096;
 const MOST_REQUIREMENTS = 64;
 const LONGEST_CONTINUE = 1_024;
 
-const labelSelector: OptionKind<{ readonly text: string; readonly selects: ReturnType<typeof filterOf> }> = {
+const labelSelector: OptionKind<{ readonly text: string; readonly selects: (labels: Labels) => boolean }> = {
   allowed: `a label selector of at most ${LONGEST_SELECTOR} characters`,
   schema: {
     type: 'string',
@@ -40,7 +40,7 @@ const labelSelector: OptionKind<{ readonly text: string; readonly selects: Retur
       const given = `has ${reading.requirements} requirements, and may have ${MOST_REQUIREMENTS}`;
       throw new Fault('bad-request', `option labelSelector ${given}`);
     }
-    return { text, selects: ({ meta }) => reading.selects(meta.labels) };
+    return { text, selects: reading.selects };
   },
 };
 
@@ -110,14 +110,14 @@ export function queryOf(wish: OptionValues<ReturnType<typeof runListOptions>>): 
   const isMeant = filterOf({
     phases: new Set(phase),
     ...(pipeline === undefined ? {} : { pipeline }),
+    ...(labelSelector === undefined ? {} : { selects: labelSelector.selects }),
     ...(eventId === undefined ? {} : { eventId }),
     ...(name === undefined ? {} : { namePrefix: name }),
     ...(createdAfter === undefined ? {} : { createdFromMs: createdAfter }),
     ...(createdBefore === undefined ? {} : { createdBeforeMs: createdBefore }),
   });
-  const selects = labelSelector?.selects;
   return {
-    isMeant: selects === undefined ? isMeant : (run) => isMeant(run) && selects(run),
+    isMeant,
     order,
     after: wish.continue === undefined ? undefined : placeIn(wish.continue, list),
     limit,

@@ -5,7 +5,7 @@ import { createServer, request as openRequest } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { networks } from '../../src/gateway/address.ts';
-import { buildApp, type GatewayParts } from '../../src/gateway/app.ts';
+import { buildApp, type GatewayParts, inOriginForm } from '../../src/gateway/app.ts';
 import { auditStream } from '../../src/gateway/audit.ts';
 import { requireRead } from '../../src/gateway/auth.ts';
 import { type Caller, type CallerChange, type Callers, oneCaller } from '../../src/gateway/callers.ts';
@@ -86,7 +86,7 @@ class Rig implements AsyncDisposable {
       version: '1.2.3',
       ...changes,
     });
-    this.#server = createServer(app);
+    this.#server = createServer(inOriginForm(app));
   }
 
   async listen(): Promise<this> {
@@ -255,6 +255,20 @@ describe('who gets in', () => {
     kept.destroy();
   });
 
+  it('takes a new password that came to hold while it was compared with the old one', async () => {
+    const people = changeable();
+    people.set('ci', 'correct horse');
+    await using app = await rig({ callers: people.callers });
+    people.hold();
+    const early = app.ask('/who', { as: ['ci', 'new horse'] });
+    await eventually(() => assert.equal(people.compared.length, 1));
+    people.set('ci', 'new horse', 'all served');
+    people.set('anna', 'another');
+    people.release();
+    await early;
+    assert.equal((await app.ask('/who', { as: ['ci', 'new horse'] })).status, 200);
+  });
+
   it('takes a new password as soon as it holds, though it was wrong a moment ago', async () => {
     const people = changeable();
     people.set('ci', 'correct horse');
@@ -357,6 +371,21 @@ describe('audit', () => {
     assert.doesNotMatch(JSON.stringify(app.lines), /hunter2|correct horse|Y2k6/);
   });
 
+  it('run 43: names what was asked for, however the path is written', async () => {
+    await using app = await rig();
+    for (const path of [
+      '/status/prod/build-1',
+      '/%73tatus/prod/a',
+      '/status/p%72od/build%2d1',
+      '/STATUS/prod/build-1/',
+    ]) {
+      await app.ask(path, { as: ci });
+    }
+    await app.ask('http://harmless/status/prod/build-1', { as: ci });
+    const line = 'read deny get status prod build-1';
+    assert.deepEqual(app.audited('verb', 'resource', 'namespace', 'name').slice(1), Array(4).fill(line));
+  });
+
   it('run 43: has a line for each denial, and for each stream one at its start and one at its end', async () => {
     await using app = await rig();
     assert.equal(
@@ -406,7 +435,7 @@ describe('tickets', () => {
 
   it('open nothing else, and not after a minute', async () => {
     await using app = await rig();
-    for (const path of ['/who', '/status/ci/build-1', '/tickets']) {
+    for (const path of ['/who', '/status/ci/build-1', '/status/ci/logs', '/runs/ci/events', '/tickets', '/LOGS/ci/a']) {
       assert.equal((await app.ask(`${path}?ticket=${await ticketOf(app)}`)).status, 401, path);
     }
     const old = await ticketOf(app);
@@ -430,6 +459,9 @@ describe('tickets', () => {
     assert.equal((await app.ask('/tickets', { as: ci })).status, 405);
     for (const query of [
       '?path=/status/ci/a',
+      '?path=/status/ci/logs',
+      '?path=/runs/ci/events',
+      '?path=/taskruns/ci/a/b/logs',
       '?path=https://elsewhere',
       '?path=/logs/a%3Fb',
       '?paths=/logs/a',
@@ -516,6 +548,49 @@ describe('pages of other origins', () => {
 });
 
 describe('limits at the entrance', () => {
+  it('a path behind a host is the path; one with a fragment, or no URL at all, is answered in JSON', async () => {
+    await using app = await rig();
+    const status = async (path: string, as?: typeof ci) => {
+      const answer = await app.ask(path, as === undefined ? {} : { as });
+      assert.match(String(answer.headers['content-type']), /json|^undefined$/, path);
+      assert(answer.headers['x-request-id'], path);
+      return answer.status;
+    };
+    assert.equal(await status('http://elsewhere/who', ci), 200);
+    assert.equal(await status('http://elsewhere', ci), 404);
+    assert.equal(await status('http://[::1/who'), 401);
+    assert.equal(await status('http://[::1/who', ci), 200);
+    assert.equal(await status('http://elsewhere?follow=true', ci), 404);
+    assert.equal(await status('*', ci), 404);
+    assert.equal(await status('/who#/?follow=true', ci), 400);
+    assert.equal(app.lines.filter(({ message }) => message === 'request').length, 7);
+  });
+
+  it('where everybody knows the password only the names of this machine are answered', async () => {
+    await using app = await rig({ onlyLoopbackNames: true });
+    const status = async (host: string) => (await app.ask('/who', { as: ci, headers: { Host: host } })).status;
+    for (const host of [
+      'localhost',
+      'LOCALHOST:8080',
+      'app.localhost:1',
+      '127.0.0.1:8080',
+      '127.1.2.3',
+      '[::1]:8080',
+    ]) {
+      assert.equal(await status(host), 200, host);
+    }
+    for (const host of [
+      'evil.example',
+      'localhost.evil.example:8080',
+      '127.0.0.1.evil.example',
+      '10.0.0.1',
+      '[::2]',
+      '',
+    ]) {
+      assert.equal(await status(host), 400, host);
+    }
+  });
+
   it('a path that is too long is 414, in JSON like every problem', async () => {
     await using app = await rig({ maxUrlBytes: 300 });
     assert.equal((await app.ask(`/who?x=${'a'.repeat(293)}`, { as: ci })).status, 200);

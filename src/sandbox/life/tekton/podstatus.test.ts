@@ -205,6 +205,19 @@ describe('the verdict by a pod', () => {
   });
 });
 
+it('the step that failed first is named, whatever the order in which the kubelet lists them', () => {
+  const listed = pod({
+    phase: 'Failed',
+    containerStatuses: [
+      { name: 'step-report', state: ended(1) },
+      { name: 'step-unit', state: ended(2) },
+    ],
+  });
+  const spec = { containers: [{ name: 'step-unit' }, { name: 'step-report' }] };
+  const status = statusFromPod(run, { ...listed, spec }, {}, now);
+  assert.equal(succeeded(status)?.message, '"step-unit" exited with code 2: Error');
+});
+
 describe('the steps and results by a pod', () => {
   const spec: TaskSpec = {
     results: [

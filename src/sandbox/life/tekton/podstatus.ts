@@ -39,15 +39,17 @@ const imageReasons = new Set([
 ]);
 
 /** The status that a TaskRun has by its pod. */
-export function statusFromPod(run: TaskRun, pod: Pod, spec: TaskSpec, now: number): TaskRunStatus {
+export function statusFromPod(run: TaskRun, found: Pod, spec: TaskSpec, now: number): TaskRunStatus {
+  const pod = inOrder(found); // before anything is blamed: the first that failed is meant
   const before = run.status ?? {};
   const verdict = verdictOf(run, pod);
   // A verdict that stands is not taken back while the pod is on its way.
   const conditions = verdict === undefined ? before.conditions : withVerdict(before.conditions, verdict, now);
   const isComplete = areStepsDone(pod);
   const done = isDone({ status: { ...only('conditions', conditions) } });
-  const containers = inOrder(pod);
-  const steps = containers.filter(({ name }) => name.startsWith('step-')).map((one) => stepOf(one, before, spec, done));
+  const steps = (pod.status?.containerStatuses ?? [])
+    .filter(({ name }) => name.startsWith('step-'))
+    .map((one) => stepOf(one, before, spec, done));
   const results = eachOnce([...(before.results ?? []), ...steps.flatMap(({ results: made }) => made)]);
   return {
     ...before,
@@ -226,8 +228,11 @@ function sidecarOf(
   };
 }
 
-/** Statuses in the order of the containers; the kubelet lists them by name. */
-function inOrder({ spec, status }: Pod): ContainerStatus[] {
-  const byName = new Map((status?.containerStatuses ?? []).map((one) => [one.name, one]));
-  return spec.containers.flatMap(({ name }) => byName.get(name) ?? []);
+/** The pod with its statuses in the order of its containers; the kubelet lists them by name. */
+function inOrder(pod: Pod): Pod {
+  const { spec, status } = pod;
+  if (status?.containerStatuses === undefined) return pod;
+  const byName = new Map(status.containerStatuses.map((one) => [one.name, one]));
+  const containerStatuses = spec.containers.flatMap(({ name }) => byName.get(name) ?? []);
+  return { ...pod, status: { ...status, containerStatuses } };
 }
