@@ -1,6 +1,7 @@
 /** `npm run bench -- soak`: what it understands, and its exit code. */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { soakFaults } from './kinds.ts';
 import { reportJson, reportText } from './report.ts';
 import { type SoakOptions, soak } from './soak.ts';
 
@@ -11,6 +12,9 @@ Follows runs by many clients (200) for ten minutes while a fault of a random kin
 line against what was written. docs/reliability.md says which faults, and what must hold. Exit code 1 when something
 does not; --seed plays the same faults again.
 `;
+
+/** Every kind of fault once. */
+const LEAST_SECONDS = soakFaults.length;
 
 type Wish = Omit<SoakOptions, 'say'> | { readonly mistake: string };
 
@@ -43,6 +47,7 @@ function understand(args: readonly string[]): Wish {
     if (ground !== 'sandbox' && ground !== 'cluster') return { mistake: '--ground is sandbox or cluster.' };
     const seconds =
       values.seconds === undefined ? 60 * whole('minutes', values.minutes ?? '10') : whole('seconds', values.seconds);
+    if (seconds < LEAST_SECONDS) return { mistake: `A soak takes at least ${LEAST_SECONDS} seconds.` };
     return {
       seconds,
       seed: values.seed === undefined ? randomInt(1, 2 ** 31) : whole('seed', values.seed),

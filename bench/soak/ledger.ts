@@ -12,7 +12,11 @@ export interface Violation {
     | 'refused'
     | 'silent'
     | 'unended'
-    | 'grown';
+    /** A replica or a run did not do what it is there for. */
+    | 'failed'
+    | 'grown'
+    /** A fault did not come to pass often enough for the soak to say anything. */
+    | 'too few';
   readonly detail: string;
 }
 

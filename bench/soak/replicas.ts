@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Gateway } from '../../test/support/gateway.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { ask, type Gateway } from '../../test/support/gateway.ts';
 import type { World } from '../../test/support/world.ts';
 import type { Violation } from './ledger.ts';
 
@@ -32,19 +33,34 @@ const env = {
   NODE_OPTIONS: '--max-semi-space-size=16',
 };
 
+const LONGEST_START_MS = 180_000;
+
 /** Starts both, with one key for their cursors. What the other replica does wrong when it ends is told to `wrong`. */
 export async function startReplicas(world: World, wrong: (violation: Violation) => void): Promise<Replicas> {
   const keyFile = join(world.folder, 'cursor-key');
   await writeFile(keyFile, randomBytes(32), { mode: 0o600 });
-  const start = () => world.startGateway({ env: { ...env, CURSOR_KEY_FILE: keyFile } });
+  /** Resolves when it is ready, as a Service waits for a pod: with every watch broken by some fault that can take long. */
+  const start = async () => {
+    const gateway = await world.startGateway({ env: { ...env, CURSOR_KEY_FILE: keyFile }, ready: false });
+    await eventually(
+      async () => {
+        const answer = await ask(`${gateway.metricsUrl}/readyz`);
+        answer.resume();
+        if (answer.statusCode !== 200) throw new Error(`a replica is not ready:\n${gateway.log().slice(-1000)}`);
+      },
+      { withinMs: LONGEST_START_MS, everyMs: 200 },
+    );
+    return gateway;
+  };
   const steady = await start();
   let other = await start();
   let serving: readonly Gateway[] = [steady, other];
   // One end at a time: the next one waits for the successor.
   let turn: Promise<void> = Promise.resolve();
   const inTurn = (work: () => Promise<void>) => {
-    turn = turn.then(work);
-    return turn;
+    const done = turn.then(work);
+    turn = done.catch(() => {});
+    return done;
   };
   return {
     steady,
@@ -57,7 +73,7 @@ export async function startReplicas(world: World, wrong: (violation: Violation) 
         other = await start();
         serving = [steady, other];
         const { code, signal } = await before.stop('SIGTERM');
-        if (code !== 0) wrong({ kind: 'unended', detail: `a replica ended with ${signal ?? code} after SIGTERM` });
+        if (code !== 0) wrong({ kind: 'failed', detail: `a replica ended with ${signal ?? code} after SIGTERM` });
       }),
     kill: () =>
       inTurn(async () => {

@@ -68,9 +68,9 @@ export function createRuns(
     void world
       .finished(name, { withinMs: 300_000 })
       .then(({ status, message }) => {
-        if (status !== 'True') wrong({ kind: 'unended', detail: `run ${name} did not succeed: ${message}` });
+        if (status !== 'True') wrong({ kind: 'failed', detail: `run ${name} did not succeed: ${message}` });
       })
-      .catch(() => wrong({ kind: 'unended', detail: `run ${name} did not end` }))
+      .catch(() => wrong({ kind: 'failed', detail: `run ${name} did not end` }))
       .then(() => {
         one.finished = true;
         return dispose(one);

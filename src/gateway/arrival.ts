@@ -11,7 +11,8 @@ import { auditDenied, auditStreamEnd } from './audit.ts';
 import type { Cors } from './cors.ts';
 import type { Drain } from './drain.ts';
 import { notesOf, type RequestNotes } from './notes.ts';
-import { type ProblemCode, sendProblem } from './problem.ts';
+import { sendProblem } from './problem.ts';
+import type { ProblemCode } from './schemas/problem.ts';
 
 /** Ids of others that we take over: what can stand in a log line, a header and a URL without harm. */
 const SANE_REQUEST_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
@@ -37,6 +38,16 @@ export interface ArrivalParts {
 /** As `Host` has it. https://www.rfc-editor.org/rfc/rfc6761#section-6.3 */
 const LOOPBACK_NAME = /^(([a-z0-9-]+\.)*localhost|127(\.\d{1,3}){3}|\[::1\])(:\d*)?$/i;
 
+/** What is known of a connection. */
+interface Connection {
+  /** The other end. */
+  readonly remote: string;
+  /** To the request that came last. */
+  latest: Response | undefined;
+  /** Requests that wait until those in front are answered. */
+  standing: number;
+}
+
 /** A body up to here is read over: some clients send one with everything. */
 const LONGEST_BODY = 16 * 1024;
 /** Requests that one connection may send ahead of their answers. */
@@ -60,27 +71,34 @@ export function arrival(parts: ArrivalParts): RequestHandler {
     headersOf.set(forOrigin, headers);
     return headers;
   };
-  /** The other end of each connection: many requests come by one. */
-  const remotes = new WeakMap<Socket, string>();
-  const clientOf = ({ socket, headers }: Request): string => {
-    const remote = remotes.get(socket) ?? plainAddress(socket.remoteAddress);
-    remotes.set(socket, remote);
+  /** Many requests come by one connection. */
+  const connections = new WeakMap<Socket, Connection>();
+  const connectionOf = (socket: Socket): Connection => {
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const made = { remote: plainAddress(socket.remoteAddress), latest: undefined, standing: 0 };
+    connections.set(socket, made);
+    return made;
+  };
+  const clientOf = ({ headers }: Request, { remote }: Connection): string => {
     const forwardedFor = headers['x-forwarded-for'];
     return forwardedFor === undefined ? remote : clientAddress(remote, forwardedFor, trustedProxies);
   };
-  const ahead = new WeakMap<Socket, number>();
 
   return (request, response, next) => {
     const arrivedAtMs = performance.now();
     const { socket } = request; // an answer that has ended knows its socket no more
     if (socket.destroyed) return; // the rest of what a connection sent before it was closed
+    const connection = connectionOf(socket);
+    const before = connection.latest;
+    connection.latest = response;
     const bytesBefore = socket.bytesWritten;
     const offered = request.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SANE_REQUEST_ID.test(offered) ? offered : randomUUID();
     request.rungateNotes = {
       requestId,
       headers: headersFor(request),
-      client: clientOf(request),
+      client: clientOf(request, connection),
       caller: undefined,
       mode: undefined,
       isStream: false,
@@ -114,23 +132,27 @@ export function arrival(parts: ArrivalParts): RequestHandler {
       if (notes.isStream) auditStreamEnd(log, request, defaultNamespace, outcome);
     });
 
-    // An answer without a socket stands in line behind others of its connection.
-    if (response.socket === null) {
-      const standing = (ahead.get(socket) ?? 0) + 1;
-      if (standing > MOST_AHEAD) {
-        metrics.limited('requests ahead');
-        socket.destroy(); // nothing can be said in front of the answers that are due
-        return;
+    const begin = (): void => {
+      const wrong = headProblem(request, parts);
+      if (wrong === undefined) next();
+      else {
+        notesOf(request).code = wrong.code;
+        sendProblem(request, response, wrong);
       }
-      ahead.set(socket, standing);
-      response.once('close', () => ahead.set(socket, (ahead.get(socket) ?? 1) - 1));
+    };
+    // An answer without a socket stands in line behind others of its connection.
+    if (response.socket !== null || before === undefined) return begin();
+    if (connection.standing >= MOST_AHEAD) {
+      metrics.limited('requests ahead');
+      socket.destroy(); // nothing can be said in front of the answers that are due
+      return;
     }
-    const wrong = headProblem(request, parts);
-    if (wrong === undefined) next();
-    else {
-      notesOf(request).code = wrong.code;
-      sendProblem(request, response, wrong);
-    }
+    connection.standing += 1;
+    // Made now, its answer would be held for as long as the client takes nothing of those in front.
+    before.once('close', () => {
+      connection.standing -= 1;
+      if (!socket.destroyed) begin();
+    });
   };
 }
 

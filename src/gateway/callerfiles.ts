@@ -1,5 +1,6 @@
 /** What AUTH_FILE and ACCESS_FILE say: text in, names out, and every mistake with its line. Pure; nothing it says has a hash in it. */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { namespaceName } from './options.ts';
 import { type PasswordHash, readHash } from './passwords.ts';
 
 /** What a file came to, or all that is wrong with it, a sentence each. */
@@ -97,7 +98,7 @@ export function readAccessFile(text: string, served: '*' | readonly string[]): R
     const namespaces: string[] = [];
     for (const item of value.items) {
       const namespace = isScalar(item) ? item.value : undefined;
-      if (typeof namespace !== 'string' || !NAMESPACE.test(namespace)) {
+      if (typeof namespace !== 'string' || namespaceName.read(namespace) === undefined) {
         mistakes.push(
           `ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is no namespace`,
         );
@@ -118,8 +119,6 @@ export function strangers(grants: ReadonlyMap<string, Grant>, isCaller: (name: s
     .filter(([name]) => !isCaller(name))
     .map(([name, { line }]) => `ACCESS_FILE line ${line} names ${shown(name)}, who is no caller`);
 }
-
-const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Whether somebody can have this name: RFC 7617 lets nobody send control characters. */
 export function isCallerName(text: string): boolean {

@@ -31,7 +31,13 @@ export async function withLogTail(
 ): Promise<Failure & { readonly logTail?: readonly string[]; readonly logProblem?: string }> {
   if (container === undefined) return failure;
   const ref = { namespace, name: container.pod };
-  const pod = runs.pod(ref) ?? (await runs.fetchPod(ref));
+  let pod = runs.pod(ref);
+  try {
+    pod ??= await runs.fetchPod(ref);
+  } catch (error) {
+    if (error instanceof Fault) return { ...failure, logProblem: error.message };
+    throw error;
+  }
   if (pod?.meta.owner?.uid !== container.taskRunUid) {
     return { ...failure, logProblem: 'the pod is gone, and its log with it' };
   }

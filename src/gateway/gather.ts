@@ -35,7 +35,7 @@ export interface Runs {
   facts(run: PipelineRun): RunFacts;
   /** The pods of one TaskRun that the stores have: one for each attempt. */
   podsOf(taskRun: TaskRun): readonly Pod[];
-  /** The pod of this name by one GET; undefined when there is none, or it cannot be had. */
+  /** The pod of this name by one GET, as `Lookup.pod` has it. */
   fetchPod(ref: ObjectRef): Promise<Pod | undefined>;
   /** The pod of this name now, if it is (one attempt of) a TaskRun's. */
   pod(ref: ObjectRef): Pod | undefined;

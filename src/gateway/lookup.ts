@@ -20,7 +20,7 @@ export interface Lookup {
   run(ref: ObjectRef): Promise<PipelineRun>;
   /** Fault `not-found`: 'taskrun not found'; others as `KubeReader.get`. */
   taskRun(ref: ObjectRef): Promise<TaskRun>;
-  /** Undefined when there is none, or it cannot be had. */
+  /** Undefined when there is none, or we may not see it. Faults `unavailable`, `timeout`: there may be one. */
   pod(ref: ObjectRef): Promise<Pod | undefined>;
   /** All PipelineRuns of a namespace ('' for every one), page by page. Faults: as `listPages`. */
   runs(namespace: string, signal: AbortSignal): AsyncIterable<readonly PipelineRun[]>;
@@ -48,8 +48,9 @@ export function createLookup({ reader, versions }: { reader: KubeReader; version
     async pod({ namespace, name }) {
       try {
         return projectPod(await reader.get(`/api/v1/namespaces/${namespace}/pods/${encodeURIComponent(name)}`));
-      } catch {
-        // Asked only about pods that are believed to be gone: whatever keeps us from seeing it, it cannot be read.
+      } catch (error) {
+        if (error instanceof Fault && (error.code === 'unavailable' || error.code === 'timeout')) throw error;
+        // Asked only about pods that are believed to be gone: whatever else keeps us from seeing it, it cannot be read.
         return undefined;
       }
     },

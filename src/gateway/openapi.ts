@@ -11,9 +11,9 @@ import {
   type Tag,
 } from './operation.ts';
 import type { Option } from './options.ts';
-import { answers, type ProblemCode } from './problem.ts';
+import { answers } from './problem.ts';
 import { type AnswerHeader, answerHeaders, type HeaderShape, requestHeaders, trailers } from './schemas/headers.ts';
-import { meanings, problemSchema } from './schemas/problem.ts';
+import { meanings, type ProblemCode, problemSchema } from './schemas/problem.ts';
 import type { JsonSchema } from './schemas/schema.ts';
 import { isStreamPath } from './tickets.ts';
 

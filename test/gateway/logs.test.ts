@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Fault } from '../../src/fault.ts';
 import { AppRig } from '../support/app-rig.ts';
 import { finish, GREEN, OVER, pod, RED, run, taskRun, underWay } from '../support/build-run.ts';
 import { eventually } from '../support/eventually.ts';
@@ -223,9 +224,15 @@ describe('GET /logs', () => {
     assert.match(gone.text, /the log of step one is gone with its pod/);
     assert.deepEqual(rig.reads, [], 'nothing is read by a name alone');
     rig.offer(pod(OVER, OVER));
+    // And it is asked for again while nobody can tell: what cannot be asked about is not gone.
+    let refusals = 2;
+    Object.defineProperty(rig, 'getFails', {
+      get: () => (refusals-- > 0 ? new Fault('unavailable', 'busy') : undefined),
+    });
     const found = await rig.get('/logs/build?color=never');
     assert.equal(found.text, '[compile : one] hello\n\n');
     assert.equal(found.trailers['x-log-complete'], 'true');
+    assert.equal(refusals, -1);
   });
 
   it('run 27: a deleted run whose pod goes on writing ends all the same', async () => {

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
-import { answers, type ProblemCode } from '../../src/gateway/problem.ts';
+import { answers } from '../../src/gateway/problem.ts';
 import { answerHeaders, type HeaderShape, requestHeaders, trailers } from '../../src/gateway/schemas/headers.ts';
-import { meanings } from '../../src/gateway/schemas/problem.ts';
+import { meanings, type ProblemCode } from '../../src/gateway/schemas/problem.ts';
 import { schemaInWords } from '../../src/gateway/schemas/words.ts';
 import { type Described, operationsIn, parametersOf, servedDocument } from '../support/described.ts';
 

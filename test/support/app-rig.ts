@@ -150,7 +150,11 @@ export class AppRig implements AsyncDisposable {
           taskRun: async () => {
             throw this.getFails ?? new Fault('not-found', 'taskrun not found');
           },
-          pod: async ({ namespace, name }) => this.fetchablePods.get(`${namespace}/${name}`),
+          pod: async ({ namespace, name }) => {
+            const fault = this.getFails;
+            if (fault !== undefined) throw fault;
+            return this.fetchablePods.get(`${namespace}/${name}`);
+          },
           async *runs() {}, // asked only where there are no stores
         },
         log: silentLog,

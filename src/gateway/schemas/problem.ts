@@ -1,6 +1,15 @@
 /** The body of every error, and what each code means. */
-import type { ProblemCode } from '../problem.ts';
+import type { FaultCode } from '../../fault.ts';
 import type { JsonSchema } from './schema.ts';
+
+/** Every code a caller can meet: those of Fault, and those that only HTTP knows. */
+export type ProblemCode =
+  | FaultCode
+  | 'method-not-allowed'
+  | 'too-slow'
+  | 'body-too-large'
+  | 'url-too-long'
+  | 'headers-too-large';
 
 /** What a code means. */
 export interface ProblemMeaning {
