@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { World } from '../test/support/world.ts';
-import { type Crowd, startCrowd } from './crowd/crowd.ts';
+import { AS_IN_A_CONTAINER, type Crowd, startCrowd } from './crowd/crowd.ts';
 import { namespaceOf, runName } from './crowd/objects.ts';
 import type { Waited, Waiters } from './crowd/waiter.ts';
 import { alternate } from './rounds.ts';
@@ -52,7 +52,7 @@ async function waitsOfRungate(world: World): Promise<Waits> {
   const kubeconfig = join(world.folder, 'crowd-p11.yaml');
   const crowd: Crowd = await startCrowd({ runs: RUNS, running: RUNS }, kubeconfig);
   const gateway = await world.startGateway({
-    env: { KUBECONFIG: kubeconfig, NAMESPACES: '*', LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
+    env: { KUBECONFIG: kubeconfig, NAMESPACES: '*', LOG_LEVEL: 'info', LOG_FORMAT: 'json', ...AS_IN_A_CONTAINER },
   });
   try {
     const paths = Array.from(
@@ -68,7 +68,10 @@ async function waitsOfRungate(world: World): Promise<Waits> {
 }
 
 async function waitsOfBare(): Promise<Waits> {
-  const child: ChildProcess = fork(new URL('crowd/holder.ts', import.meta.url), { stdio: 'inherit' });
+  const child: ChildProcess = fork(new URL('crowd/holder.ts', import.meta.url), {
+    stdio: 'inherit',
+    env: { ...process.env, ...AS_IN_A_CONTAINER },
+  });
   try {
     const [port] = (await once(child, 'message')) as [number];
     const paths = Array.from({ length: WAITERS }, (_, at) => `/${at}`);

@@ -6,6 +6,12 @@ import { stringify } from 'yaml';
 import type { CrowdSize } from './objects.ts';
 import type { Finish } from './server.ts';
 
+/**
+ * What a container with a memory limit is given: a young generation of 16 MiB at most. V8's own limit is several times
+ * that, most of it for what is garbage the moment it was read; docs/performance.md says what it changes.
+ */
+export const AS_IN_A_CONTAINER = { NODE_OPTIONS: '--max-semi-space-size=16' } as const;
+
 /** A cluster with a crowd of runs. */
 export interface Crowd {
   /** Of what looks like its API server. */

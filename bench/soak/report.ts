@@ -34,7 +34,7 @@ export function reportText(report: SoakReport): string {
     ),
     '',
     `${runsStarted} runs, ${followed} streams followed to their end, ${lines} lines, ${resumes} returns with a cursor, ${toldLost} lines behind a told gap, ${goneBefore} rotated away before anybody came`,
-    `memory: ${mib(memory.from)} to ${mib(memory.to)}, at most ${mib(memory.highest)}; sockets: ${Math.round(sockets.from)} to ${Math.round(sockets.to)}, at most ${sockets.highest}${seconds < JUDGED_SECONDS ? ' (not judged: too short)' : ''}`,
+    `memory: ${mib(memory.from)} to ${mib(memory.to)}, at most ${mib(memory.highest)}; sockets beside its clients’: ${Math.round(sockets.from)} to ${Math.round(sockets.to)}, at most ${sockets.highest}${seconds < JUDGED_SECONDS ? ' (not judged: too short)' : ''}`,
     '',
     report.violations.length === 0
       ? '0 lost, 0 repeated, 0 out of order, 0 altered; every end told the truth.'

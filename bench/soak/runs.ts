@@ -98,8 +98,9 @@ export function createRuns(
 
   return {
     async join() {
-      beginning = beginning.then(fill);
-      await beginning;
+      const filled = beginning.then(fill);
+      beginning = filled.catch(() => {});
+      await filled;
       const open = [...kept].filter((one) => !one.finished && one.run.writings.size > 1);
       const [fewest] = open.sort((a, b) => a.clients - b.clients);
       if (fewest === undefined) throw new Error('no run is under way');

@@ -155,7 +155,7 @@ export function authenticate(parts: AuthParts): RequestHandler {
     const fingerprint = hashOf(authorization);
     const nowMs = clock.now();
     const known = remembered.get(fingerprint);
-    if (known !== undefined && nowMs - known.usedMs < REMEMBERED_MS && nowMs - known.sinceMs < REMEMBERED_AT_MOST_MS) {
+    if (known !== undefined && isFresh(known, nowMs)) {
       known.usedMs = nowMs;
       pass(request, response, known.caller, 'basic');
       return next();
@@ -184,6 +184,11 @@ export function authenticate(parts: AuthParts): RequestHandler {
       (error: unknown) => next(faultOf(error)),
     );
   };
+}
+
+/** Whether a header is still believed. The machine's clock may be set back: that makes none last longer. */
+function isFresh({ sinceMs, usedMs }: Remembered, nowMs: number): boolean {
+  return nowMs >= usedMs && nowMs - usedMs < REMEMBERED_MS && nowMs - sinceMs < REMEMBERED_AT_MOST_MS;
 }
 
 /** Keeps `value`; where there is no room, what was kept first goes. */

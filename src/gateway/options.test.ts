@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { Fault } from '../fault.ts';
 import {
   duration,
+  instant,
   listOption,
   objectName,
   option,
@@ -132,6 +133,21 @@ describe('optionReader', () => {
         assert.equal(duration({ toSeconds: 36_000 }).read(text.join('')), want);
       }),
     );
+  });
+});
+
+describe('instant', () => {
+  it('is read on every day that a calendar has, and on no other', () => {
+    for (const year of [1900, 2000, 2024, 2026, 2100]) {
+      for (let month = 1; month <= 12; month++) {
+        for (let day = 0; day <= 32; day++) {
+          const text = `${year}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`;
+          const ms = Date.UTC(year, month - 1, day);
+          const isDay = new Date(ms).toISOString().startsWith(text);
+          assert.equal(instant.read(`${text}T00:00:00Z`), isDay ? ms : undefined, text);
+        }
+      }
+    }
   });
 });
 

@@ -44,6 +44,8 @@ export function openScope(
   const { versions } = parts;
   // Every run that is asked about would be a dozen lines.
   const log = { ...parts.log, info: parts.log.debug };
+  // The age of a watch is for watches that are always there.
+  const metrics = { ...parts.metrics, watchHeard() {} };
   const runs = createStore<PipelineRun>(log);
   const taskRuns = createStore<TaskRun>(log);
   const customRuns = createStore<CustomRun>(log);
@@ -61,7 +63,7 @@ export function openScope(
     optional = false,
   ): void => {
     const doubt = () => versions.doubt();
-    const own = { ...parts, log, resource, path, doubt, scope: namespace, selection, optional, project };
+    const own = { ...parts, log, metrics, resource, path, doubt, scope: namespace, selection, optional, project };
     watches.push(startWatch({ ...own, writer: partOf(writer) }));
   };
   const watchTekton = <T extends Kept>(

@@ -3,6 +3,7 @@
  * credentials gets a ticket that opens one stream, once, within a minute.
  */
 import { hash, randomBytes } from 'node:crypto';
+import type { Request } from 'express';
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
@@ -10,7 +11,7 @@ import type { Metrics } from '../metrics.ts';
 import { sendJson } from './answer.ts';
 import { auditTicket } from './audit.ts';
 import type { Caller } from './callers.ts';
-import { callerOf } from './notes.ts';
+import { callerOf, notesOf } from './notes.ts';
 import type { Operation, Route } from './operation.ts';
 import { type OptionKind, option, optionReader } from './options.ts';
 
@@ -84,7 +85,10 @@ export function createTickets({
       const found = issued.get(key);
       if (found === undefined) return undefined;
       forget(key, found);
-      const isGood = found.expiresAtMs > clock.now() && (found.path === undefined || found.path === path);
+      const leftMs = found.expiresAtMs - clock.now();
+      // More is left than there was only where the machine's clock was set back.
+      const isInTime = leftMs > 0 && leftMs <= LIFETIME_SECONDS * 1000;
+      const isGood = isInTime && (found.path === undefined || found.path === path);
       return isGood ? found.caller : undefined;
     },
   };
@@ -144,6 +148,18 @@ export const ticketsOperation = {
   problems: [],
 } as const satisfies Operation;
 
+/**
+ * A page can make the browser of a caller post here with the credentials that it remembers. It would not see the ticket, but
+ * a thousand of them leave the caller without. https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+ */
+function refuseForeignPages(request: Request): void {
+  const site = request.headers['sec-fetch-site'];
+  const isForeign = site === 'cross-site' || site === 'same-site';
+  if (isForeign && !notesOf(request).headers.includes('Access-Control-Allow-Origin')) {
+    throw new Fault('bad-request', 'pages of this origin get no tickets: CORS_ORIGINS does not name it');
+  }
+}
+
 /** Route `POST /tickets`. */
 export function ticketsRoutes({ tickets, log }: { readonly tickets: Tickets; readonly log: Log }): readonly Route[] {
   const read = optionReader(ticketsOperation.options);
@@ -152,6 +168,7 @@ export function ticketsRoutes({ tickets, log }: { readonly tickets: Tickets; rea
       operation: ticketsOperation,
       handler: (request, response) => {
         const { path } = read(request.url);
+        refuseForeignPages(request);
         const issued = tickets.issue(callerOf(request), path);
         auditTicket(log, request, path);
         sendJson(request, response, 201, issued);

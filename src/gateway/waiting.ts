@@ -38,7 +38,8 @@ export async function patiently<T>(
   try {
     return await work({
       get forMs() {
-        return Math.max(0, untilMs - clock.now());
+        // A clock that is set back makes nobody wait longer than they asked to.
+        return Math.min(seconds * 1000, Math.max(0, untilMs - clock.now()));
       },
       sleep: (ms, signal) => clock.sleep(ms, signal),
       signal: over.signal,

@@ -11,11 +11,12 @@ import type { Clock } from '../clock.ts';
 import { Fault, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { answerFault, type KubeReader, unlessAborted } from './client.ts';
-import { type WatchFrame, watchFrames } from './frames.ts';
+import { type KubeReader, unlessAborted } from './client.ts';
+import type { WatchFrame } from './frames.ts';
 import { type JsonObject, type Kept, objectOf, stringOf } from './objects.ts';
-import { listPages, type Selection, selectionQuery } from './pages.ts';
+import { listPages, type Selection } from './pages.ts';
 import type { Relisting, StoreWriter } from './store.ts';
+import { breakWhenSilent, rest, type WatchConnection, watchOpener } from './watchstream.ts';
 
 /** What a watch needs. */
 export interface WatchParts<T extends Kept> {
@@ -91,15 +92,6 @@ export type WatchState =
       readonly connection: WatchConnection;
     };
 
-/** One open watch. */
-interface WatchConnection {
-  readonly frames: AsyncIterator<readonly WatchFrame[]>;
-  readonly openedAt: number;
-  /** Breaks it off: `frames` rejects with `fault`. */
-  fail(fault: Fault): void;
-  close(): void;
-}
-
 /** What comes next, and after which pause. */
 interface Step {
   readonly next: WatchState;
@@ -110,8 +102,6 @@ interface Step {
 const SILENT_LIST_MS = 30_000;
 /** Projected between two turns of the event loop: about 3 ms of work. */
 const SLICE = 100;
-/** After `timeoutSeconds` the server ends a watch by itself; this much later the connection is dead. */
-const GRACE_MS = 15_000;
 /** A connection that lived this long has worked, even if there was nothing to say. */
 const HEALTHY_MS = 10_000;
 /** How soon an absent kind is looked for again. */
@@ -140,6 +130,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   const doubt = parts.doubt ?? (() => {});
   const stopping = new AbortController();
   const { signal } = stopping;
+  const openWatch = watchOpener({ reader, selection, watchSeconds, clock, random, signal });
   const first = Promise.withResolvers<void>();
   let listed = false;
   let live = false;
@@ -369,7 +360,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     }
     const { connection } = opened;
     const relisting = writer.relist(scope);
-    const quiet = silence(connection);
+    const quiet = breakWhenSilent(connection, { clock, forMs: SILENT_LIST_MS });
     let objects = 0;
     try {
       while (true) {
@@ -401,66 +392,10 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     }
   };
 
-  /** Ends a connection that is silent for too long. */
-  const silence = ({ fail }: WatchConnection) => {
-    const over = new AbortController();
-    let heardAt = clock.now();
-    const listen = async () => {
-      while (!over.signal.aborted) {
-        await clock.sleep(heardAt + SILENT_LIST_MS - clock.now(), over.signal);
-        if (over.signal.aborted || clock.now() - heardAt < SILENT_LIST_MS) continue;
-        fail(new Fault('timeout', 'Kubernetes did not go on with a list'));
-        return;
-      }
-    };
-    void listen();
-    return {
-      heard: () => {
-        heardAt = clock.now();
-      },
-      end: () => over.abort(),
-    };
-  };
-
   const open = async (watchPath: string, resourceVersion: string): Promise<WatchConnection> => {
     const opened = await openWatch(watchPath, { resourceVersion });
     if ('refused' in opened) throw opened.fault;
     return opened.connection;
-  };
-
-  const openWatch = async (
-    watchPath: string,
-    from: Readonly<Record<string, string>>,
-  ): Promise<{ readonly connection: WatchConnection } | { readonly refused: number; readonly fault: Fault }> => {
-    // Random, so that the watches of many replicas do not all end in the same second.
-    const least = Math.ceil(watchSeconds * 0.8);
-    const timeoutSeconds = least + Math.floor(random() * (watchSeconds - least + 1));
-    const query = new URLSearchParams({
-      watch: 'true',
-      ...from,
-      allowWatchBookmarks: 'true',
-      timeoutSeconds: String(timeoutSeconds),
-      ...selectionQuery(selection),
-    });
-    const target = `${watchPath}?${query}`;
-    const answer = await reader.stream(target, { signal });
-    if (answer.status !== 200) return { refused: answer.status, fault: await answerFault(answer, target) };
-    const { body } = answer;
-    const closed = new AbortController();
-    const fail = (fault: Fault) => void body.destroy(fault);
-    void clock.sleep(timeoutSeconds * 1_000 + GRACE_MS, closed.signal).then(() => {
-      if (!closed.signal.aborted) fail(new Fault('timeout', 'a watch outlived its time limit'));
-    });
-    const connection: WatchConnection = {
-      frames: watchFrames(body),
-      openedAt: clock.now(),
-      fail,
-      close() {
-        closed.abort();
-        body.destroy();
-      },
-    };
-    return { connection };
   };
 
   const run = async () => {
@@ -505,14 +440,4 @@ function frameFault(
   const cause = new Error(message);
   if (expired) return new Fault('gone', 'Kubernetes no longer has that version (410)', { cause });
   return new Fault(otherwise, 'Kubernetes ended the watch with an error', { cause });
-}
-
-/** The connection as it goes on behind the first `taken` of `frames`, which came together. */
-function rest(connection: WatchConnection, frames: readonly WatchFrame[], taken: number): WatchConnection {
-  if (taken === frames.length) return connection;
-  async function* goingOn(): AsyncGenerator<readonly WatchFrame[], void> {
-    yield frames.slice(taken);
-    for await (const more of { [Symbol.asyncIterator]: () => connection.frames }) yield more;
-  }
-  return { ...connection, frames: goingOn() };
 }

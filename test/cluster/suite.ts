@@ -51,7 +51,7 @@ const alsoInSandbox = [
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */
-const alsoWithoutCaches = ['endings', 'faults', 'logs', 'status'].map((name) => `test/e2e/${name}.test.ts`);
+const alsoWithoutCaches = ['endings', 'faults', 'logs', 'runs', 'status'].map((name) => `test/e2e/${name}.test.ts`);
 
 /** A file, and what its world stands on. */
 interface Suite {

@@ -206,6 +206,16 @@ describe('who gets in', () => {
     assert.equal(people.compared.length, 2);
   });
 
+  it('is compared again when the clock was set back', async () => {
+    const people = changeable();
+    people.set('ci', 'correct horse');
+    await using app = await rig({ callers: people.callers });
+    await app.ask('/who', { as: ci });
+    await app.clock.turn(-86_400_000);
+    await app.ask('/who', { as: ci });
+    assert.equal(people.compared.length, 2);
+  });
+
   it('is compared once for all who ask with the same header at the same time', async () => {
     const people = changeable();
     people.set('ci', 'correct horse');
@@ -438,9 +448,11 @@ describe('tickets', () => {
     for (const path of ['/who', '/status/ci/build-1', '/status/ci/logs', '/runs/ci/events', '/tickets', '/LOGS/ci/a']) {
       assert.equal((await app.ask(`${path}?ticket=${await ticketOf(app)}`)).status, 401, path);
     }
-    const old = await ticketOf(app);
-    await app.clock.turn(60_000);
-    assert.equal((await app.ask(`/logs/ci/build-1?ticket=${old}`)).status, 401);
+    for (const ms of [60_000, -86_400_000]) {
+      const old = await ticketOf(app);
+      await app.clock.turn(ms);
+      assert.equal((await app.ask(`/logs/ci/build-1?ticket=${old}`)).status, 401, `after ${ms}`);
+    }
   });
 
   it('may be for one path only, and a try with another uses them up', async () => {
@@ -478,6 +490,20 @@ describe('tickets', () => {
     const ticket = await ticketOf(app);
     people.set('ci', 'another one');
     assert.equal((await app.ask(`/logs/ci/build-1?ticket=${ticket}`)).status, 401);
+  });
+
+  it('are not given to pages of other origins, unless these are named', async () => {
+    const page = 'https://dashboard.example.com';
+    await using app = await rig({ cors: corsFor([page]) });
+    const asked = async (site: string, Origin: string) => {
+      const headers = { 'Sec-Fetch-Site': site, Origin };
+      return (await app.ask('/tickets', { as: ci, method: 'POST', headers })).status;
+    };
+    assert.deepEqual(
+      [await asked('cross-site', 'https://evil.example'), await asked('same-site', 'https://other.example.com')],
+      [400, 400],
+    );
+    assert.deepEqual([await asked('cross-site', page), await asked('same-origin', 'https://us')], [201, 201]);
   });
 
   it('do not stand beside credentials, and are given once', async () => {
@@ -633,6 +659,23 @@ describe('limits at the entrance', () => {
     assert.deepEqual(app.limited, ['requests ahead']);
     await app.clock.turn(1_000);
     assert.equal((await app.ask('/who', { as: ci })).status, 200);
+  });
+
+  it('a request that stands behind another is not begun before that is answered', async () => {
+    await using app = await rig();
+    const authorization = `Basic ${Buffer.from(ci.join(':')).toString('base64')}`;
+    const socket = connect(app.port, '127.0.0.1');
+    socket.resume();
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`;
+    socket.write(request('/slow').repeat(3) + request('/status/ci/build-1'));
+    await eventually(() => assert.equal(app.drain.open, 4));
+    for (const left of [3, 2, 1]) {
+      await eventually(() => assert.equal(app.clock.sleeping, 1));
+      assert.equal(app.drain.open, left + 1);
+      await app.clock.turn(1_000);
+    }
+    await eventually(() => assert.equal(app.drain.open, 0));
+    socket.destroy();
   });
 
   it('a connection that sends some ahead gets all answers, in their order', async () => {

@@ -110,6 +110,16 @@ describe('the arrows between rooms', () => {
     );
   });
 
+  it('no imports lead back to where they come from, those of types included', () => {
+    let circling = sources;
+    for (let before = Number.POSITIVE_INFINITY; circling.length < before; ) {
+      before = circling.length;
+      const files = new Set(circling.map((path) => path.slice(4).replace(/\.ts$/, '')));
+      circling = circling.filter((path) => importsOf(path).some(({ to }) => to !== undefined && files.has(to)));
+    }
+    assert.deepEqual(circling, []);
+  });
+
   for (const [room, allowed] of Object.entries(arrows)) {
     it(`${room} imports ${allowed.length === 0 ? 'nothing of ours' : `only ${allowed.join(', ')}`}`, () => {
       const wrong = sources
