@@ -244,6 +244,9 @@ export async function findWithin<T>(finder: Finder<T>, ref: ObjectRef, wait: Wai
   return finder.find(ref);
 }
 
+/** Given as the reason of an abort: without one each makes an error with a stack, at ten thousand waiters in one moment. */
+const ENOUGH = 'enough';
+
 /** Waits until `holds` after some change of the object; false when the time was over or the caller has gone first. */
 export async function changed(
   finder: Pick<Finder<unknown>, 'subscribe'>,
@@ -253,9 +256,9 @@ export async function changed(
 ): Promise<boolean> {
   if (holds()) return true;
   const over = new AbortController();
-  const stop = () => over.abort();
+  const stop = () => over.abort(ENOUGH);
   const unsubscribe = finder.subscribe(ref, () => {
-    if (holds()) over.abort();
+    if (holds()) over.abort(ENOUGH);
   });
   wait.signal.addEventListener('abort', stop, { once: true });
   try {
