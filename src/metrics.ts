@@ -5,7 +5,7 @@ export interface Metrics {
   /** One HTTP answer is over. `route` is the pattern, never the path. */
   request(route: string, method: string, status: number, seconds: number): void;
   /** One log stream began; call the returned function once, when it ends. */
-  stream(): (outcome: 'complete' | 'incomplete' | 'disconnected' | 'dropped') => void;
+  stream(): (outcome: 'complete' | 'incomplete' | 'interrupted' | 'disconnected' | 'dropped') => void;
   /** Log bytes handed to clients. */
   logBytes(count: number): void;
   /** One call to the API server was answered; `code` is the HTTP status, or `error` without one. */

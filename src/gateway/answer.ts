@@ -24,7 +24,7 @@ export function sendHead(request: Request, response: Response, status: number, m
 }
 
 /** Answers JSON that is already text. HEAD gets the head alone. Throws when the head has been sent. */
-export function sendJsonText(
+function sendJsonText(
   request: Request,
   response: Response,
   status: number,

@@ -182,7 +182,7 @@ function headProblem(
  * What every answer carries: helmet's headers, asked for once instead of at every request. Nothing this gateway serves
  * is a page, so the policy allows nothing; and nothing is kept by caches unless its handler says so.
  */
-export function constantHeaders(): ReadonlyMap<string, string> {
+function constantHeaders(): ReadonlyMap<string, string> {
   const headers = new Map<string, string>([['Cache-Control', 'no-store']]);
   const recorder = { setHeader: (name: string, value: string) => headers.set(name, value), removeHeader() {} };
   const policy = helmet({

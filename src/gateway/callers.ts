@@ -50,20 +50,6 @@ export interface CallerSettings {
   readonly namespaces: '*' | readonly string[];
 }
 
-/** The one caller of AUTH_USERNAME and AUTH_PASSWORD. Keeps a keyed hash of them, under a key of this process only. */
-export function oneCaller(
-  username: string,
-  password: string,
-  namespaces: Caller['namespaces'] = 'all served',
-): Callers {
-  const matches = pairCheck(username, password);
-  const caller: Caller = { name: username, namespaces };
-  return {
-    find: async (name, secret) => (matches(name, secret) ? caller : undefined),
-    named: (name) => (name === username ? caller : undefined),
-  };
-}
-
 /** How often the files are looked at. Watching them would miss what network and overlay file systems do not tell. */
 const LOOK_MS = 2_000;
 /** A change is taken when the file is still the same after this: editors and scripts write in several pieces. */

@@ -1,4 +1,5 @@
 /** The last lines of the step that made a run fail: one read, bounded in every direction, that never fails the answer. */
+import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
 import type { KubeReader } from '../kube/client.ts';
 import { logPath } from '../kube/logread.ts';
@@ -18,6 +19,7 @@ const LONGEST_READ_MS = 5_000;
 export interface FailureLogParts {
   readonly reader: Pick<KubeReader, 'stream'>;
   readonly runs: Pick<Runs, 'pod' | 'fetchPod'>;
+  readonly clock: Clock;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface FailureLogParts {
 export async function withLogTail(
   failure: Failure,
   { namespace, lines, container }: { namespace: string; lines: number; container: FailedContainer | undefined },
-  { reader, runs }: FailureLogParts,
+  { reader, runs, clock }: FailureLogParts,
 ): Promise<Failure & { readonly logTail?: readonly string[]; readonly logProblem?: string }> {
   if (container === undefined) return failure;
   const ref = { namespace, name: container.pod };
@@ -42,7 +44,10 @@ export async function withLogTail(
     return { ...failure, logProblem: 'the pod is gone, and its log with it' };
   }
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(new Fault('timeout', 'the log did not come in time')), LONGEST_READ_MS);
+  const done = new AbortController();
+  void clock.sleep(LONGEST_READ_MS, done.signal).then(() => {
+    if (!done.signal.aborted) over.abort(new Fault('timeout', 'the log did not come in time'));
+  });
   try {
     const path = logPath({ namespace, pod: container.pod, container: container.container }, { tailLines: lines });
     const { status, body } = await reader.stream(path, { signal: over.signal });
@@ -62,7 +67,7 @@ export async function withLogTail(
   } catch (error) {
     return { ...failure, logProblem: error instanceof Fault ? error.message : 'the log could not be read' };
   } finally {
-    clearTimeout(timer);
+    done.abort();
   }
 }
 

@@ -28,8 +28,8 @@ const MOST_TAIL_LINES = 10_000_000;
 const MOST_LIMIT_BYTES = 2 ** 40;
 const MOST_ATTEMPTS = 1_000;
 const LONGEST_HEARTBEAT_SECONDS = 3_600;
-/** Longer than any URL or header may be. */
-const LONGEST_CURSOR = 16_384;
+/** Fits in a URL with other options: MAX_URL_BYTES is 8,192. A cursor of 200 containers that are being read has less than 4 KiB. */
+const LONGEST_CURSOR = 7_168;
 /** Below the idle limits of proxies, which are often 30 or 60 s. */
 const HEARTBEAT_SECONDS = 15;
 /** GitLab Runner cuts at 4 MiB: who asks for less need not be warned of it. */
@@ -50,7 +50,7 @@ export function logOptions(maxWaitSeconds: number) {
     limitBytes: option(
       wholeNumber({ from: 1, to: MOST_LIMIT_BYTES }),
       undefined,
-      'At most so many bytes of log lines, as they are written, in whole lines. Then the answer ends with `X-Log-Complete: false`; its cursor goes on',
+      'At most so many bytes of log lines, as they are written, in whole lines; the first is written even if it is longer (of a very long one a part). Then the answer ends with `X-Log-Complete: false`; its cursor goes on',
     ),
     timestamps: option(
       word('false', 'true', 'iso'),

@@ -89,7 +89,7 @@ function described(maxWaitSeconds: number) {
 }
 
 /** `/logs` as a value. */
-export function logsOperation(maxWaitSeconds: number) {
+function logsOperation(maxWaitSeconds: number) {
   return {
     ...described(maxWaitSeconds),
     id: 'getLogs',
@@ -102,7 +102,7 @@ export function logsOperation(maxWaitSeconds: number) {
 }
 
 /** `/taskruns/.../logs` as a value. */
-export function taskRunLogsOperation(maxWaitSeconds: number) {
+function taskRunLogsOperation(maxWaitSeconds: number) {
   return {
     ...described(maxWaitSeconds),
     id: 'getTaskRunLogs',
@@ -263,7 +263,8 @@ async function answer(
     const outcome = await streamRunLog(run, wish, { ...session, gone });
     await outbox.flushed();
     if (outcome.ended === 'disconnected' || response.destroyed) return;
-    how = outcome.complete ? 'complete' : 'incomplete';
+    if (outcome.ended === 'draining') how = 'interrupted';
+    else how = outcome.complete ? 'complete' : 'incomplete';
     if (choice.onFailure === 'abort' && outcome.condition.status !== 'True') {
       abort(response);
       return;

@@ -67,6 +67,13 @@ interface Reading {
   isRead: boolean;
 }
 
+/** With what a flow is opened. */
+interface Opening extends Pick<PodFlowParts, 'turn' | 'opening'> {
+  readonly speech: PodSpeech;
+  /** The steps before these, where each is read by itself. */
+  readonly before: readonly StepPlan[] | undefined;
+}
+
 /** The readings of one session. */
 export class Readings {
   readonly #parts: ReadingsParts;
@@ -112,7 +119,10 @@ export class Readings {
     );
     const speech = new PodSpeech(plan, { stage, delivered, clock });
     const groups = this.#timeline === undefined ? together(plan) : all.map((step) => [step]);
-    const flows = groups.map((steps) => this.#flow(plan, steps, { speech, turn, opening }));
+    const flows = groups.map((steps, at) => {
+      const before = at < plan.steps.length ? groups[at - 1] : undefined;
+      return this.#flow(plan, steps, { speech, turn, opening, before });
+    });
     const reading: Reading = { flows, speech, isRead: false };
     this.#readings.set(plan.pod, reading);
     const done = Promise.all(flows.map((flow) => flow.done)).then(() => {
@@ -157,11 +167,12 @@ export class Readings {
   #flow(
     plan: PodPlan,
     steps: readonly StepPlan[],
-    { speech, turn, opening }: { readonly speech: PodSpeech } & Pick<PodFlowParts, 'turn' | 'opening'>,
+    { speech, turn, opening, before }: Opening,
   ): PodFlow {
     const { run, runs, logs, clock, delivered, follow, moved, notice, failed, over } = this.#parts;
     const voice = speech.voiceOf(steps);
     const timeline = this.#timeline;
+    const place = { from: steps[0]?.startedAt, behind: before && speech.voiceOf(before) };
     const planned = (container: string) => this.#planned(plan.pod, container);
     const write = (joined: Joined) => {
       if (joined.kind === 'lines') moved();
@@ -187,8 +198,7 @@ export class Readings {
       worthRetrying: (failingForMs) => follow || failingForMs < UNFOLLOWED_PATIENCE_MS,
       failed,
       turn,
-      opening:
-        timeline === undefined ? opening : Promise.all([opening, timeline.add(voice, steps[0]?.startedAt, write)]),
+      opening: timeline === undefined ? opening : Promise.all([opening, timeline.add(voice, place, write)]),
       signal: over,
     });
     return flow;

@@ -36,7 +36,7 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1_000;
 
 /** `/runs/:namespace/:name/events` as a value. */
-export function runEventsOperation(maxWaitSeconds: number) {
+function runEventsOperation(maxWaitSeconds: number) {
   return {
     id: 'followRun',
     path: '/runs/:namespace/:name/events',

@@ -42,7 +42,7 @@ function listOperation(maxWaitSeconds: number, where: Pick<Operation, 'id' | 'pa
 }
 
 /** `/runs` as a value. */
-export function everyRunOperation(maxWaitSeconds: number) {
+function everyRunOperation(maxWaitSeconds: number) {
   return listOperation(maxWaitSeconds, {
     id: 'listAllRuns',
     path: '/runs',
@@ -52,7 +52,7 @@ export function everyRunOperation(maxWaitSeconds: number) {
 }
 
 /** `/runs/:namespace` as a value. */
-export function runListOperation(maxWaitSeconds: number) {
+function runListOperation(maxWaitSeconds: number) {
   return listOperation(maxWaitSeconds, {
     id: 'listRuns',
     path: '/runs/:namespace',

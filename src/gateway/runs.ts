@@ -7,7 +7,7 @@ import { runStatusSchema } from './schemas/runs.ts';
 import { runSubject } from './subject.ts';
 
 /** `/runs/:namespace/:name` as a value. */
-export function runOperation(maxWaitSeconds: number) {
+function runOperation(maxWaitSeconds: number) {
   return {
     id: 'getRun',
     path: '/runs/:namespace/:name',

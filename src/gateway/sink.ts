@@ -11,7 +11,7 @@ export interface ClientSinkParts {
   readonly shaper: LogShaper;
   readonly clock: Clock;
   readonly delivered: Delivered;
-  /** The most bytes of the log, as they are written. */
+  /** The most bytes of the log, as they are written; the first line leaves even if it has more, or nobody would ever come past it. */
   readonly limitBytes: number | undefined;
 }
 
@@ -41,7 +41,7 @@ export class ClientSink implements Sink {
     const { outbox, shaper, clock, delivered, limitBytes } = this.#parts;
     if (isLog && limitBytes !== undefined) {
       if (this.#limited.signal.aborted) return;
-      if (this.#logBytes + bytes.length > limitBytes) {
+      if (this.#logBytes > 0 && this.#logBytes + bytes.length > limitBytes) {
         this.#limited.abort();
         return;
       }

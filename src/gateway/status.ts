@@ -57,7 +57,7 @@ export function statusOptions(maxWaitSeconds: number) {
 }
 
 /** `/status` as a value. */
-export function statusOperation(maxWaitSeconds: number) {
+function statusOperation(maxWaitSeconds: number) {
   return {
     id: 'getStatus',
     path: '/status/:namespace/:name',

@@ -16,11 +16,13 @@ import {
   type Notice,
   type NoticeLevel,
   noticesOf,
+  type RunNoun,
 } from '../tekton/notices.ts';
 import type { LogEvent } from '../tekton/shaper.ts';
 import { isDone, phaseOf, runCondition } from '../tekton/status.ts';
 import { printable } from '../tekton/text.ts';
 import type { PipelineRun, RunCondition, RunFacts } from '../tekton/types.ts';
+import { unmatchedNotices } from '../tekton/unmatched.ts';
 import type { Delivered } from './delivered.ts';
 import { NO_VOICE } from './floor.ts';
 import type { Followed } from './followed.ts';
@@ -158,7 +160,8 @@ class LogSession {
   /** The last words: what was kept back for lines that will not come, then how it ended. */
   async #close(outcome: LogOutcome['ended']): Promise<LogOutcome> {
     const { stage, delivered, runs } = this.#parts;
-    if (outcome === 'finished') this.#say(noticesOf(this.#facts(), this.#wish.filters), 'now');
+    const noun = nounOf(runs.kind);
+    if (outcome === 'finished') this.#say(noticesOf(this.#facts(), this.#wish.filters, noun), 'now');
     const ended = outcome === 'finished' || outcome === 'deleted' ? await this.#show(outcome) : outcome;
     stage.close();
     const condition = conditionOf(this.#run, runs.kind, ended);
@@ -166,7 +169,8 @@ class LogSession {
     const cursor = delivered.cursor({ ended: isLast });
     if (ended === 'disconnected') return { condition, ended, complete: false, cursor };
     const complete = ended === 'finished' && this.#lossless && this.#readings.lossless;
-    this.#say(closingNotices(this.#run, ended, complete), 'now');
+    if (ended === 'finished') this.#say(unmatchedNotices(this.#facts(), this.#wish.filters, noun), 'now');
+    this.#say(closingNotices(this.#run, ended, complete, noun), 'now');
     const phase = ended === 'deleted' ? 'deleted' : phaseOf(this.#run.succeeded);
     stage.own.say(NO_VOICE, { type: 'end', condition, phase, complete, retry: ended === 'draining', cursor });
     return { condition, ended, complete, cursor };
@@ -215,10 +219,11 @@ class LogSession {
       this.#wasInStore = true;
     } else if (this.#wasInStore || known !== undefined) this.#deletedAt ??= clock.now();
     if (this.#deletedAt !== undefined) return;
-    const { plan, notices } = read(this.#facts(), this.#wish);
+    const { plan, notices } = read(this.#facts(), this.#wish, nounOf(runs.kind));
     this.#plan = plan;
-    this.#say(notices);
+    // Before notices are said: of a pod that is read, those that come after its lines have to wait.
     for (const pod of plan) this.#readings.start(pod, isDone(this.#run.succeeded));
+    this.#say(notices);
     this.#readings.sayOver('those that are');
   }
 
@@ -331,7 +336,11 @@ class LogSession {
 /** What the end of a stream says of its run: the run's own condition, unless it is gone and so can have none any more. */
 function conditionOf(run: PipelineRun, kind: Followed['kind'], ended: LogOutcome['ended']): RunCondition {
   if (ended !== 'deleted') return runCondition({ kind, ...present({ succeeded: run.succeeded }) });
-  return { message: 'the run was deleted', reason: 'Deleted', type: 'Succeeded', status: 'Unknown' };
+  return { message: `the ${nounOf(kind)} was deleted`, reason: 'Deleted', type: 'Succeeded', status: 'Unknown' };
+}
+
+function nounOf(kind: Followed['kind']): RunNoun {
+  return kind === 'PipelineRun' ? 'run' : 'task run';
 }
 
 /** What is read from facts, once for all clients who follow the same run without filters. */
@@ -342,11 +351,11 @@ interface Plan {
   readonly notices: readonly Notice[];
 }
 
-function read(facts: RunFacts, { filters, order }: LogWish): Plan {
+function read(facts: RunFacts, { filters, order }: LogWish, noun: RunNoun): Plan {
   const isCommon = Object.keys(filters).length === 0 && order === 'start';
   const known = isCommon ? plans.get(facts) : undefined;
   if (known !== undefined) return known;
-  const made = { plan: logPlan(facts, filters, order), notices: noticesOf(facts, filters) };
+  const made = { plan: logPlan(facts, filters, order), notices: noticesOf(facts, filters, noun) };
   if (isCommon) plans.set(facts, made);
   return made;
 }

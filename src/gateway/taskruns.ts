@@ -9,7 +9,7 @@ import { statusAnswers, statusHandler, statusOptions } from './status.ts';
 import { taskRunSubject } from './subject.ts';
 
 /** `/taskruns/:namespace/:name/status` as a value. */
-export function taskRunStatusOperation(maxWaitSeconds: number) {
+function taskRunStatusOperation(maxWaitSeconds: number) {
   return {
     id: 'getTaskRunStatus',
     path: '/taskruns/:namespace/:name/status',
@@ -25,7 +25,7 @@ export function taskRunStatusOperation(maxWaitSeconds: number) {
 }
 
 /** `/taskruns/:namespace/:name` as a value. */
-export function taskRunOperation(maxWaitSeconds: number) {
+function taskRunOperation(maxWaitSeconds: number) {
   return {
     id: 'getTaskRun',
     path: '/taskruns/:namespace/:name',

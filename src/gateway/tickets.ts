@@ -114,7 +114,7 @@ const streamPath: OptionKind<string> = {
 };
 
 /** `/tickets` as a value. */
-export const ticketsOperation = {
+const ticketsOperation = {
   id: 'createTicket',
   method: 'post',
   path: '/tickets',

@@ -17,12 +17,12 @@ function rig() {
     said,
     opened,
     timeline,
-    add(key: string, from?: string): void {
+    add(key: string, from?: string, behind?: string): void {
       const say = (joined: Joined) => {
         if (joined.kind === 'lines') said.push(...joined.batch.lines.map(({ text }) => `${key}:${text}`));
         else said.push(`${key}.`);
       };
-      void timeline.add(key, from, say).then(() => opened.push(key));
+      void timeline.add(key, { from, behind }, say).then(() => opened.push(key));
     },
     take: (key: string, ...lines: readonly LogLine[]) =>
       timeline.take(key, { kind: 'lines', step: 0, batch: { lines } }),

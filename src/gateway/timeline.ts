@@ -5,6 +5,12 @@ import type { Joined } from '../tekton/joiner.ts';
 /** From how many held bytes on a container's reader should pause. */
 const HELD_BYTES_MAX = 64 * 1024;
 
+/** Where a container stands among others. */
+interface Place {
+  readonly from?: string | undefined;
+  readonly behind?: string | undefined;
+}
+
 /** One container's lines that wait for those of others. */
 interface Voice {
   /** No line of it is older. */
@@ -12,6 +18,8 @@ interface Voice {
   readonly say: (joined: Joined) => void;
   readonly open: () => void;
   isOpen: boolean;
+  /** The container whose end is said before its own. */
+  readonly behind: string | undefined;
   /** Its end, to be said behind its last line. */
   end: Joined | undefined;
   held: { readonly step: number; readonly batch: LineBatch; at: number }[];
@@ -33,12 +41,13 @@ export class Timeline {
   #isDue = false;
 
   /**
-   * Adds a container that begins at `from` (RFC 3339; undefined: nobody knows) and says through `say` what leaves. Resolves
-   * when it is to be read.
+   * Adds a container that begins at `from` (RFC 3339; absent: nobody knows) and says through `say` what leaves, its end
+   * after that of `behind`: a step that was skipped has no line whose time would tell its place. Resolves when it is to be
+   * read.
    */
-  add(key: string, from: string | undefined, say: (joined: Joined) => void): Promise<void> {
+  add(key: string, { from = '', behind }: Place, say: (joined: Joined) => void): Promise<void> {
     return new Promise((resolve) => {
-      const voice = { from: sortable(from ?? ''), say, open: resolve, isOpen: false, end: undefined };
+      const voice = { from: sortable(from), behind, say, open: resolve, isOpen: false, end: undefined };
       this.#voices.set(key, { ...voice, held: [], heldBytes: 0, head: undefined, paused: [] });
       // After all containers that are known now have been added.
       if (this.#isDue) return;
@@ -101,6 +110,7 @@ export class Timeline {
           first = voice;
         } else if (voice.head < until) until = voice.head;
       } else if (voice.end !== undefined) {
+        if (voice.behind !== undefined && this.#voices.has(voice.behind)) continue;
         this.#voices.delete(key);
         voice.say(voice.end);
       } else return false;

@@ -172,7 +172,7 @@ export function logProgress(facts: RunFacts, plan: readonly PodPlan[], reading: 
 }
 
 /** Whether the run names a TaskRun or a nested run that is not among its facts. */
-function isMissingChildren({ run, taskRuns, nested }: RunFacts): boolean {
+export function isMissingChildren({ run, taskRuns, nested }: RunFacts): boolean {
   const seen = new Set([...taskRuns.map(({ meta }) => meta.name), ...nested.map(({ run: { meta } }) => meta.name)]);
   const isUnseen = run.children.some(({ kind, name }) => kind !== 'CustomRun' && !seen.has(name));
   return isUnseen || nested.some(isMissingChildren);

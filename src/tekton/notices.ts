@@ -9,6 +9,9 @@ import type { AttemptStatus, InstanceStatus, Phase, PipelineRun, RunFacts, RunSt
 /** How much a reader wants to be told: what is wrong, or also what is only worth knowing. */
 export type NoticeLevel = 'problems' | 'all';
 
+/** What a log is of, in words. */
+export type RunNoun = 'run' | 'task run';
+
 /** A sentence beside the log, in one line and without control characters. */
 export interface Notice {
   /** The same thing has the same key however often it is found: what was said is not said again. */
@@ -46,30 +49,35 @@ const STOPPING: ReadonlySet<string> = new Set([
  * What there is to say of a run now, in the order of its tasks. Ask again whenever the facts change and say what has a key
  * that was not said. Notices of tasks that `filters` leave out are left out; those of the run as a whole never are.
  */
-export function noticesOf(facts: RunFacts, filters: LogFilters = {}): readonly Notice[] {
+export function noticesOf(facts: RunFacts, filters: LogFilters = {}, noun: RunNoun = 'run'): readonly Notice[] {
   const named = new Map(taskRunsOf(facts).map((one) => [one.taskRun.meta.uid, one]));
   // No sentence tells a duration, so any time will do.
   const status = runStatus(facts, new Date(0));
-  return [...runNotices(facts.run), ...taskNotices(status, { named, filters, outer: '' })];
+  return [...runNotices(facts.run, noun), ...taskNotices(status, { named, filters, outer: '' })];
 }
 
 /** How a stream ends: nothing more comes of the run, it was deleted, this process stops, or the answer is as long as it may be. */
 export type LogEnd = 'finished' | 'deleted' | 'draining' | 'limited';
 
 /** The last words of a stream: how the run stands, and whether any of its log is missing. */
-export function closingNotices(run: PipelineRun, ended: LogEnd, complete: boolean): readonly Notice[] {
+export function closingNotices(
+  run: PipelineRun,
+  ended: LogEnd,
+  complete: boolean,
+  noun: RunNoun = 'run',
+): readonly Notice[] {
   if (ended === 'draining') return [problem('draining', 'this gateway is stopping; ask again to go on')];
   if (ended === 'limited') {
-    return [problem('limited', 'limitBytes is reached; ask again with the cursor to go on'), outcomeNotice(run, ended)];
+    return [problem('limited', 'limitBytes is reached; ask again with the cursor to go on'), outcomeNotice(run, ended, noun)];
   }
   const missing = { ...problem('missing', 'some of the log is missing'), isLoss: true as const };
-  return [...(complete || ended === 'deleted' ? [] : [missing]), outcomeNotice(run, ended)];
+  return [...(complete || ended === 'deleted' ? [] : [missing]), outcomeNotice(run, ended, noun)];
 }
 
-function outcomeNotice({ meta, succeeded }: PipelineRun, ended: LogEnd): Notice {
+function outcomeNotice({ meta, succeeded }: PipelineRun, ended: LogEnd, noun: RunNoun): Notice {
   const phase = ended === 'deleted' ? 'deleted' : phaseOf(succeeded);
-  const told = phase === 'deleted' ? '' : because(succeeded?.reason ?? '', succeeded?.message ?? '');
-  const sentence = `run ${printable(meta.name)} ${OUTCOMES[phase]}${told}`;
+  const told = phase === 'deleted' ? '' : beyondPhase(succeeded?.reason ?? '', succeeded?.message ?? '');
+  const sentence = `${noun} ${printable(meta.name)} ${OUTCOMES[phase]}${told}`;
   return { key: 'outcome', level: phase === 'succeeded' ? 'all' : 'problems', sentence };
 }
 
@@ -139,9 +147,9 @@ function awaitedOf(attempt: Attempt | undefined, name: string): string {
 }
 
 /** What keeps the run as a whole from going on. */
-function runNotices({ succeeded, requested }: PipelineRun): readonly Notice[] {
+function runNotices({ succeeded, requested }: PipelineRun, noun: RunNoun): readonly Notice[] {
   if (isDone(succeeded)) return [];
-  const waiting = 'waiting for the run to start';
+  const waiting = `waiting for the ${noun} to start`;
   if (requested === 'PipelineRunPending') {
     return [problem('run held back', `${waiting}: its spec.status is PipelineRunPending`)];
   }
@@ -149,7 +157,7 @@ function runNotices({ succeeded, requested }: PipelineRun): readonly Notice[] {
   if (succeeded === undefined) return [{ key: 'run not started', level: 'all', sentence: waiting }];
   const { reason, message } = succeeded;
   const key = `run ${reason}`;
-  if (STOPPING.has(reason)) return [problem(key, `the run is being stopped${because(reason, message)}`)];
+  if (STOPPING.has(reason)) return [problem(key, `the ${noun} is being stopped${because(reason, message)}`)];
   const isWaiting = reason === 'PipelineRunPending' || reason.startsWith('Resolving');
   return isWaiting ? [{ key, level: 'all', sentence: `${waiting}${because(reason, message)}` }] : [];
 }
@@ -167,7 +175,9 @@ function taskNotices(run: RunStatus, around: Surroundings): readonly Notice[] {
     const path = `${outer}${task.name}`;
     if (task.phase === 'skipped' && isTaskSelected(task.name, path, filters)) {
       const sentence = `task ${printable(path)} is skipped: ${printable(task.skip ?? 'no reason given')}`;
-      return [{ key: `skipped ${run.uid} ${task.name}`, level: 'all' as const, sentence }];
+      // Who names it wants to know why nothing comes.
+      const level = filters.task === undefined || filters.task.length === 0 ? 'all' : 'problems';
+      return [{ key: `skipped ${run.uid} ${task.name}`, level, sentence } as const];
     }
     return task.instances.flatMap((instance) => [
       ...(instance.run === undefined ? [] : taskNotices(instance.run, { ...around, outer: `${path}/` })),
@@ -244,7 +254,7 @@ function endNotices(
     const runDone = isDone(known.facts.run.succeeded);
     if (!isFinal(known.taskRun, { runDone, unchangedMs: 0 })) return [];
   }
-  const said = because(reason, message);
+  const said = beyondPhase(reason, message);
   const key = `end ${uid}`;
   switch (phase) {
     case 'failed':
@@ -272,6 +282,30 @@ function whatFailed(run: RunStatus, task: TaskStatus, instance: InstanceStatus):
 
 function problem(key: string, sentence: string): Notice {
   return { key, level: 'problems', sentence };
+}
+
+/** Reasons that say no more than the word for the phase: nobody is told that a run failed because it failed. */
+const ECHOES: ReadonlySet<string> = new Set([
+  'Succeeded',
+  'Completed',
+  'Failed',
+  'FailureIgnored',
+  'Cancelled',
+  'TaskRunCancelled',
+  'PipelineRunTimeout',
+  'TaskRunTimeout',
+  'Running',
+  'Started',
+  'Pending',
+  'PipelineRunPending',
+]);
+
+/** The beginning of a message that says no more than the phase either. */
+const CANCELLED = /^(?:PipelineRun|TaskRun) "[^"]*" was cancelled(?:\.\s*|$)/;
+
+/** What a condition adds to the word for its phase. */
+function beyondPhase(reason: string, message: string): string {
+  return because(ECHOES.has(reason) ? '' : reason, message.replace(CANCELLED, ''));
 }
 
 /** `: reason: message`, or as much of it as there is. */

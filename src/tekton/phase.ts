@@ -32,7 +32,7 @@ export const PHASE_BY_REASON: { readonly [status in 'Unknown' | 'False']: Readon
 };
 
 /** How long a failed TaskRun without completionTime must stay unchanged before it counts as final. */
-export const SETTLED_AFTER_MS = 10_000;
+const SETTLED_AFTER_MS = 10_000;
 
 /** True or False: it will not run any more (a failed TaskRun may, see `isFinal`). */
 export function isDone(condition: Condition | undefined): boolean {

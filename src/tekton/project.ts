@@ -32,10 +32,10 @@ import type {
 } from './types.ts';
 
 /** TaskRun annotation: what its task does with a failure. The only word Tekton writes is `continue`. */
-export const ON_ERROR_ANNOTATION = 'pipeline.tekton.dev/pipeline-task-on-error';
+const ON_ERROR_ANNOTATION = 'pipeline.tekton.dev/pipeline-task-on-error';
 
 /** The annotations kept and shown: the failure policy, and where Tekton Results keeps what is archived. */
-export const KEPT_ANNOTATIONS: readonly string[] = [
+const KEPT_ANNOTATIONS: readonly string[] = [
   ON_ERROR_ANNOTATION,
   'results.tekton.dev/result',
   'results.tekton.dev/record',

@@ -6,7 +6,6 @@ import { Fault, type FaultCode } from '../../src/fault.ts';
 import { sendJson } from '../../src/gateway/answer.ts';
 import { buildApp, type GatewayParts } from '../../src/gateway/app.ts';
 import { requireRead } from '../../src/gateway/auth.ts';
-import { oneCaller } from '../../src/gateway/callers.ts';
 import { createDrain } from '../../src/gateway/drain.ts';
 import type { Readiness } from '../../src/gateway/health.ts';
 import { callerOf, notesOf } from '../../src/gateway/notes.ts';
@@ -17,6 +16,7 @@ import { silentMetrics } from '../../src/metrics.ts';
 import { openEntrance } from '../support/entrance.ts';
 import { eventually } from '../support/eventually.ts';
 import { plainRoute } from '../support/route.ts';
+import { oneCaller } from '../support/one-caller.ts';
 
 const PASSWORD = 'geheim:пароль';
 const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;

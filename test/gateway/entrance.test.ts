@@ -8,7 +8,7 @@ import { networks } from '../../src/gateway/address.ts';
 import { buildApp, type GatewayParts, inOriginForm } from '../../src/gateway/app.ts';
 import { auditStream } from '../../src/gateway/audit.ts';
 import { requireRead } from '../../src/gateway/auth.ts';
-import { type Caller, type CallerChange, type Callers, oneCaller } from '../../src/gateway/callers.ts';
+import type { Caller, CallerChange, Callers } from '../../src/gateway/callers.ts';
 import { corsFor } from '../../src/gateway/cors.ts';
 import { createDrain } from '../../src/gateway/drain.ts';
 import { callerOf } from '../../src/gateway/notes.ts';
@@ -20,6 +20,7 @@ import { openEntrance, wideLimits } from '../support/entrance.ts';
 import { eventually } from '../support/eventually.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { plainRoute } from '../support/route.ts';
+import { oneCaller } from '../support/one-caller.ts';
 
 const letGo = new AbortController().signal;
 /** With a table that has any, a handler reads the query itself. */

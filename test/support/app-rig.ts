@@ -7,7 +7,7 @@ import type { Clock } from '../../src/clock.ts';
 import { systemClock } from '../../src/clock.ts';
 import { Fault } from '../../src/fault.ts';
 import { buildApp } from '../../src/gateway/app.ts';
-import { type Caller, oneCaller } from '../../src/gateway/callers.ts';
+import type { Caller } from '../../src/gateway/callers.ts';
 import { createCursors } from '../../src/gateway/cursor.ts';
 import { createDrain, type Drain } from '../../src/gateway/drain.ts';
 import { createRuns } from '../../src/gateway/gather.ts';
@@ -29,6 +29,7 @@ import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from
 import type { CustomRun, PipelineRun, Pod, TaskRun } from '../../src/tekton/types.ts';
 import { openEntrance, wideLimits } from './entrance.ts';
 import { objectsOf } from './facts.ts';
+import { oneCaller } from './one-caller.ts';
 
 /** All rigs have the same, as replicas have. */
 const CURSOR_KEY = Buffer.alloc(32, 'key');

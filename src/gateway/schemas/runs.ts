@@ -194,7 +194,7 @@ const taskSchema = shape(
 );
 
 /** How many tasks stand where. */
-export const progressSchema = shape('Progress', "How many tasks stand where, counted as Tekton's own message does", {
+const progressSchema = shape('Progress', "How many tasks stand where, counted as Tekton's own message does", {
   total: count('All'),
   succeeded: count('Those that succeeded'),
   failed: count('Those that failed or ran out of time'),
