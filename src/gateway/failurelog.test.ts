@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { HandClock } from '../../test/support/hand-clock.ts';
 import { Fault } from '../fault.ts';
 import { projectPod } from '../tekton/project.ts';
 import { withLogTail } from './failurelog.ts';
@@ -36,6 +37,7 @@ async function told(pieces: readonly (string | Buffer)[] | Fault, { lines = 3, s
         },
       },
       runs: { pod: () => (known ? pod : undefined), fetchPod: async () => undefined },
+      clock: new HandClock(),
     },
   );
 }
@@ -77,10 +79,33 @@ describe('the last lines of a failed step', () => {
       {
         reader: { stream: async () => ({ status: 200, headers: {}, body }) },
         runs: { pod: () => pod, fetchPod: async () => undefined },
+        clock: new HandClock(),
       },
     );
     assert.ok(sent < 64 * 1024 * 1024);
     assert.equal(body.destroyed, true);
+  });
+
+  it('a log that does not come is not waited for, and no timer is left', async () => {
+    const clock = new HandClock();
+    const asked = withLogTail(
+      failure,
+      { namespace: 'ci', lines: 1, container },
+      {
+        reader: {
+          stream: (_, options) =>
+            new Promise((_resolve, reject) => {
+              options?.signal?.addEventListener('abort', () => reject(options.signal?.reason));
+            }),
+        },
+        runs: { pod: () => pod, fetchPod: async () => undefined },
+        clock,
+      },
+    );
+    await clock.turn(5_000);
+    assert.equal((await asked).logProblem, 'the log did not come in time');
+    assert.equal((await told([])).logProblem, undefined);
+    assert.equal(clock.sleeping, 0);
   });
 
   for (const [name, got, want] of [

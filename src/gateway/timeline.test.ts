@@ -66,6 +66,20 @@ describe('Timeline', () => {
     assert.deepEqual(said, ['a:one', 'b:five', 'b.', 'a:six']);
   });
 
+  it('the end of one that says nothing comes behind that of the one before it', async () => {
+    const { add, take, end, said, turn } = rig();
+    add('a');
+    add('b', undefined, 'a');
+    add('c');
+    await turn();
+    end('b');
+    take('a', line(at(2), 'two'));
+    take('c', line(at(1), 'one'));
+    end('c');
+    end('a');
+    assert.deepEqual(said, ['c:one', 'c.', 'a:two', 'a.', 'b.']);
+  });
+
   it('the first is opened although nothing is known of it', async () => {
     const { add, end, said, opened, turn } = rig();
     add('late', '2026-11-01T10:00:05Z');

@@ -226,23 +226,23 @@ describe('closingNotices', () => {
       {
         name: 'a run that succeeded needs no words',
         given: '{ type: Succeeded, status: "True", reason: Completed, message: fine }',
-        want: ['(all) run r succeeded: Completed: fine'],
+        want: ['(all) run r succeeded: fine'],
       },
       {
         name: 'run 36: a run that failed',
         given: failed,
-        want: ['run r failed: Failed: Tasks Completed: 2 (Failed: 1)'],
+        want: ['run r failed: Tasks Completed: 2 (Failed: 1)'],
       },
       {
         name: 'run 24: a cancelled run',
         given: '{ type: Succeeded, status: "False", reason: Cancelled }',
         complete: false,
-        want: ['(loss) some of the log is missing', 'run r was cancelled: Cancelled'],
+        want: ['(loss) some of the log is missing', 'run r was cancelled'],
       },
       {
         name: 'run 26: a run out of time',
         given: '{ type: Succeeded, status: "False", reason: PipelineRunTimeout }',
-        want: ['run r timed out: PipelineRunTimeout'],
+        want: ['run r timed out'],
       },
       {
         name: 'run 27: a run that was deleted',
@@ -251,7 +251,7 @@ describe('closingNotices', () => {
         complete: false,
         want: ['run r was deleted'],
       },
-      { name: 'a run that goes on', given: running, want: ['run r is still running: Running'] },
+      { name: 'a run that goes on', given: running, want: ['run r is still running'] },
       { name: 'a run that nobody has looked at', given: '', want: ['run r is still pending'] },
       {
         name: 'run 38: a gateway that stops',
@@ -264,9 +264,23 @@ describe('closingNotices', () => {
         given: running,
         ended: 'limited',
         complete: false,
-        want: ['limitBytes is reached; ask again with the cursor to go on', 'run r is still running: Running'],
+        want: ['limitBytes is reached; ask again with the cursor to go on', 'run r is still running'],
       },
     ];
+  it('what a condition says again of its phase is left out, and a task run is called one', () => {
+    const condition = (reason: string, message: string) =>
+      runFacts(run(`{ type: Succeeded, status: "False", reason: ${reason}, message: '${message}' }`)).run;
+    const last = (reason: string, message: string) =>
+      closingNotices(condition(reason, message), 'finished', true, 'task run').map(({ sentence }) => sentence);
+    assert.deepEqual(last('Cancelled', 'PipelineRun "r" was cancelled'), ['task run r was cancelled']);
+    assert.deepEqual(last('TaskRunCancelled', 'TaskRun "r" was cancelled. It was too slow.'), [
+      'task run r was cancelled: It was too slow.',
+    ]);
+    assert.deepEqual(last('TaskRunImagePullFailed', 'no image'), [
+      'task run r failed: TaskRunImagePullFailed: no image',
+    ]);
+  });
+
   for (const { name, given, ended = 'finished', complete = true, want } of cases)
     it(name, () => assert.deepEqual(told(closingNotices(runFacts(run(given)).run, ended, complete)), want));
 });

@@ -38,7 +38,7 @@ describe('GET /logs', () => {
     await eventually(() => assert.match(client.text(), /hello/));
     finish(rig, RED);
     const { text, trailers, isWhole } = await client.whole;
-    assert.match(text, /\[gateway\] run build failed: Failed: a task failed\n$/);
+    assert.match(text, /\[gateway\] run build failed: a task failed\n$/);
     assert.equal(isWhole, true);
     assert.equal(trailers['x-run-status'], 'False');
     assert.equal(trailers['x-run-reason'], 'Failed');
