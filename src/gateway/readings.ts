@@ -164,11 +164,7 @@ export class Readings {
   }
 
   /** Containers that speak one after another. */
-  #flow(
-    plan: PodPlan,
-    steps: readonly StepPlan[],
-    { speech, turn, opening, before }: Opening,
-  ): PodFlow {
+  #flow(plan: PodPlan, steps: readonly StepPlan[], { speech, turn, opening, before }: Opening): PodFlow {
     const { run, runs, logs, clock, delivered, follow, moved, notice, failed, over } = this.#parts;
     const voice = speech.voiceOf(steps);
     const timeline = this.#timeline;

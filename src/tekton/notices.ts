@@ -68,7 +68,10 @@ export function closingNotices(
 ): readonly Notice[] {
   if (ended === 'draining') return [problem('draining', 'this gateway is stopping; ask again to go on')];
   if (ended === 'limited') {
-    return [problem('limited', 'limitBytes is reached; ask again with the cursor to go on'), outcomeNotice(run, ended, noun)];
+    return [
+      problem('limited', 'limitBytes is reached; ask again with the cursor to go on'),
+      outcomeNotice(run, ended, noun),
+    ];
   }
   const missing = { ...problem('missing', 'some of the log is missing'), isLoss: true as const };
   return [...(complete || ended === 'deleted' ? [] : [missing]), outcomeNotice(run, ended, noun)];

@@ -97,11 +97,15 @@ describe('how a stream ends', function () {
     const gateway = await world.startGateway();
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
     await eventually(() => assert.match(log.text(), /tick 1\n/), { withinMs: 60_000 });
+    const events = await gateway.stream(`/runs/${world.namespace}/${run}/events`);
     const exit = gateway.stop();
     assert.equal(await log.ended(), 'complete');
     assert.match(log.text(), /this gateway is stopping; ask again to go on\n$/);
     assert.deepEqual([log.trailers['x-run-status'], log.trailers['x-log-complete']], ['Unknown', 'false']);
+    assert.equal(await events.ended(), 'complete');
     assert.deepEqual(await exit, { code: 0, signal: null });
+    const closed = gateway.log().match(/"event":"stream closed","outcome":"\w+"/g);
+    assert.deepEqual(closed, Array(2).fill('"event":"stream closed","outcome":"interrupted"'));
     await world.remove(run);
   });
 });

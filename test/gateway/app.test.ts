@@ -15,8 +15,8 @@ import { type LogFields, silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 import { openEntrance } from '../support/entrance.ts';
 import { eventually } from '../support/eventually.ts';
-import { plainRoute } from '../support/route.ts';
 import { oneCaller } from '../support/one-caller.ts';
+import { plainRoute } from '../support/route.ts';
 
 const PASSWORD = 'geheim:пароль';
 const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;

@@ -19,8 +19,8 @@ import { silentMetrics } from '../../src/metrics.ts';
 import { openEntrance, wideLimits } from '../support/entrance.ts';
 import { eventually } from '../support/eventually.ts';
 import { HandClock } from '../support/hand-clock.ts';
-import { plainRoute } from '../support/route.ts';
 import { oneCaller } from '../support/one-caller.ts';
+import { plainRoute } from '../support/route.ts';
 
 const letGo = new AbortController().signal;
 /** With a table that has any, a handler reads the query itself. */

@@ -400,10 +400,91 @@ describe('GET /logs, what is shown', () => {
     assert.match(waited.text, /hello/);
     assert.doesNotMatch(waited.text, /\] again|world/);
     assert.equal(waited.trailers['x-log-complete'], 'false');
-    const tiny = await rig.get('/logs/build?color=never&limitBytes=3&format=gitlab');
-    assert.doesNotMatch(tiny.text, /hello/);
-    assert.match(tiny.text, /limitBytes is reached/);
   });
+
+  for (const format of ['text', 'gitlab', 'ndjson']) {
+    it(`limitBytes: one that is smaller than any line still comes to the end (${format})`, async () => {
+      await using rig = await finished();
+      const lines: string[] = [];
+      let cursor = '';
+      for (const want of ['hello', 'again', 'world']) {
+        const got = await rig.get(`/logs/build?color=never&limitBytes=1&notices=none&format=${format}${cursor}`);
+        lines.push(...(got.text.match(/hello|again|world/g) ?? []));
+        assert.equal(lines.at(-1), want);
+        assert.equal(got.trailers['x-log-complete'], String(want === 'world'));
+        cursor = `&cursor=${got.trailers['x-log-cursor']}`;
+      }
+      assert.deepEqual(lines, ['hello', 'again', 'world']);
+    });
+  }
+
+  for (const { query, want } of [
+    { query: 'task=nope', want: 'the run has no task "nope": there is compile' },
+    { query: 'step=nope', want: 'the run has no step "nope": there is one and two' },
+    { query: 'attempt=9', want: 'the run has no attempt 9: there is 1' },
+    {
+      query: 'task=compile&step=nope',
+      want: 'the tasks that were asked for have no step "nope": there is one and two',
+    },
+    { query: 'task=nope&step=nope&attempt=9', want: 'the run has no task "nope": there is compile' },
+    { query: 'task=nope&follow=false', want: 'the run has no task "nope": there is compile' },
+    { query: 'task=nope&notices=none', want: undefined },
+  ]) {
+    it(`a filter that nothing passes is told: ${query}`, async () => {
+      await using rig = await finished();
+      const got = await rig.get(`/logs/build?color=never&${query}`);
+      assert.deepEqual(linesIn(got), want === undefined ? [] : [`[gateway] ${want}`]);
+      assert.equal(got.trailers['x-log-complete'], 'true');
+    });
+  }
+
+  it('without following, what a run does not have it may still get', async () => {
+    await using rig = await underWay();
+    const got = await rig.get('/logs/build?color=never&follow=false&task=nope');
+    assert.deepEqual(linesIn(got), [
+      '[gateway] the run has no task "nope" yet: there is compile',
+      '[gateway] run build is still running: working',
+    ]);
+  });
+
+  for (const query of ['', '&format=gitlab', '&follow=false']) {
+    it(`run 19: of a run that is over, what is said of an attempt stands behind its lines${query}`, async () => {
+      await using rig = await new AppRig().listen();
+      const past = `\n  retriesStatus: [{ podName: build-compile-pod, startTime: "2026-11-01T10:00:01Z", conditions: [{ type: Succeeded, status: "False", reason: StepFailed, message: it broke }] }]`;
+      const again = (yaml: string) =>
+        yaml.replaceAll('build-compile-pod', 'build-compile-pod-retry1').replace('pod-1', 'pod-2');
+      rig.put(again(taskRun(RED, '  completionTime: "2026-11-01T10:01:00Z"')) + past);
+      rig.put(pod(OVER, OVER));
+      rig.put(again(pod(OVER, OVER)));
+      rig.put(run(RED));
+      for (const name of ['build-compile-pod', 'build-compile-pod-retry1']) {
+        rig.file(name, 'step-one').say(`from ${name}`);
+        for (const step of ['step-one', 'step-two']) rig.file(name, step).end();
+      }
+      const { text } = await rig.get(`/logs/build?color=never&prefix=none${query}`);
+      assert.deepEqual(text.match(/from [\w-]+|\[gateway\] .*/g), [
+        'from build-compile-pod',
+        '[gateway] task compile: attempt 2 of 2 after StepFailed: it broke',
+        'from build-compile-pod-retry1',
+        '[gateway] task compile failed: a task failed',
+        '[gateway] run build failed: a task failed',
+      ]);
+    });
+  }
+
+  for (const order of ['start', 'time']) {
+    it(`run 22: steps end in their order, the skipped ones too (order=${order})`, async () => {
+      await using rig = await underWay();
+      rig.file('build-compile-pod', 'step-one').say('again');
+      rig.file('build-compile-pod', 'step-two').say('2026/11/01 10:00:00 Skipping step because a previous step failed');
+      finish(rig, RED);
+      const said = saidIn((await rig.get(`/logs/build?format=ndjson&order=${order}`)).text);
+      assert.deepEqual(
+        said.flatMap(({ type, state, step, line }) => (type === 'step' ? `${state} ${step}` : (line ?? []))),
+        ['running one', 'hello', 'again', 'terminated one', 'terminated two'],
+      );
+    });
+  }
 
   it('include: init containers stand before the steps, sidecars and what was injected beside them', async () => {
     await using rig = await underWay();

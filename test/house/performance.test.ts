@@ -33,7 +33,10 @@ describe('docs/performance.md', () => {
     const place = { kubernetes: 'v1.34.4', tekton: 'v1.15.0', at: new Date('2026-11-21T10:00:00Z') };
     const figure: Figure = figureOf(rows[0] as Row, { rounds: [{ ours: 40_000, peer: 80_000 }] });
     const once = pageWith(page, rows, [figure], place);
-    assert.match(once, /\| 40000 requests\/s \| 80000 requests\/s \| 0\.5 \(0\.5 to 0\.5\) \| ratio >= 0\.6: missed \|/);
+    assert.match(
+      once,
+      /\| 40000 requests\/s \| 80000 requests\/s \| 0\.5 \(0\.5 to 0\.5\) \| ratio >= 0\.6: missed \|/,
+    );
     assert.equal(pageWith(once, rows, [figure], place), once);
   });
 });
