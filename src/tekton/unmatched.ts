@@ -79,7 +79,8 @@ function absent(
 ): Notice {
   const whose = isChosen ? 'the tasks that were asked for have' : `the ${noun} has`;
   const yet = isOver ? '' : ' yet';
-  const there = known.length === 0 ? 'none is known' : `there is ${listed([...new Set(known)].map((name) => printable(name)), 'and')}`;
+  const names = [...new Set(known)].map((name) => printable(name));
+  const there = names.length === 0 ? 'none is known' : `there is ${listed(names, 'and')}`;
   const sentence = `${whose} no ${kind} ${listed(unknown, 'or')}${yet}: ${there}`;
   return { key: `unmatched ${kind}`, level: 'problems', sentence };
 }
