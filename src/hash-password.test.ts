@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { createPasswordCheck, readHash } from './gateway/passwords.ts';
+import { createPasswordCheck, readHash } from './gateway/callers/passwords.ts';
 import { hashPasswordCommand } from './hash-password.ts';
 
 /** A person at a terminal who types what is asked for. */

@@ -1,7 +1,7 @@
 /** `rungate hash-password`: a line for AUTH_FILE, from a password that is typed twice or piped in. */
 import { Fault } from './fault.ts';
-import { isCallerName } from './gateway/callerfiles.ts';
-import { hashPassword, type NewHashKind } from './gateway/passwords.ts';
+import { isCallerName } from './gateway/callers/callerfiles.ts';
+import { hashPassword, type NewHashKind } from './gateway/callers/passwords.ts';
 import { askHidden, readLine, type TerminalInput } from './prompt.ts';
 
 /** What the command is told, and where it reads and writes. */

@@ -51,7 +51,7 @@ async function run(
   // Not imported above: --help and a mistake are answered before the libraries are loaded.
   const [{ assembleGateway }, { connect }] = await Promise.all([import('./assembly.ts'), import('./kube/connect.ts')]);
   const log = openLog(config);
-  const { readCursorKey } = await import('./gateway/cursor.ts');
+  const { readCursorKey } = await import('./gateway/logs/cursor.ts');
   const cursors = config.cursorKeyFile === undefined ? { key: undefined } : readCursorKey(config.cursorKeyFile);
   if ('mistake' in cursors) return misconfigured([cursors.mistake]);
   if (cursors.key === undefined) log.info('log cursors end with this process: CURSOR_KEY_FILE is not set');

@@ -3,8 +3,8 @@ import { IncomingMessage, type RequestListener, type ServerOptions, ServerRespon
 import express, { type Express, type RequestHandler } from 'express';
 import { Fault } from '../fault.ts';
 import { type ArrivalParts, arrival } from './arrival.ts';
-import { type AuthParts, authenticate } from './auth.ts';
-import { describedApi } from './described.ts';
+import { type AuthParts, authenticate } from './callers/auth.ts';
+import { describedApi } from './described/described.ts';
 import type { Drain } from './drain.ts';
 import { healthRoute, type Readiness, readyRoute } from './health.ts';
 import { type Route, serveRoutes } from './operation.ts';

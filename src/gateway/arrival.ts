@@ -7,12 +7,12 @@ import helmet from 'helmet';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { clientAddress, type Networks, plainAddress } from './address.ts';
-import { auditDenied, auditStreamEnd } from './audit.ts';
-import type { Cors } from './cors.ts';
+import { auditDenied, auditStreamEnd } from './callers/audit.ts';
+import type { Cors } from './callers/cors.ts';
+import type { ProblemCode } from './described/schemas/problem.ts';
 import type { Drain } from './drain.ts';
 import { notesOf, type RequestNotes } from './notes.ts';
 import { sendProblem } from './problem.ts';
-import type { ProblemCode } from './schemas/problem.ts';
 
 /** Ids of others that we take over: what can stand in a log line, a header and a URL without harm. */
 const SANE_REQUEST_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;

@@ -2,11 +2,11 @@
 import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
 import { sendJson } from './answer.ts';
+import { healthSchema, notReadySchema, readySchema } from './described/schemas/status.ts';
 import type { Drain } from './drain.ts';
 import { notesOf } from './notes.ts';
 import type { Operation, Route } from './operation.ts';
 import { problemFields } from './problem.ts';
-import { healthSchema, notReadySchema, readySchema } from './schemas/status.ts';
 
 /** Where a watch is: before its first list, hearing from the cluster, or silent for too long. */
 export interface WatchReadiness {

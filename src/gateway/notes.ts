@@ -1,7 +1,7 @@
 /** What one request gathers on its way through the gateway, for its access line and its answer. */
 import type { Request } from 'express';
-import type { Caller } from './callers.ts';
-import type { ProblemCode } from './schemas/problem.ts';
+import type { Caller } from './callers/callers.ts';
+import type { ProblemCode } from './described/schemas/problem.ts';
 
 /** Filled in by whoever knows; read when the answer has ended. */
 export interface RequestNotes {

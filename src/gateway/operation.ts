@@ -3,11 +3,11 @@
  * document, so the two cannot differ; routes are such values with a handler each, and the app is made of them.
  */
 import type { Request, RequestHandler, Router } from 'express';
+import type { AnswerHeader, RequestHeader, Trailer } from './described/schemas/headers.ts';
+import type { ProblemCode } from './described/schemas/problem.ts';
+import type { JsonSchema } from './described/schemas/schema.ts';
 import { namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
 import { refuseMethod } from './problem.ts';
-import type { AnswerHeader, RequestHeader, Trailer } from './schemas/headers.ts';
-import type { ProblemCode } from './schemas/problem.ts';
-import type { JsonSchema } from './schemas/schema.ts';
 
 /** What a body of one media type is. */
 export interface BodyShape {

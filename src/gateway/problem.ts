@@ -3,8 +3,8 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { Fault, faultOf } from '../fault.ts';
 import type { Log } from '../log.ts';
 import { type HeaderPairs, sendJson } from './answer.ts';
+import type { ProblemCode } from './described/schemas/problem.ts';
 import { notesOf } from './notes.ts';
-import type { ProblemCode } from './schemas/problem.ts';
 
 /** How a code is answered. docs/errors.md says the same in words; a test keeps them equal. */
 interface Answer {

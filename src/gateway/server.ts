@@ -14,8 +14,8 @@ import { Fault } from '../fault.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { ProblemCode } from './described/schemas/problem.ts';
 import { answers, problemFields } from './problem.ts';
-import type { ProblemCode } from './schemas/problem.ts';
 
 /** Where and how to listen. */
 export interface ListenOptions {

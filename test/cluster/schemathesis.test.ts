@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
+import type { OpenApiDocument } from '../../src/gateway/described/openapi.ts';
 import { runProgram } from '../support/program.ts';
 import { startWorld, type World } from '../support/world.ts';
 

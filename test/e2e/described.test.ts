@@ -1,7 +1,7 @@
 /** Whatever is served fits the schemas that the gateway's own document has for it: bodies, headers, and each object of a stream. */
 import assert from 'node:assert/strict';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import type { MediaType, OpenApiDocument } from '../../src/gateway/openapi.ts';
+import type { MediaType, OpenApiDocument } from '../../src/gateway/described/openapi.ts';
 import { operationsIn, responsesOf } from '../support/described.ts';
 import { onCluster } from '../support/ground.ts';
 import { startWorld, type World } from '../support/world.ts';

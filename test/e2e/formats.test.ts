@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readlink } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { logObjectSchema } from '../../src/gateway/schemas/logs.ts';
+import { logObjectSchema } from '../../src/gateway/described/schemas/logs.ts';
 import type { RunStatus } from '../../src/tekton/types.ts';
 import { eventually } from '../support/eventually.ts';
 import { linesFrom } from '../support/log-text.ts';

@@ -4,7 +4,7 @@
  * 20,000 of the cluster, which is asked about each run that is not there.
  */
 import assert from 'node:assert/strict';
-import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
+import type { OpenApiDocument } from '../../src/gateway/described/openapi.ts';
 import { answers } from '../../src/gateway/problem.ts';
 import { eventually } from '../support/eventually.ts';
 import { Dice, type FuzzRequest, fuzzRequests } from '../support/fuzz.ts';

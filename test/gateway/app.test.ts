@@ -5,7 +5,7 @@ import request from 'supertest';
 import { Fault, type FaultCode } from '../../src/fault.ts';
 import { sendJson } from '../../src/gateway/answer.ts';
 import { buildApp, type GatewayParts } from '../../src/gateway/app.ts';
-import { requireRead } from '../../src/gateway/auth.ts';
+import { requireRead } from '../../src/gateway/callers/auth.ts';
 import { createDrain } from '../../src/gateway/drain.ts';
 import type { Readiness } from '../../src/gateway/health.ts';
 import { callerOf, notesOf } from '../../src/gateway/notes.ts';

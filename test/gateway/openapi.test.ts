@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
-import { html } from '../../src/gateway/html.ts';
-import { type OpenApiDocument, openApiDocument, type Parameter } from '../../src/gateway/openapi.ts';
+import { html } from '../../src/gateway/described/html.ts';
+import { type OpenApiDocument, openApiDocument, type Parameter } from '../../src/gateway/described/openapi.ts';
 import type { Operation } from '../../src/gateway/operation.ts';
 import { AppRig } from '../support/app-rig.ts';
 import {

@@ -14,7 +14,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'hash-password',
     'commandline',
     'config',
-    'gateway/cursor',
+    'gateway/logs/cursor',
     'kube/connect',
     'logger',
     'startup',
@@ -24,7 +24,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'clock',
   ],
   demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'fault', 'clock'],
-  'hash-password': ['gateway/passwords', 'gateway/callerfiles', 'prompt', 'fault'],
+  'hash-password': ['gateway/callers/passwords', 'gateway/callers/callerfiles', 'prompt', 'fault'],
   prompt: ['fault'],
   assembly: ['gateway/', 'kube/', 'prometheus', 'type:config', 'type:lifecycle', 'type:log', 'clock'],
   // Never tekton/status: tests that look at runs of the sandbox would confirm themselves.

@@ -5,11 +5,16 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OpenApiDocument } from '../../src/gateway/openapi.ts';
+import type { OpenApiDocument } from '../../src/gateway/described/openapi.ts';
+import {
+  answerHeaders,
+  type HeaderShape,
+  requestHeaders,
+  trailers,
+} from '../../src/gateway/described/schemas/headers.ts';
+import { meanings, type ProblemCode } from '../../src/gateway/described/schemas/problem.ts';
+import { schemaInWords } from '../../src/gateway/described/schemas/words.ts';
 import { answers } from '../../src/gateway/problem.ts';
-import { answerHeaders, type HeaderShape, requestHeaders, trailers } from '../../src/gateway/schemas/headers.ts';
-import { meanings, type ProblemCode } from '../../src/gateway/schemas/problem.ts';
-import { schemaInWords } from '../../src/gateway/schemas/words.ts';
 import { type Described, operationsIn, parametersOf, servedDocument } from '../support/described.ts';
 
 const root = join(import.meta.dirname, '../..');

@@ -11,7 +11,7 @@ import {
   type Parameter,
   type ResponseObject,
   resolved,
-} from '../../src/gateway/openapi.ts';
+} from '../../src/gateway/described/openapi.ts';
 import type { Connection } from '../../src/kube/connect.ts';
 import { silentLog } from '../../src/log.ts';
 

@@ -2,9 +2,9 @@
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { networks } from '../../src/gateway/address.ts';
 import type { GatewayParts } from '../../src/gateway/app.ts';
-import { sameOriginOnly } from '../../src/gateway/cors.ts';
-import { createLimits, type LimitSettings } from '../../src/gateway/limits.ts';
-import { createTickets } from '../../src/gateway/tickets.ts';
+import { sameOriginOnly } from '../../src/gateway/callers/cors.ts';
+import { createLimits, type LimitSettings } from '../../src/gateway/callers/limits.ts';
+import { createTickets } from '../../src/gateway/callers/tickets.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 
 /** Limits that no test meets by accident. */

@@ -2,7 +2,7 @@
  * Requests as nobody should send them: made of the OpenAPI document, then bent. The same seed makes the same requests, so
  * that one which does harm can be sent again.
  */
-import type { OpenApiDocument, Parameter } from '../../src/gateway/openapi.ts';
+import type { OpenApiDocument, Parameter } from '../../src/gateway/described/openapi.ts';
 import { operationsIn, parametersOf } from './described.ts';
 
 /** A request as bytes, and what may come of it. */

@@ -1,5 +1,5 @@
 /** The one caller of a gateway whose callers are not what a test is about. */
-import type { Caller, Callers } from '../../src/gateway/callers.ts';
+import type { Caller, Callers } from '../../src/gateway/callers/callers.ts';
 
 /** A caller of this name and password. */
 export function oneCaller(
