@@ -2,8 +2,8 @@
 import type { Writable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 
-/** More than this waiting for one client, and whoever produces for it pauses. */
-const MOST_QUEUED_BYTES = 1024 * 1024;
+/** More than this waiting for one client, and whoever produces for it pauses. What sockets and readers hold comes on top. */
+const MOST_QUEUED_BYTES = 512 * 1024;
 /** What is handed to the socket at a time. */
 const PORTION_BYTES = 64 * 1024;
 

@@ -78,12 +78,12 @@ const titleOf = ({ file, ground, cache }: Suite) =>
   `${file}${ground === 'sandbox' ? ' in a sandbox' : ''}${cache === 'off' ? ' without caches' : ''}`;
 const resultsOf = (suite: Suite) => join(folder, `${titleOf(suite).replace(/\W+/g, '-')}.json`);
 
-let child: ChildProcess | undefined;
+const children = new Set<ChildProcess>();
 let interrupted: NodeJS.Signals | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     // From a terminal the child has had the signal already, and mocha ends its hooks and worlds; a second one hurries it.
-    if (signal === 'SIGTERM' || interrupted) child?.kill(signal);
+    if (signal === 'SIGTERM' || interrupted) for (const child of children) child.kill(signal);
     interrupted = signal;
   });
 }
@@ -105,15 +105,36 @@ async function main(): Promise<number> {
     [kubectlVariable]: cluster.kubectl.file,
     ...(cluster.tkn === undefined ? {} : { [tknVariable]: cluster.tkn }),
   };
-  for (const [place, suite] of suites.entries()) {
-    if (interrupted) break;
-    process.stdout.write(`\n${titleOf(suite)} (${place + 1} of ${suites.length})\n`);
-    await runSuite(suite, { ...env, [groundVariable]: suite.ground, [cacheVariable]: suite.cache });
-  }
+  let begun = 0;
+  const lane = async (ground: Suite['ground'], say: (suite: Suite, title: string) => Promise<void>): Promise<void> => {
+    for (const suite of suites.filter((one) => one.ground === ground)) {
+      if (interrupted) return;
+      begun += 1;
+      await say(suite, `\n${titleOf(suite)} (${begun} of ${suites.length})\n`);
+    }
+  };
+  const envOf = ({ ground, cache }: Suite) => ({ ...env, [groundVariable]: ground, [cacheVariable]: cache });
+  // Suites of the cluster mostly wait for it: those of sandboxes run meanwhile, each printed when it is over.
+  await Promise.all([
+    lane('cluster', async (suite, title) => {
+      process.stdout.write(title);
+      await runSuite(suite, envOf(suite));
+    }),
+    lane('sandbox', async (suite, title) => {
+      const printed: Buffer[] = [];
+      await runSuite(suite, envOf(suite), (piece) => printed.push(piece));
+      process.stdout.write(`${title}${Buffer.concat(printed)}`);
+    }),
+  ]);
   return sumUp();
 }
 
-async function runSuite(suite: Suite, env: Readonly<Record<string, string>>): Promise<void> {
+/** `print`: what takes the suite's output; our own does unless told. */
+async function runSuite(
+  suite: Suite,
+  env: Readonly<Record<string, string>>,
+  print?: (piece: Buffer) => void,
+): Promise<void> {
   const { file } = suite;
   const results = resultsOf(suite);
   writeResults(results, oneFailure(`${titleOf(suite)} wrote no results: it did not load, or was ended`));
@@ -128,24 +149,35 @@ async function runSuite(suite: Suite, env: Readonly<Record<string, string>>): Pr
     '--reporter',
     './test/support/reporter.ts',
   ];
-  const code = await runNode(['node_modules/mocha/bin/mocha.js', ...options, ...grep, file], {
-    ...env,
-    [resultsVariable]: results,
-  });
+  const args = ['node_modules/mocha/bin/mocha.js', ...options, ...grep, file];
+  const code = await runNode(args, { ...env, [resultsVariable]: results }, print);
   const found = readResults(results);
   if (code !== 0 && found.failed === 0) {
     writeResults(results, { ...found, failed: 1, failures: [`${titleOf(suite)} ended with exit code ${code}`] });
   }
 }
 
-/** Runs a program on this Node, its output on ours, and resolves with its exit code; one that takes too long is killed. */
-function runNode(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
+/** Runs a program on this Node, its output on ours or to `print`, and resolves with its exit code; one that takes too long is killed. */
+function runNode(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  print?: (piece: Buffer) => void,
+): Promise<number> {
   const limit = args.includes('up') ? {} : { timeout: suiteLimitMs, killSignal: 'SIGKILL' as const };
-  const started = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env }, ...limit });
-  child = started;
+  const output = print === undefined ? 'inherit' : 'pipe';
+  const child = spawn(process.execPath, args, {
+    stdio: ['inherit', output, output],
+    env: { ...process.env, ...env },
+    ...limit,
+  });
+  children.add(child);
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (piece: Buffer) => print?.(piece));
   return new Promise((resolve, reject) => {
-    started.on('error', reject);
-    started.on('close', (code, signal) => resolve(code ?? (signal ? 1 : 0)));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      children.delete(child);
+      resolve(code ?? (signal ? 1 : 0));
+    });
   });
 }
 
