@@ -4,6 +4,7 @@
  * 20,000 of the cluster, which is asked about each run that is not there.
  */
 import assert from 'node:assert/strict';
+import { gunzipSync } from 'node:zlib';
 import type { OpenApiDocument } from '../../src/gateway/described/openapi.ts';
 import { answers } from '../../src/gateway/problem.ts';
 import { eventually } from '../support/eventually.ts';
@@ -90,7 +91,8 @@ function complaintAbout(
   if (outcome.is === 'late') return mayWait ? undefined : `no answer, only ${shown(outcome.received)}`;
   if (outcome.is === 'closed') return isMalformed ? undefined : 'closed without an answer';
   const { status, headers, body, isWhole } = outcome.answer;
-  const text = body.toString();
+  const isPacked = headers['content-encoding'] === 'gzip' && isWhole && body.length > 0;
+  const text = (isPacked ? gunzipSync(body) : body).toString();
   if (status >= 500) return `${status} ${text}`;
   if (!isWhole && !isMalformed && !mayBreakOff) return `${status}, but half of it`;
   if (status < 400) return undefined;
