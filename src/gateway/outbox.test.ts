@@ -48,7 +48,7 @@ function outbox() {
 
 const MEBIBYTE = 1024 * 1024;
 
-describe('gateway/outbox', () => {
+describe('an outbox', () => {
   it('writes of one turn leave together, in order', async () => {
     const { client, clock, box } = outbox();
     for (const piece of ['a', 'b', 'c']) box.write(Buffer.from(piece));

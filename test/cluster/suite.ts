@@ -1,6 +1,7 @@
 /**
  * `npm run test:cluster [-- file ... --grep TEXT]`: raises the cluster, or finds it, and runs every suite that needs one,
- * each in a process of its own. Prints as they go; ends with what was not run and why, and with the sums.
+ * each in a process of its own; those of sandboxes run beside those of the cluster. Prints as they go; ends with what was
+ * not run and why, and with the sums.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { globSync, mkdirSync, rmSync } from 'node:fs';

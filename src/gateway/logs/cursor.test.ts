@@ -38,7 +38,7 @@ function refusal(text: string, expected = RUN, key = KEY): string {
   return assert.fail('it was taken');
 }
 
-describe('gateway/cursor', () => {
+describe('log cursors', () => {
   const cursors = createCursors({ key: KEY });
 
   it('run 37: what was signed is read again, on any replica with the same key', () => {
