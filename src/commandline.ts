@@ -1,12 +1,26 @@
 /** The command line: which commands there are, what flags each takes, and what `--help` says of them. */
-import { parseArgs } from 'node:util';
-import { quoted, settingsHelp } from './config.ts';
+import {
+  type GivenFlags,
+  type OperatorFlag,
+  type OperatorFlagName,
+  operatorFlagOf,
+  operatorFlags,
+  takesValue,
+} from './flags.ts';
+import { settingsHelp } from './settings.ts';
+import { quoted } from './values.ts';
 
 /** What the command line asks for. */
 export type Invocation =
   | { readonly ask: 'help' }
   | { readonly ask: 'version' }
-  | { readonly ask: 'run'; readonly kubeconfig: string | undefined; readonly context: string | undefined }
+  | {
+      readonly ask: 'run';
+      readonly kubeconfig: string | undefined;
+      readonly context: string | undefined;
+      /** Those of Pipeline Trigger Operator, not yet checked. */
+      readonly operator: GivenFlags;
+    }
   | { readonly ask: 'demo'; readonly keep: boolean; readonly simulate: boolean }
   | { readonly ask: 'hash-password'; readonly name: string | undefined; readonly kind: 'argon2id' | 'scrypt' }
   | { readonly ask: 'nothing'; readonly mistake: string };
@@ -27,7 +41,7 @@ const commonFlags = {
 /** What may follow the program's name, and the flags of each. Without a command it serves. */
 const commands = {
   '': {
-    purpose: 'Serves status and logs of Tekton runs over HTTP.',
+    purpose: 'Serves status and logs of Tekton runs over HTTP, and starts runs for PipelineTriggers.',
     flags: {
       kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
       context: {
@@ -53,38 +67,50 @@ const commands = {
   },
 } as const satisfies Record<string, { readonly purpose: string; readonly flags: Readonly<Record<string, Flag>> }>;
 
-/** Reads the arguments after the program's name. */
+/**
+ * Reads the arguments after the program's name as Go's flag package does, because those of Pipeline Trigger Operator come
+ * that way: one dash or two, `--flag=value` or `--flag value`, and the last one counts where a flag is given twice. An empty
+ * value counts as not given. https://pkg.go.dev/flag#hdr-Command_line_flag_syntax
+ */
 export function readFlags(args: readonly string[]): Invocation {
   const [first = ''] = args;
   const command = first !== '' && Object.hasOwn(commands, first) ? (first as keyof typeof commands) : '';
   const flags: Readonly<Record<string, Flag>> = { ...commonFlags, ...commands[command].flags };
-  // Lenient, so that the sentence about a mistake is ours.
-  const { tokens } = parseArgs({
-    args: args.slice(command === '' ? 0 : 1),
-    options: Object.fromEntries(
-      Object.entries(flags).map(([name, { type, short }]) => [name, { type, ...(short ? { short } : {}) }]),
-    ),
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const given = new Map<string, string | undefined>();
-  for (const token of tokens) {
-    if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional') return nothing(`unexpected argument ${quoted(token.value)}`);
-    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
-    if (flag === undefined) return nothing(`unknown flag ${token.rawName}`);
-    if (flag.type === 'string' && !token.value) return nothing(`${token.rawName} needs a value`);
-    if (flag.type === 'boolean' && token.value !== undefined) return nothing(`${token.rawName} takes no value`);
-    given.set(token.name, token.value);
+  const given = new Map<string, string>();
+  const operator = new Map<OperatorFlagName, string>();
+  const rest = args.slice(command === '' ? 0 : 1);
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    const [, dashed, name, value] = /^(--?([^-=][^=]*))(?:=([\s\S]*))?$/.exec(argument) ?? [];
+    if (dashed === undefined || name === undefined) return nothing(`unexpected argument ${quoted(argument)}`);
+    const own = ownFlag(flags, name);
+    const theirs = command === '' ? operatorFlagOf(name) : undefined;
+    if (own !== undefined) {
+      const [known, { type }] = own;
+      if (type === 'boolean' && value !== undefined) return nothing(`${dashed} takes no value`);
+      const taken = type === 'boolean' ? 'true' : (value ?? rest.shift());
+      if (taken === undefined) return nothing(`${dashed} needs a value`);
+      given.set(known, taken);
+    } else if (theirs !== undefined) {
+      const taken = value ?? (takesValue(theirs) ? rest.shift() : 'true');
+      if (taken === undefined) return nothing(`${dashed} needs a value`);
+      operator.set(theirs, taken);
+    } else {
+      return nothing(`unknown flag ${dashed}`);
+    }
   }
+  const text = (name: string) => given.get(name) || undefined;
   if (given.has('help')) return { ask: 'help' };
   if (given.has('version')) return { ask: 'version' };
   if (command === 'demo') return { ask: 'demo', keep: given.has('keep'), simulate: given.has('simulate') };
   if (command === 'hash-password') {
-    return { ask: 'hash-password', name: given.get('name'), kind: given.has('scrypt') ? 'scrypt' : 'argon2id' };
+    return { ask: 'hash-password', name: text('name'), kind: given.has('scrypt') ? 'scrypt' : 'argon2id' };
   }
-  return { ask: 'run', kubeconfig: given.get('kubeconfig'), context: given.get('context') };
+  return { ask: 'run', kubeconfig: text('kubeconfig'), context: text('context'), operator };
+}
+
+/** A flag by its name or by its letter. */
+function ownFlag(flags: Readonly<Record<string, Flag>>, written: string): readonly [name: string, Flag] | undefined {
+  return Object.entries(flags).find(([name, { short }]) => name === written || short === written);
 }
 
 function nothing(mistake: string): Invocation {
@@ -93,26 +119,48 @@ function nothing(mistake: string): Invocation {
 
 /** What `--help` prints. */
 export function helpText(): string {
-  const flagLines = (flags: Readonly<Record<string, Flag>>) =>
-    Object.entries(flags).map(([name, { value = '', purpose }]) => row(`--${name}${value}`, purpose));
   const commandLines = Object.entries(commands).flatMap(([name, { purpose, flags }]) => [
     `rungate${name === '' ? '' : ` ${name}`} [flags]`,
     `  ${purpose}`,
-    ...flagLines(flags),
+    ...rows(flagRows(flags)),
     '',
   ]);
-  const settingLines = settingsHelp().map(({ variable, purpose }) => row(variable, purpose));
   return [
     ...commandLines,
     'With each:',
-    ...flagLines(commonFlags),
+    ...rows(flagRows(commonFlags)),
+    '',
+    'In the place of Pipeline Trigger Operator, the flags that it has:',
+    ...rows(operatorRows().map(([name, purpose]) => [name, purpose.replaceAll('`', '')])),
     '',
     'Everything else is set by environment variables:',
-    ...settingLines,
+    ...rows(settingsHelp().map(({ variable, purpose }) => [variable, purpose])),
     '',
   ].join('\n');
 }
 
-function row(name: string, purpose: string): string {
-  return `  ${name.padEnd(22)} ${purpose}`;
+/** The flags of `rungate` without a command as the table of docs/configuration.md. */
+export function flagsMarkdown(): string {
+  const own = flagRows({ ...commonFlags, ...commands[''].flags });
+  const lines = [...own, ...operatorRows()].map(([flag, purpose]) => `| \`${flag}\` | ${purpose} |`);
+  return ['| Flag | Purpose |', '|---|---|', ...lines].join('\n');
+}
+
+type Row = readonly [name: string, purpose: string];
+
+function flagRows(flags: Readonly<Record<string, Flag>>): readonly Row[] {
+  return Object.entries(flags).map(([name, { value = '', purpose }]) => [`--${name}${value}`, purpose]);
+}
+
+function operatorRows(): readonly Row[] {
+  const all: readonly (readonly [string, OperatorFlag<unknown>])[] = Object.entries(operatorFlags);
+  return all.map(([name, { value, purpose }]) => [`--${name}${value === undefined ? '' : ` ${value}`}`, purpose]);
+}
+
+/** As wide as the widest needs, but one that is wider than most stands on a line of its own. */
+function rows(all: readonly Row[]): readonly string[] {
+  const width = Math.min(24, Math.max(...all.map(([name]) => name.length)));
+  return all.flatMap(([name, purpose]) =>
+    name.length > width ? [`  ${name}`, `  ${' '.repeat(width)} ${purpose}`] : [`  ${name.padEnd(width)} ${purpose}`],
+  );
 }

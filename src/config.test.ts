@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { loadConfig, settingsMarkdown } from './config.ts';
+import { loadConfig, replicaOf } from './config.ts';
+import type { OperatorFlagName } from './flags.ts';
+import { settingsMarkdown } from './settings.ts';
 
 const least = { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'correct horse' };
 
@@ -10,13 +12,12 @@ describe('loadConfig', () => {
     assert(loaded.ok);
     assert.deepEqual(loaded.config, {
       port: 8080,
-      metricsPort: 9090,
       host: undefined,
       namespace: 'tekton-pipelines',
       namespaces: ['tekton-pipelines'],
       username: 'ci',
       password: 'correct horse',
-      parts: ['gateway'],
+      parts: ['gateway', 'triggers'],
       authFile: undefined,
       accessFile: undefined,
       trustProxy: undefined,
@@ -40,11 +41,23 @@ describe('loadConfig', () => {
       externalLogsUrl: undefined,
       maxWaitSeconds: 300,
       drainSeconds: 25,
+      leaseName: 'bb9e0b30.jquad.rocks',
+      leaseNamespace: undefined,
+      leaseSeconds: 15,
+      podName: undefined,
+      orphanRuns: false,
+      maxDeletesPerSecond: 50,
+      managedCredentials: 'off',
+      credentialsAcrossNamespaces: false,
       logLevel: 'info',
       logFormat: 'auto',
       tlsCertFile: undefined,
       tlsKeyFile: undefined,
+      probing: [{ host: undefined, port: 9090, portSetting: 'METRICS_PORT', hostSetting: 'HOST' }],
+      crossDc: false,
+      secondCluster: undefined,
     });
+    assert.deepEqual(loaded.warnings, []);
   });
 
   const served = [
@@ -174,13 +187,33 @@ describe('loadConfig', () => {
     },
     {
       name: 'a part of the future',
-      given: { PARTS: 'gateway,triggers' },
-      want: 'PARTS names "triggers", which comes in a later version; write gateway',
+      given: { PARTS: 'gateway,hooks' },
+      want: 'PARTS names "hooks", which comes in a later version; write a list of gateway, triggers',
+    },
+    {
+      name: 'a list without parts',
+      given: { PARTS: ',' },
+      want: 'PARTS is ","; write a list of gateway, triggers',
+    },
+    {
+      name: 'a Lease whose name is none',
+      given: { LEASE_NAME: 'Lease' },
+      want: 'LEASE_NAME is "Lease"; write a name of an object: lower case letters, digits, "-" and ".", at most 253 characters',
+    },
+    {
+      name: 'a Lease without an end',
+      given: { LEASE_SECONDS: '0' },
+      want: 'LEASE_SECONDS is "0"; write a whole number from 1 to 3600',
+    },
+    {
+      name: 'a yes that is none',
+      given: { ORPHAN_RUNS: 'on' },
+      want: 'ORPHAN_RUNS is "on"; write one of true, false',
     },
     {
       name: 'a part nobody knows',
       given: { PARTS: 'gatway' },
-      want: 'PARTS names "gatway", which is no part of rungate; write gateway',
+      want: 'PARTS names "gatway", which is no part of rungate; write a list of gateway, triggers',
     },
     {
       name: 'a wait too long',
@@ -231,11 +264,312 @@ describe('loadConfig', () => {
   });
 });
 
+describe('PARTS', () => {
+  const table = [
+    { given: 'triggers,gateway', want: ['gateway', 'triggers'] },
+    { given: 'triggers, triggers', want: ['triggers'] },
+    { given: 'gateway', want: ['gateway'] },
+  ];
+  for (const { given, want } of table) {
+    it(`${given} is ${want.join(' and ')}`, () => {
+      const loaded = loadConfig({ ...least, PARTS: given });
+      assert(loaded.ok);
+      assert.deepEqual(loaded.config.parts, want);
+    });
+  }
+
+  it('without the gateway needs no callers, and what only the gateway has cannot contradict', () => {
+    assert(loadConfig({ PARTS: 'triggers' }).ok);
+    assert(loadConfig({ PARTS: 'triggers', PORT: '9090', AUTH_PASSWORD: 'admin', TLS_KEY_FILE: '/tls.key' }).ok);
+  });
+
+  it('of the demo has the gateway', () => {
+    assert.deepEqual(loadConfig({ PARTS: 'triggers' }, { demo: true }), {
+      ok: false,
+      mistakes: ['PARTS leaves out gateway, which is what the demo shows; add it'],
+    });
+  });
+});
+
+describe('flags of Pipeline Trigger Operator', () => {
+  type Given = Partial<Record<OperatorFlagName, string>>;
+  const load = (flags: Given, env: Record<string, string> = {}) =>
+    loadConfig(env, { operator: new Map(Object.entries(flags) as [OperatorFlagName, string][]) });
+  const place = (text: string, portSetting: string, hostSetting = 'HOST') => {
+    const [, host, port] = /^(.*):(\d+)$/.exec(text) ?? [];
+    return { host: host || undefined, port: Number(port), portSetting, hostSetting };
+  };
+  const own = place(':9090', 'METRICS_PORT');
+
+  it('alone make it the operator: its part, its namespaces, its ports, no callers', () => {
+    const loaded = load({ 'leader-elect': 'true' });
+    assert(loaded.ok);
+    const { parts, namespaces, probing } = loaded.config;
+    assert.deepEqual({ parts, namespaces }, { parts: ['triggers'], namespaces: '*' });
+    assert.deepEqual(probing, [
+      own,
+      place(':8080', '--metrics-bind-address'),
+      place(':8081', '--health-probe-bind-address'),
+    ]);
+  });
+
+  it('do so within the namespaces that are named', () => {
+    for (const [env, want] of [
+      [{ NAMESPACE: 'ci' }, ['ci']],
+      [{ NAMESPACES: 'ci' }, ['tekton-pipelines', 'ci']],
+    ] as const) {
+      const loaded = load({ 'zap-devel': 'true' }, env);
+      assert(loaded.ok);
+      assert.deepEqual(loaded.config.namespaces, want);
+    }
+  });
+
+  it('do not where somebody says otherwise', () => {
+    for (const env of [{ PARTS: 'gateway,triggers', ...least }, least, { AUTH_FILE: '/callers' }]) {
+      const loaded = load({ 'leader-elect': 'true' }, env);
+      assert(loaded.ok);
+      const { parts, namespaces, probing } = loaded.config;
+      assert.deepEqual(parts, ['gateway', 'triggers']);
+      assert.deepEqual([namespaces, probing], [['tekton-pipelines'], [own]]);
+    }
+    const narrowed = load({ 'leader-elect': 'true' }, { PARTS: 'triggers' });
+    assert(narrowed.ok);
+    assert.deepEqual(narrowed.config.probing, [own]);
+  });
+
+  const addresses: { name: string; flags: Given; env?: Record<string, string>; want: readonly object[] }[] = [
+    {
+      name: 'where the proxy variant has them',
+      flags: { 'metrics-bind-address': '127.0.0.1:8080', 'health-probe-bind-address': ':8081' },
+      want: [
+        own,
+        place('127.0.0.1:8080', '--metrics-bind-address', '--metrics-bind-address'),
+        place(':8081', '--health-probe-bind-address'),
+      ],
+    },
+    { name: 'not at all', flags: { 'metrics-bind-address': '0', 'health-probe-bind-address': '0' }, want: [own] },
+    {
+      name: 'where the operator does, when they are empty',
+      flags: { 'metrics-bind-address': '', 'health-probe-bind-address': '0' },
+      want: [own, place(':8080', '--metrics-bind-address')],
+    },
+    {
+      name: 'once where both are the same',
+      flags: { 'metrics-bind-address': ':8081' },
+      want: [own, place(':8081', '--metrics-bind-address')],
+    },
+    {
+      name: 'once where METRICS_PORT does',
+      flags: { 'metrics-bind-address': '127.0.0.1:9090', 'health-probe-bind-address': ':9090' },
+      want: [own],
+    },
+    {
+      name: 'at the widest of those that overlap',
+      flags: { 'metrics-bind-address': '0.0.0.0:9090', 'health-probe-bind-address': '0' },
+      env: { HOST: '127.0.0.1' },
+      want: [place('0.0.0.0:9090', '--metrics-bind-address', '--metrics-bind-address')],
+    },
+    {
+      name: 'at any port as often as told',
+      flags: { 'metrics-bind-address': ':0', 'health-probe-bind-address': '[::1]:0' },
+      env: { METRICS_PORT: '0', HOST: '127.0.0.1' },
+      want: [
+        place('127.0.0.1:0', 'METRICS_PORT'),
+        place('127.0.0.1:0', '--metrics-bind-address'),
+        place('::1:0', '--health-probe-bind-address', '--health-probe-bind-address'),
+      ],
+    },
+  ];
+  for (const { name, flags, env = {}, want } of addresses) {
+    it(`listen ${name}`, () => {
+      const loaded = load(flags, env);
+      assert(loaded.ok);
+      assert.deepEqual(loaded.config.probing, want);
+    });
+  }
+
+  const logs: { flags: Given; env?: Record<string, string>; want: readonly [string, string] }[] = [
+    { flags: { 'leader-elect': 'true' }, want: ['info', 'auto'] },
+    { flags: { 'zap-devel': 'true' }, want: ['debug', 'text'] },
+    { flags: { 'zap-devel': 'false' }, want: ['info', 'json'] },
+    { flags: { 'zap-devel': 'T', 'zap-encoder': 'JSON', 'zap-log-level': 'Error' }, want: ['error', 'json'] },
+    { flags: { 'zap-encoder': 'console', 'zap-log-level': 'panic' }, want: ['error', 'text'] },
+    { flags: { 'zap-log-level': '5' }, want: ['debug', 'auto'] },
+    { flags: { 'zap-log-level': 'debug' }, env: { LOG_LEVEL: 'warn', LOG_FORMAT: 'json' }, want: ['warn', 'json'] },
+    { flags: { 'zap-stacktrace-level': 'panic', 'zap-time-encoding': 'RFC3339Nano' }, want: ['info', 'auto'] },
+  ];
+  for (const { flags, env = {}, want } of logs) {
+    it(`log as ${Object.entries({ ...flags, ...env }).join(' ')} says`, () => {
+      const loaded = load(flags, env);
+      assert(loaded.ok);
+      assert.deepEqual([loaded.config.logLevel, loaded.config.logFormat], want);
+    });
+  }
+
+  it('ask for the lock of data centres', () => {
+    for (const [text, want] of [
+      ['true', true],
+      ['1', true],
+      ['FALSE', false],
+      ['', false],
+    ] as const) {
+      const loaded = load({ 'cross-dc-leader-elect': text });
+      assert(loaded.ok);
+      assert.equal(loaded.config.crossDc, want, text);
+    }
+  });
+
+  const second = {
+    'second-cluster': 'true',
+    'second-cluster-address': 'https://b.example:6443/',
+  } as const;
+
+  it('name a second cluster, its token on the command line or in a file', () => {
+    const usual = { address: 'https://b.example:6443', caFile: undefined, insecureSkipVerify: false, failOpen: false };
+    const told = load({ ...second, 'second-cluster-bearer-token': 't0ken' });
+    assert(told.ok);
+    assert.deepEqual(told.config.secondCluster, { ...usual, token: { text: 't0ken' } });
+    assert.doesNotMatch(told.warnings.join(), /t0ken/);
+    const kept = load(second, {
+      SECOND_CLUSTER_TOKEN_FILE: '/token',
+      SECOND_CLUSTER_CA_FILE: '/ca',
+      SECOND_CLUSTER_INSECURE: 'true',
+      SECOND_CLUSTER_FAIL_OPEN: 'true',
+    });
+    assert(kept.ok);
+    const { address } = usual;
+    assert.deepEqual(kept.config.secondCluster, {
+      address,
+      token: { file: '/token' },
+      caFile: '/ca',
+      insecureSkipVerify: true,
+      failOpen: true,
+    });
+    const off = load({ 'second-cluster': 'false', 'second-cluster-address': '', 'second-cluster-bearer-token': '' });
+    assert(off.ok);
+    assert.equal(off.config.secondCluster, undefined);
+  });
+
+  const warned: { flags: Given; env?: Record<string, string>; want: RegExp }[] = [
+    { flags: { 'leader-elect': 'false' }, want: /^--leader-elect=false has no effect/ },
+    {
+      flags: { ...second, 'second-cluster-bearer-token': 't' },
+      want: /^--second-cluster-bearer-token can be read by everybody on this machine/,
+    },
+    {
+      flags: second,
+      env: { SECOND_CLUSTER_TOKEN_FILE: '/token', SECOND_CLUSTER_INSECURE: 'true' },
+      want: /^SECOND_CLUSTER_INSECURE is true/,
+    },
+  ];
+  for (const { flags, env = {}, want } of warned) {
+    it(`warn: ${want.source}`, () => {
+      const loaded = load(flags, env);
+      assert(loaded.ok);
+      assert.equal(loaded.warnings.length, 1);
+      assert.match(loaded.warnings[0] ?? '', want);
+    });
+  }
+
+  const mistakes: { name: string; flags: Given; env?: Record<string, string>; want: string }[] = [
+    {
+      name: 'an address without a port',
+      flags: { 'metrics-bind-address': '8080' },
+      want: '--metrics-bind-address is "8080"; write an address with a port such as :8080 or 127.0.0.1:8080, or 0 for none',
+    },
+    {
+      name: 'a port out of range',
+      flags: { 'health-probe-bind-address': ':65536' },
+      want: '--health-probe-bind-address is ":65536"; write an address with a port such as :8080 or 127.0.0.1:8080, or 0 for none',
+    },
+    {
+      name: 'an address that is that of the API',
+      flags: { 'metrics-bind-address': '127.0.0.1:8080' },
+      env: least,
+      want: 'PORT and --metrics-bind-address are both 8080; write two different ports',
+    },
+    {
+      name: 'a boolean that is none',
+      flags: { 'leader-elect': 'yes' },
+      want: '--leader-elect is "yes"; write true or false',
+    },
+    {
+      name: 'an encoder nobody knows',
+      flags: { 'zap-encoder': 'xml' },
+      want: '--zap-encoder is "xml"; write one of json, console',
+    },
+    {
+      name: 'a level that is none',
+      flags: { 'zap-log-level': '0' },
+      want: '--zap-log-level is "0"; write one of debug, info, error, panic, or a whole number above 0',
+    },
+    {
+      name: 'a level that is a word of JavaScript',
+      flags: { 'zap-stacktrace-level': 'constructor' },
+      want: '--zap-stacktrace-level is "constructor"; write one of debug, info, error, panic',
+    },
+    {
+      name: 'a second cluster nobody knows the place of',
+      flags: { 'second-cluster': 'true', 'second-cluster-bearer-token': 't' },
+      want: '--second-cluster needs --second-cluster-address',
+    },
+    {
+      name: 'a second cluster without a token',
+      flags: second,
+      want: '--second-cluster needs SECOND_CLUSTER_TOKEN_FILE, or --second-cluster-bearer-token',
+    },
+    {
+      name: 'two tokens',
+      flags: { ...second, 'second-cluster-bearer-token': 't0ken' },
+      env: { SECOND_CLUSTER_TOKEN_FILE: '/token' },
+      want: 'SECOND_CLUSTER_TOKEN_FILE and --second-cluster-bearer-token are both given; keep the file',
+    },
+    {
+      name: 'a second cluster that everybody can listen to',
+      flags: { ...second, 'second-cluster-address': 'http://b.example', 'second-cluster-bearer-token': 't' },
+      want: '--second-cluster-address is "http://b.example"; write the URL of an API server: https://, or http:// to this machine alone',
+    },
+  ];
+  for (const { name, flags, env = {}, want } of mistakes) {
+    it(`refuse ${name}`, () => assert.deepEqual(load(flags, env), { ok: false, mistakes: [want] }));
+  }
+
+  it('are wrong together with settings, all at once', () => {
+    const loaded = load({ 'leader-elect': 'maybe', 'zap-encoder': 'xml' }, { PORT: 'x', ...least });
+    assert(!loaded.ok);
+    assert.deepEqual(
+      loaded.mistakes.map((mistake) => mistake.split(' ', 1)[0]),
+      ['--leader-elect', '--zap-encoder', 'PORT'],
+    );
+  });
+});
+
+describe('replicaOf', () => {
+  const settings = { podName: undefined, leaseNamespace: undefined, namespace: 'tekton-pipelines' };
+  const here = { hostname: 'node-1', podNamespace: undefined, unique: 'u' };
+  const table = [
+    { name: 'outside of a pod', given: settings, at: here, want: ['node-1_u', 'tekton-pipelines'] },
+    { name: 'in a pod', given: settings, at: { ...here, podNamespace: 'ops' }, want: ['node-1_u', 'ops'] },
+    {
+      name: 'as told',
+      given: { ...settings, podName: 'rungate-0', leaseNamespace: 'leases' },
+      at: { ...here, podNamespace: 'ops' },
+      want: ['rungate-0_u', 'leases'],
+    },
+  ];
+  for (const { name, given, at, want } of table) {
+    it(`is somebody ${name}`, () => {
+      const { identity, leaseNamespace } = replicaOf(given, at);
+      assert.deepEqual([identity, leaseNamespace], want);
+    });
+  }
+});
+
 describe('the documentation of the settings', () => {
   it('is docs/configuration.md (UPDATE_DOCS=1 writes it)', () => {
     const file = new URL('../docs/configuration.md', import.meta.url);
     const page = readFileSync(file, 'utf8');
-    const marks = /(<!-- settings: made from src\/config\.ts -->\n\n)([\s\S]*?)(\n\n<!-- end of settings -->)/;
+    const marks = /(<!-- settings: made from src\/settings\.ts -->\n\n)([\s\S]*?)(\n\n<!-- end of settings -->)/;
     const wanted = page.replace(marks, (_all, begin, _table, end) => `${begin}${settingsMarkdown()}${end}`);
     if (process.env.UPDATE_DOCS === '1') writeFileSync(file, wanted);
     else assert.equal(page, wanted);

@@ -1,9 +1,9 @@
 /** The demo: a sandbox, a gateway in front of it and a few runs to look at, in one process and from one command. */
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Assembled, assembleGateway } from './assembly.ts';
+import { type Assembled, assemble } from './assembly.ts';
 import type { Clock } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config, Replica } from './config.ts';
 import { Fault } from './fault.ts';
 import { connect } from './kube/connect.ts';
 import { group, type Part, stopAfterStart } from './lifecycle.ts';
@@ -21,12 +21,16 @@ export const demoEnvironment = {
   DRAIN_SECONDS: '3',
 } as const;
 
+/** Beside `src`, and beside `dist` in a package. */
+const definitions = join(import.meta.dirname, '../k8s/crds');
+
 /** What the demo is told. */
 export interface DemoOptions {
   readonly config: Config;
   /** Whether everybody would try the password first. */
   readonly isPasswordKnown: boolean;
   readonly version: string;
+  readonly replica: Replica;
   /** Everything it writes is below this folder. */
   readonly folder: string;
   /** Who we are, and whether a process is there. */
@@ -43,7 +47,7 @@ export interface DemoOptions {
 
 /** The parts of a demo. The last one prints what to try, once everything above it answers. */
 export function createDemo(options: DemoOptions): readonly Part[] {
-  const { config, isPasswordKnown, version, folder, keep, simulate, clock, log, write } = options;
+  const { config, isPasswordKnown, version, replica, folder, keep, simulate, clock, log, write } = options;
   const kubeconfigFile = join(folder, 'kubeconfig');
   // What is kept lies apart: a demo that keeps nothing does not touch it.
   const state = join(folder, keep ? 'kept' : 'sandbox');
@@ -60,12 +64,21 @@ export function createDemo(options: DemoOptions): readonly Part[] {
       sandbox = createSandbox({ folder: state, kubeconfigFile, keep, simulate, life: true, clock, log });
       return [sandbox];
     }),
+    stopAfterStart({
+      name: 'kinds',
+      start: async () => {
+        const { applyDefinitions, definitionsIn } = await import('./sandbox/scenarios/definitions.ts');
+        applyDefinitions(sandbox.client, await definitionsIn(definitions));
+      },
+      stop: async () => {},
+    }),
     group('gateway', async () => {
       const connection = await connect({ kubeconfig: sandbox.kubeconfigFile, env: {}, clock });
-      gateway = assembleGateway({
+      gateway = assemble({
         config,
         connection,
         version,
+        replica,
         clock,
         log,
         anyPort: true,
@@ -84,11 +97,11 @@ export function createDemo(options: DemoOptions): readonly Part[] {
     {
       name: 'samples',
       start: async () => {
-        const [{ applySamples, sampleObjects }, { repositorySource }] = await Promise.all([
+        const [{ applySamples, sampleObjects, sampleTrigger }, { repositorySource }] = await Promise.all([
           import('./sandbox/scenarios/samples.ts'),
           import('./sandbox/scenarios/repository.ts'),
         ]);
-        applySamples(sandbox.client, [...sampleObjects(), repositorySource(repository)]);
+        applySamples(sandbox.client, [...sampleObjects(), repositorySource(repository), sampleTrigger()]);
         await gateway.filled(stopped.signal);
       },
       stop: async () => stopped.abort(),
@@ -96,7 +109,7 @@ export function createDemo(options: DemoOptions): readonly Part[] {
     {
       name: 'greeting',
       start: async () => {
-        const port = gateway.api.port();
+        const port = gateway.api?.port() ?? config.port; // there is no demo without the gateway
         const taken = config.port !== 0 && port !== config.port ? config.port : undefined;
         write(
           greeting({
@@ -192,7 +205,9 @@ function greeting(told: Greeting): string {
     `  export KUBECONFIG=${shellWord(kubeconfig)}`,
     '  kubectl get pipelineruns,pods',
     '  kubectl create -f examples/hello.yaml',
-    `A push to ${repository} moves the GitRepository demo.`,
+    `A push to ${repository}`,
+    'moves the GitRepository demo, and the PipelineTrigger demo starts a run of the new commit:',
+    '  kubectl get pipelinetrigger demo',
     '',
     simulate
       ? 'No step is run: written scenarios are played.'

@@ -1,10 +1,12 @@
 /** The process: flags and configuration, then the parts, until a signal. The only reader of env, argv and signals. */
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { constants, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { systemClock } from './clock.ts';
-import { helpText, readFlags } from './commandline.ts';
-import { type Config, isPasswordKnown, loadConfig } from './config.ts';
+import { helpText, type Invocation, readFlags } from './commandline.ts';
+import { type Config, crossDcAsked, isPasswordKnown, loadConfig, type Replica, replicaOf } from './config.ts';
+import type { LockDatabase } from './crossdc/env.ts';
 import { Fault } from './fault.ts';
 import { type Part, runParts } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -32,11 +34,8 @@ async function main(): Promise<number> {
       return EXIT.clean;
     case 'nothing':
       return misconfigured([invocation.mistake]);
-    case 'run': {
-      const loaded = loadConfig(process.env);
-      if (loaded.ok) return await run(loaded.config, invocation);
-      return misconfigured(loaded.mistakes);
-    }
+    case 'run':
+      return await serve(invocation);
     case 'demo':
       return await demo(invocation);
     case 'hash-password':
@@ -44,17 +43,42 @@ async function main(): Promise<number> {
   }
 }
 
+type Serve = Extract<Invocation, { readonly ask: 'run' }>;
+
+/** Every mistake is told at once, whichever table it is in. */
+async function serve(invocation: Serve): Promise<number> {
+  const { operator } = invocation;
+  const loaded = loadConfig(process.env, { operator });
+  const lock = crossDcAsked(operator) ? (await import('./crossdc/env.ts')).readCrossDcEnv(process.env) : undefined;
+  if (loaded.ok && lock?.ok !== false) {
+    const { config, warnings } = loaded;
+    return await run({ config, warnings, lockDatabase: lock?.database }, invocation);
+  }
+  return misconfigured([
+    ...(loaded.ok ? [] : loaded.mistakes),
+    ...(lock === undefined || lock.ok ? [] : lock.mistakes),
+  ]);
+}
+
 async function run(
-  config: Config,
-  { kubeconfig, context }: { readonly kubeconfig: string | undefined; readonly context: string | undefined },
+  {
+    config,
+    warnings,
+    lockDatabase,
+  }: {
+    readonly config: Config;
+    readonly warnings: readonly string[];
+    readonly lockDatabase: LockDatabase | undefined;
+  },
+  { kubeconfig, context }: Serve,
 ): Promise<number> {
   // Not imported above: --help and a mistake are answered before the libraries are loaded.
-  const [{ assembleGateway }, { connect }] = await Promise.all([import('./assembly.ts'), import('./kube/connect.ts')]);
+  const [{ assemble }, { connect }] = await Promise.all([import('./assembly.ts'), import('./kube/connect.ts')]);
   const log = openLog(config);
-  const { readCursorKey } = await import('./gateway/logs/cursor.ts');
-  const cursors = config.cursorKeyFile === undefined ? { key: undefined } : readCursorKey(config.cursorKeyFile);
+  log.info('rungate starts', { version: version(), parts: config.parts.join(',') });
+  for (const warning of warnings) log.warn(warning);
+  const cursors = await readCursors(config, log);
   if ('mistake' in cursors) return misconfigured([cursors.mistake]);
-  if (cursors.key === undefined) log.info('log cursors end with this process: CURSOR_KEY_FILE is not set');
   let connection: Awaited<ReturnType<typeof connect>>;
   try {
     connection = await connect({
@@ -68,12 +92,14 @@ async function run(
     process.stderr.write(unreachedText({ reason: error.message }));
     return EXIT.noCluster;
   }
-  const { parts, filled, readiness } = assembleGateway({
+  const { parts, filled, readiness } = assemble({
     config,
     connection,
     version: version(),
     clock: systemClock,
     log,
+    replica: replica(config, podNamespace()),
+    lockDatabase,
     cursorKey: cursors.key,
   });
   /** Waits only where somebody reads what we print; in a pod the caches go on trying and `/readyz` says so. */
@@ -98,6 +124,14 @@ async function run(
   ]);
 }
 
+/** The key that cursors are signed with, where there is a gateway to sign them. */
+async function readCursors({ parts, cursorKeyFile }: Config, log: Log) {
+  if (!parts.includes('gateway')) return { key: undefined };
+  if (cursorKeyFile !== undefined) return (await import('./gateway/logs/cursor.ts')).readCursorKey(cursorKeyFile);
+  log.info('log cursors end with this process: CURSOR_KEY_FILE is not set');
+  return { key: undefined };
+}
+
 async function demo(options: { readonly keep: boolean; readonly simulate: boolean }): Promise<number> {
   const { createDemo, demoEnvironment } = await import('./demo.ts');
   const loaded = loadConfig({ ...demoEnvironment, ...process.env }, { demo: true });
@@ -109,6 +143,7 @@ async function demo(options: { readonly keep: boolean; readonly simulate: boolea
       config: loaded.config,
       isPasswordKnown: isPasswordKnown(loaded.config),
       version: version(),
+      replica: replica(loaded.config, undefined), // its Kubernetes is not the one that a pod of ours would be in
       folder: resolve('.rungate'),
       process: { pid: process.pid, isAlive },
       clock: systemClock,
@@ -181,6 +216,19 @@ async function live(config: Config, log: Log, make: (stop: AbortSignal) => reado
     // A Fault's sentence is for whoever started us; anything else is a mistake of ours and shows where.
     process.stderr.write(`rungate: ${error instanceof Fault ? error.message : (error as Error).stack}\n`);
     return EXIT.failed;
+  }
+}
+
+function replica(config: Config, namespace: string | undefined): Replica {
+  return replicaOf(config, { hostname: hostname(), podNamespace: namespace, unique: randomUUID() });
+}
+
+/** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api */
+function podNamespace(): string | undefined {
+  try {
+    return readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').trim() || undefined;
+  } catch {
+    return undefined; // not in a pod, or in one without a ServiceAccount
   }
 }
 

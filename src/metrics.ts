@@ -1,5 +1,27 @@
 /** Every series by what it counts; handed in like the log. `main` makes the real ones, tests use `silentMetrics`. */
 
+/** What an API server was asked to do. */
+export type UpstreamVerb = 'get' | 'list' | 'watch' | 'log' | 'create' | 'patch' | 'update' | 'delete';
+
+/** The name of a PipelineTrigger. */
+export interface TriggerName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Where one line of a PipelineTrigger's events stands: its source's, or that of a branch of its PullRequest. */
+export interface TriggerLine {
+  readonly sourceKind: string;
+  /** The branch, or the name of the image. */
+  readonly repo: string;
+  /** As of its condition. */
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+}
+
+/** Why a run was created: something new, one before it that failed, or somebody who asked for it. */
+export type RunCause = 'event' | 'retry' | 'request';
+
 /** What rooms say about themselves in numbers. */
 export interface Metrics {
   /** One HTTP answer is over. `route` is the pattern, never the path. */
@@ -9,7 +31,22 @@ export interface Metrics {
   /** Log bytes handed to clients. */
   logBytes(count: number): void;
   /** One call to the API server was answered; `code` is the HTTP status, or `error` without one. */
-  upstream(verb: 'get' | 'list' | 'watch' | 'log', code: string): void;
+  upstream(verb: UpstreamVerb, code: string): void;
+  /** A controller has brought one object to where it should be, or failed to: `outcome` is `done`, `aborted` or the code of the Fault. */
+  reconcile(controller: string, outcome: string, seconds: number): void;
+  /**
+   * Where a PipelineTrigger stands now, in the series that Pipeline Trigger Operator has: what was said of it before is no
+   * longer shown. Of more than 200 lines the first are shown, and of two with the same `repo` the last.
+   */
+  triggerCondition(trigger: TriggerName, lines: readonly TriggerLine[]): void;
+  /** A PipelineTrigger is gone, or not looked after here any more: none of its series is shown. */
+  triggerGone(trigger: TriggerName): void;
+  /** A run was created for a PipelineTrigger. */
+  runCreated(cause: RunCause): void;
+  /** A run was deleted because its PipelineTrigger keeps no more. */
+  runDeleted(): void;
+  /** Whether this process may start runs now. */
+  leading(held: boolean): void;
   /** A watch heard something (an event, a bookmark, a list) at `atMs`; the series is the age of that. */
   watchHeard(resource: string, atMs: number): void;
   /** A watch had to list again. */
@@ -30,6 +67,12 @@ export const silentMetrics: Metrics = {
   stream: () => () => {},
   logBytes() {},
   upstream() {},
+  reconcile() {},
+  triggerCondition() {},
+  triggerGone() {},
+  runCreated() {},
+  runDeleted() {},
+  leading() {},
   watchHeard() {},
   relist() {},
   resume() {},

@@ -1,7 +1,7 @@
 /** The real metrics: prom-client series for what rooms count, and for the process itself. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from './clock.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics, TriggerLine, TriggerName } from './metrics.ts';
 
 /** Metrics that can be read. */
 export interface PrometheusMetrics extends Metrics {
@@ -48,6 +48,31 @@ export function createMetrics(options: {
     name: 'rungate_kube_requests_total',
     help: 'Calls to the API server, by verb and HTTP status; "error" had none.',
     labelNames: ['verb', 'code'],
+    registers,
+  });
+  const reconciles = new Histogram({
+    name: 'rungate_reconcile_duration_seconds',
+    help: 'Time that a controller spent on one object, by whether it was done, aborted (it stops, or leads no more) or failed, and how.',
+    labelNames: ['controller', 'outcome'],
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30],
+    registers,
+  });
+  const triggers = triggerConditions(registers);
+  const created = new Counter({
+    name: 'rungate_runs_created_total',
+    help: 'Runs created for PipelineTriggers, by why: an event, a retry of a run that failed, or a request.',
+    labelNames: ['cause'],
+    registers,
+  });
+  for (const cause of ['event', 'retry', 'request']) created.inc({ cause }, 0); // a rate needs to have seen 0
+  const deleted = new Counter({
+    name: 'rungate_runs_deleted_total',
+    help: 'Runs deleted because their PipelineTrigger keeps no more.',
+    registers,
+  });
+  const leader = new Gauge({
+    name: 'rungate_leader',
+    help: '1 while this process may start runs, 0 while another one may or nobody.',
     registers,
   });
   const relists = new Counter({
@@ -112,6 +137,12 @@ export function createMetrics(options: {
     },
     logBytes: (count) => bytes.inc(count),
     upstream: (verb, code) => calls.inc({ verb, code }),
+    reconcile: (controller, outcome, seconds) => reconciles.observe({ controller, outcome }, seconds),
+    triggerCondition: triggers.show,
+    triggerGone: triggers.hide,
+    runCreated: (cause) => created.inc({ cause }),
+    runDeleted: () => deleted.inc(),
+    leading: (held) => leader.set(held ? 1 : 0),
     watchHeard: (resource, atMs) => void heardAtMs.set(resource, atMs),
     relist: (resource, reason) => relists.inc({ resource, reason }),
     resume: (reason) => resumes.inc({ reason }),
@@ -123,4 +154,54 @@ export function createMetrics(options: {
     },
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
+}
+
+/** A PullRequest may have any number of branches; what is scraped is bounded. */
+const MOST_LINES = 200;
+/** Whatever length a branch has. */
+const MOST_REPO_CHARACTERS = 256;
+
+const STATUSES = ['True', 'False', 'Unknown'] as const;
+
+type ConditionLabels = Readonly<
+  Record<'kind' | 'namespace' | 'name' | 'sourcekind' | 'repo' | 'type' | 'status', string>
+>;
+
+/**
+ * The gauge of Pipeline Trigger Operator: for each line the type of its condition with every status, 1 for the one that it
+ * has. It keeps which series a trigger has, so that those that no longer hold are taken away; the cost is that of its lines.
+ */
+function triggerConditions(registers: Registry[]) {
+  const gauge = new Gauge({
+    name: 'pipelinetrigger_reconcile_condition',
+    help: "The status of the pipeline trigger's last started pipeline run",
+    labelNames: ['kind', 'name', 'namespace', 'sourcekind', 'repo', 'type', 'status'],
+    registers,
+  });
+  const shown = new Map<string, ReadonlyMap<string, ConditionLabels>>();
+  const keyOf = ({ namespace, name }: TriggerName) => `${namespace}/${name}`;
+
+  function show({ namespace, name }: TriggerName, lines: readonly TriggerLine[]): void {
+    const before = shown.get(keyOf({ namespace, name }));
+    const now = new Map<string, ConditionLabels>();
+    const byRepo = new Map(
+      lines.slice(0, MOST_LINES).map((line) => [line.repo.slice(0, MOST_REPO_CHARACTERS), line] as const),
+    );
+    for (const [repo, { sourceKind, type, status: current }] of byRepo) {
+      for (const status of STATUSES) {
+        const labels = { kind: 'PipelineTrigger', name, namespace, sourcekind: sourceKind, repo, type, status };
+        gauge.set(labels, status === current ? 1 : 0);
+        now.set(JSON.stringify([sourceKind, repo, type, status]), labels);
+      }
+    }
+    for (const [key, labels] of before ?? []) if (!now.has(key)) gauge.remove(labels);
+    shown.set(keyOf({ namespace, name }), now);
+  }
+
+  function hide(trigger: TriggerName): void {
+    for (const labels of shown.get(keyOf(trigger))?.values() ?? []) gauge.remove(labels);
+    shown.delete(keyOf(trigger));
+  }
+
+  return { show, hide };
 }

@@ -6,7 +6,7 @@ import type { Request, RequestHandler, Router } from 'express';
 import type { AnswerHeader, RequestHeader, Trailer } from './described/schemas/headers.ts';
 import type { ProblemCode } from './described/schemas/problem.ts';
 import type { JsonSchema } from './described/schemas/schema.ts';
-import { namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
+import { longObjectName, namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
 import { refuseMethod } from './problem.ts';
 
 /** What a body of one media type is. */
@@ -28,7 +28,7 @@ export interface AnswerShape {
 }
 
 /** The chapters that operations are listed in. */
-export type Tag = 'status' | 'logs' | 'runs' | 'taskruns' | 'callers' | 'gateway';
+export type Tag = 'status' | 'logs' | 'runs' | 'taskruns' | 'triggers' | 'callers' | 'gateway';
 
 /** A path of the API. */
 export interface Operation<T extends OptionTable = OptionTable> {
@@ -83,6 +83,7 @@ export const pathParameters: Readonly<Record<string, { readonly kind: OptionKind
   {
     namespace: { kind: namespaceName, purpose: 'A namespace that is served and open to the caller' },
     name: { kind: objectName, purpose: 'The name of the object, as Kubernetes has it' },
+    trigger: { kind: longObjectName, purpose: 'The name of the PipelineTrigger' },
   };
 
 /** As `Allow` names them. */

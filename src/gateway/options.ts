@@ -153,6 +153,7 @@ export function patterned(pattern: RegExp, maxLength: number, allowed: string): 
   };
 }
 
+const LONGEST_NAME = 253;
 const RUN_NAME_TEXT = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
 const RUN_NAME = new RegExp(`^${RUN_NAME_TEXT}$`);
 
@@ -161,6 +162,13 @@ export const objectName: OptionKind<string> = {
   allowed: 'a name of lower case letters, digits, "-" and "."',
   schema: { type: 'string', pattern: RUN_NAME.source, maxLength: 63 },
   read: (text) => (isRunName(text) ? text : undefined),
+};
+
+/** As `objectName`, of the kinds whose names may have 253 characters. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names */
+export const longObjectName: OptionKind<string> = {
+  allowed: 'a name of lower case letters, digits, "-" and ".", of at most 253 characters',
+  schema: { type: 'string', pattern: RUN_NAME.source, maxLength: LONGEST_NAME },
+  read: (text) => (text.length <= LONGEST_NAME && RUN_NAME.test(text) ? text : undefined),
 };
 
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -209,6 +217,14 @@ export function runRef(params: PathParams, defaultNamespace: string): ObjectRef 
 /** The TaskRun that a path names, as `runRef`. Tekton's rules for its name are the same. */
 export function taskRunRef(params: PathParams, defaultNamespace: string): ObjectRef {
   return objectRef(params, defaultNamespace, 'Invalid TaskRun name');
+}
+
+/** The trigger that a path names, which always says its namespace. Fault `bad-request` where the name can be none. */
+export function triggerRef({ namespace, trigger }: PathParams): ObjectRef {
+  const name = typeof trigger === 'string' ? longObjectName.read(trigger) : undefined;
+  const ref = { namespace: namespaceOf({ namespace }), name: name ?? '' };
+  if (name === undefined) throw new Fault('bad-request', 'Invalid PipelineTrigger name');
+  return ref;
 }
 
 /** The namespace that a path names. Fault `bad-request` where it can be none. */

@@ -28,6 +28,8 @@ export interface ListenOptions {
   readonly anyPort?: boolean;
   /** All addresses when absent. */
   readonly host?: string | undefined;
+  /** The setting to change when `host` is no address of this machine; HOST unless told. */
+  readonly hostSetting?: string;
   /** PEM files; with them HTTPS is spoken. Read again every minute, because certificates are renewed in place. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly handler: RequestListener;
@@ -45,7 +47,7 @@ export interface Listener extends Part {
   port(): number;
 }
 
-/** What one client may send, and how slowly. The settings are explained in src/config.ts. */
+/** What one client may send, and how slowly. The settings are explained in src/settings.ts. */
 export interface SocketLimits {
   readonly maxHeaderBytes: number;
   readonly headerSeconds: number;
@@ -221,7 +223,7 @@ async function renewCertificate(
 }
 
 async function listen(server: Server | HttpsServer, options: ListenOptions): Promise<void> {
-  const { name, port, host, portSetting, anyPort = false } = options;
+  const { name, port, host, portSetting, hostSetting = 'HOST', anyPort = false } = options;
   try {
     await bound(port);
   } catch (error) {
@@ -246,8 +248,8 @@ async function listen(server: Server | HttpsServer, options: ListenOptions): Pro
     const why: Readonly<Record<string, string>> = {
       EADDRINUSE: `${place} is in use by another program; stop it or set ${portSetting}`,
       EACCES: `${place} is not allowed to us; set ${portSetting} to one above 1023`,
-      EADDRNOTAVAIL: `${host} is no address of this machine; change HOST`,
-      ENOTFOUND: `${host} is no address of this machine; change HOST`,
+      EADDRNOTAVAIL: `${host} is no address of this machine; change ${hostSetting}`,
+      ENOTFOUND: `${host} is no address of this machine; change ${hostSetting}`,
     };
     const sentence = why[error.code ?? ''] ?? `${name} cannot listen on ${place}: ${error.message}`;
     return new Fault('refused', sentence, { cause: error });

@@ -9,7 +9,8 @@ import { type LoopbackCertificate, loopbackCertificate } from '../../test/suppor
 import { eventually } from '../../test/support/eventually.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import { silentMetrics } from '../metrics.ts';
-import { answerFault, type KubeClient, kubeClient, parseRetryAfter, verbOf } from './client.ts';
+import { answerFault, parseRetryAfter } from './answers.ts';
+import { type KubeClient, kubeClient, verbOf } from './client.ts';
 import type { Connection, RequestIdentity } from './connect.ts';
 
 const RUNS = '/apis/tekton.dev/v1/pipelineruns';

@@ -1,14 +1,14 @@
-/** Asking a Kubernetes API server: short calls that end, and long ones that stream. HTTP errors become Faults here. */
+/** Asking a Kubernetes API server: short calls that end, long ones that stream, and writes. HTTP errors become Faults here. */
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
-import { Fault } from '../fault.ts';
-import type { Metrics } from '../metrics.ts';
+import { Fault, faultOf } from '../fault.ts';
+import type { Metrics, UpstreamVerb } from '../metrics.ts';
+import { parseObject, readBytes, statusFault, writeFault } from './answers.ts';
 import type { Connection } from './connect.ts';
-import { type Json, type JsonObject, objectOf, stringOf } from './objects.ts';
+import type { JsonObject } from './objects.ts';
+import type { KubeWriter, WriteOptions } from './writer.ts';
 
 /** A request that streams: whatever the server answered, unread. The caller must read or destroy `body`. */
 export interface StreamAnswer {
@@ -38,8 +38,8 @@ export interface KubeReader {
   stream(path: string, more?: { signal?: AbortSignal; headTimeoutMs?: number }): Promise<StreamAnswer>;
 }
 
-/** A reader that holds sockets. */
-export interface KubeClient extends KubeReader {
+/** A reader and writer that holds sockets. */
+export interface KubeClient extends KubeReader, KubeWriter {
   /** Closes every socket, those in use as well. Calling it twice is harmless. */
   close(): void;
 }
@@ -47,7 +47,7 @@ export interface KubeClient extends KubeReader {
 /** What a client needs beside its connection. */
 export interface KubeClientParts {
   readonly metrics: Metrics;
-  /** The largest JSON body `get` reads, unpacked; beyond it the Fault is `refused`. 64 MiB unless told. */
+  /** The largest JSON body that is read, unpacked; beyond it the Fault is `refused`. 64 MiB unless told. */
   readonly bodyLimitBytes?: number;
 }
 
@@ -56,11 +56,22 @@ const TCP_KEEP_ALIVE_MS = 15_000;
 /** A burst of short calls waits for a socket (within its timeout) rather than opening ever more. */
 const SHORT_SOCKETS = 64;
 
+/** What the methods that write are called in metrics, and in roles. */
+const WRITE_VERBS = { POST: 'create', PATCH: 'patch', PUT: 'update', DELETE: 'delete' } as const;
+
+/** One request. */
+interface Asked {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly agent: http.Agent;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body?: Buffer;
+}
+
 /**
- * A reader over `connection`. Short calls share keep-alive sockets and accept gzip (the API server packs from 128 KiB
- * on); every stream has a socket of its own. On a 401 the credentials are read anew and the request is sent once more, for
- * `get` and `stream` alike; both may therefore fail as `connection` does (`refused`). A certificate that does not verify
- * is `refused` too.
+ * A client over `connection`. Short calls share keep-alive sockets and accept gzip (the API server packs from 128 KiB
+ * on); every stream has a socket of its own. On a 401 the credentials are read anew and the request is sent once more, so
+ * every call may fail as `connection` does (`refused`). A certificate that does not verify is `refused` too.
  */
 export function kubeClient(
   connection: Connection,
@@ -79,18 +90,17 @@ export function kubeClient(
   const base = connection.server.pathname.replace(/\/$/, '');
 
   /** One request, until its head. `signal` belongs to this call alone, so nothing has to stop listening to it. */
-  const send = async (
-    path: string,
-    agent: http.Agent,
-    wanted: OutgoingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<IncomingMessage> => {
+  const send = async (asked: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
+    const { method, path, agent, body } = asked;
     const { headers, ...identity } = await unlessAborted(connection.requestOptions(), signal);
     signal.throwIfAborted();
-    const options = { protocol, hostname, port, agent, ...identity, path: base + path };
-    const verb = verbOf(path);
+    const options = { protocol, hostname, port, agent, ...identity, method, path: base + path };
+    const verb = method === 'GET' ? verbOf(path) : WRITE_VERBS[method];
     return new Promise((resolve, reject) => {
-      const request = transport.request({ ...options, headers: { 'user-agent': 'rungate', ...wanted, ...headers } });
+      const request = transport.request({
+        ...options,
+        headers: { 'user-agent': 'rungate', ...asked.headers, ...headers },
+      });
       let answer: IncomingMessage | undefined;
       signal.addEventListener('abort', () => (answer ?? request).destroy(signal.reason));
       request.on('socket', (socket) => socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS));
@@ -103,10 +113,10 @@ export function kubeClient(
         // A fault after the head is the body's to tell.
         if (answer !== undefined) return;
         if (signal.aborted) return reject(signal.reason);
-        // The server closed a kept socket just as we took it. A GET may be asked again, and the next socket may be good.
-        if (request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) {
-          return resolve(send(path, agent, wanted, signal));
-        }
+        // The server closed a kept socket just as we took it. A GET may be asked again, and the next socket may be good;
+        // of a write nobody knows whether it was taken before.
+        const isKeptSocketClosed = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        if (method === 'GET' && isKeptSocketClosed) return resolve(send(asked, signal));
         metrics.upstream(verb, 'error');
         const distrusted = request.socket instanceof TLSSocket && request.socket.authorizationError;
         reject(
@@ -115,50 +125,80 @@ export function kubeClient(
             : new Fault('unavailable', 'Kubernetes cannot be reached', { cause: error }),
         );
       });
-      request.end();
+      request.end(body);
     });
   };
 
-  const ask: typeof send = async (path, agent, wanted, signal) => {
-    const first = await send(path, agent, wanted, signal);
+  const ask: typeof send = async (asked, signal) => {
+    const first = await send(asked, signal);
     if (first.statusCode !== 401) return first;
     first.destroy();
     await unlessAborted(connection.refreshCredentials(), signal);
-    return send(path, agent, wanted, signal);
+    return send(asked, signal);
+  };
+
+  /** A short call: its body if the status is one of success, else what `refusal` makes of it. */
+  const short = async (
+    asked: Omit<Asked, 'agent'>,
+    { signal, timeoutMs = 10_000 }: WriteOptions,
+    refusal: (answer: Pick<StreamAnswer, 'status' | 'headers'>, body: string) => Fault,
+  ): Promise<string> => {
+    const call = callUnder(signal, timeoutMs);
+    try {
+      const headers = { accept: 'application/json', 'accept-encoding': 'gzip', ...asked.headers };
+      const answer = await ask({ ...asked, headers, agent: shortCalls }, call.signal);
+      const { statusCode: status = 0 } = answer;
+      if (status >= 200 && status < 300) return (await readBytes(answer, bodyLimitBytes)).toString('utf8');
+      // Whatever is wrong with the body of an error, the status says enough.
+      const body = await readBytes(answer, bodyLimitBytes).catch(() => '');
+      call.signal.throwIfAborted();
+      throw refusal({ status, headers: answer.headers }, body.toString());
+    } catch (error) {
+      throw call.signal.aborted ? call.signal.reason : error;
+    } finally {
+      call.end();
+    }
+  };
+
+  const write = async (
+    method: keyof typeof WRITE_VERBS,
+    path: string,
+    object: JsonObject,
+    more: WriteOptions = {},
+  ): Promise<JsonObject> => {
+    const body = Buffer.from(JSON.stringify(object));
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const headers = { 'content-type': type, 'content-length': body.length };
+    return parseObject(
+      await short({ method, path, headers, body }, more, (answer, told) => writeFault(answer, told, Date.now())),
+    );
   };
 
   return {
-    async get(path, { signal, timeoutMs = 10_000, parsed = () => {} } = {}) {
-      const call = callUnder(signal, timeoutMs);
-      try {
-        const wanted = { accept: 'application/json', 'accept-encoding': 'gzip' };
-        const answer = await ask(path, shortCalls, wanted, call.signal);
-        if (answer.statusCode !== 200) {
-          // Whatever is wrong with the body of an error, the status says enough.
-          const body = await readBytes(answer, bodyLimitBytes).catch(() => '');
-          call.signal.throwIfAborted();
-          throw statusFault(
-            { status: answer.statusCode ?? 0, headers: answer.headers },
-            path,
-            body.toString(),
-            Date.now(),
-          );
-        }
-        const bytes = await readBytes(answer, bodyLimitBytes);
-        const beganAt = performance.now();
-        const object = parseObject(bytes.toString('utf8'));
-        parsed(performance.now() - beganAt);
-        return object;
-      } catch (error) {
-        throw call.signal.aborted ? call.signal.reason : error;
-      } finally {
-        call.end();
-      }
+    async get(path, { parsed = () => {}, ...more } = {}) {
+      const text = await short({ method: 'GET', path, headers: {} }, more, (answer, body) =>
+        statusFault(answer, path, body, Date.now()),
+      );
+      const beganAt = performance.now();
+      const object = parseObject(text);
+      parsed(performance.now() - beganAt);
+      return object;
+    },
+    create: (path, object, more) => write('POST', path, object, more),
+    patch: (path, merge, more) => write('PATCH', path, merge, more),
+    replace: (path, object, more) => write('PUT', path, object, more),
+    async remove(path, { uid, resourceVersion }, more) {
+      const preconditions = resourceVersion === undefined ? { uid } : { uid, resourceVersion };
+      const options = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', preconditions };
+      await write('DELETE', path, options, more).catch((error: unknown) => {
+        if (faultOf(error).code !== 'not-found') throw error;
+      });
     },
     async stream(path, { signal, headTimeoutMs = 30_000 } = {}) {
       const call = callUnder(signal, headTimeoutMs);
       try {
-        const body = await ask(path, streams, { accept: 'application/json, */*' }, call.signal);
+        const headers = { accept: 'application/json, */*' };
+        const body = await ask({ method: 'GET', path, agent: streams, headers }, call.signal);
         call.endDeadline();
         body.once('close', call.end);
         return { status: body.statusCode ?? 0, headers: body.headers, body };
@@ -218,7 +258,7 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
 }
 
 /** What a GET of `path` is called in metrics. */
-export function verbOf(path: string): 'get' | 'list' | 'watch' | 'log' {
+export function verbOf(path: string): UpstreamVerb {
   const [pathname = '', query = ''] = path.split('?', 2);
   const segments = pathname.split('/').filter((segment) => segment !== '');
   let below = segments.slice(segments[0] === 'api' ? 2 : 3);
@@ -226,95 +266,4 @@ export function verbOf(path: string): 'get' | 'list' | 'watch' | 'log' {
   if (below.length === 3 && below[2] === 'log') return 'log';
   if (below.length !== 1) return 'get';
   return ['1', 'true'].includes(new URLSearchParams(query).get('watch') ?? '') ? 'watch' : 'list';
-}
-
-async function readBytes(answer: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      // Leaving the loop destroys the answer, and with it the socket.
-      if (size > limitBytes) throw tooLarge(limitBytes);
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    if (cause instanceof Fault) throw cause;
-    throw new Fault('unavailable', 'Kubernetes broke off its answer', { cause });
-  }
-  const sent = Buffer.concat(chunks, size);
-  if (answer.headers['content-encoding'] !== 'gzip') return sent;
-  try {
-    return await promisify(gunzip)(sent, { maxOutputLength: limitBytes });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(limitBytes) : unreadable(cause);
-  }
-}
-
-function tooLarge(limitBytes: number): Fault {
-  return new Fault('refused', `Kubernetes answered more than ${limitBytes} bytes`);
-}
-
-function unreadable(cause: unknown): Fault {
-  return new Fault('refused', 'Kubernetes answered something that is not JSON', { cause });
-}
-
-function parseObject(text: string): JsonObject {
-  let value: Json;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw unreadable(cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable(undefined);
-  return value as JsonObject;
-}
-
-/**
- * What a streamed answer that is not 200 means: the Fault that `get` would have thrown for it. Reads the rest of `body`, of
- * which the first 64 KiB within 5 s are enough, and closes it. Never throws.
- */
-export async function answerFault(answer: StreamAnswer, path: string): Promise<Fault> {
-  const patience = setTimeout(() => answer.body.destroy(), 5_000);
-  const body = await readBytes(answer.body, 64 * 1024).catch(() => '');
-  clearTimeout(patience);
-  return statusFault(answer, path, body.toString(), Date.now());
-}
-
-/**
- * The Fault of an answer that is not 200. What the server says stays in `cause`: it names users, verbs and paths.
- * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
- */
-function statusFault(
-  { status, headers }: Pick<StreamAnswer, 'status' | 'headers'>,
-  path: string,
-  body: string,
-  now: number,
-): Fault {
-  const cause = new Error(`GET ${path} answered ${status}: ${statusMessage(body)}`);
-  if (status === 404) return new Fault('not-found', 'Kubernetes has no such object (404)', { cause });
-  if (status === 410) return new Fault('gone', 'Kubernetes no longer has that version (410)', { cause });
-  if (status === 429 || status >= 500) {
-    const retryAfterMs = parseRetryAfter(headers['retry-after'], now);
-    const more = retryAfterMs === undefined ? { cause } : { cause, retryAfterMs };
-    return new Fault('unavailable', `Kubernetes is not available (${status})`, more);
-  }
-  return new Fault('refused', `Kubernetes refused the request (${status})`, { cause });
-}
-
-function statusMessage(body: string): string {
-  try {
-    return stringOf(objectOf(JSON.parse(body)).message) ?? '';
-  } catch {
-    return body.slice(0, 1024);
-  }
-}
-
-/** Milliseconds from now that a Retry-After header asks for: seconds, or a date. RFC 9110, 10.2.3 */
-export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1_000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

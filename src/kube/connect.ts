@@ -7,6 +7,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { type Clock, systemClock } from '../clock.ts';
 import { Fault } from '../fault.ts';
+import { loadKubeConfig } from './kubeconfig.ts';
 import { type Json, type JsonObject, listOf, objectOf, stringOf } from './objects.ts';
 
 /** What a request carries so that the server knows us and we know the server. `agent` is set where a proxy is configured. */
@@ -159,9 +160,9 @@ async function locate({ kubeconfig, env, serviceAccountFolder }: ConnectOptions)
 
 /** Reads a source anew, with `context` (else its current one) chosen and complete: cluster and user are there. */
 async function load(source: Source, context: string | undefined): Promise<KubeConfig> {
-  // Loaded when needed: it costs a second and 88 MB, which the demo and the tests of others need not pay.
-  const kubernetes = await import('@kubernetes/client-node');
-  const config = new kubernetes.KubeConfig();
+  // Loaded when needed: the demo and the tests of others need not pay for it.
+  const Kubeconfig = await loadKubeConfig();
+  const config = new Kubeconfig();
   if (source.is === 'pod') {
     config.loadFromClusterAndUser(
       { name: 'pod', server: source.server, caFile: join(source.folder, 'ca.crt'), skipTLSVerify: false },
@@ -171,7 +172,7 @@ async function load(source: Source, context: string | undefined): Promise<KubeCo
     config.contexts = config.contexts.map((each) => ({ ...each, namespace: namespace.trim() }));
   } else {
     for (const file of source.files) {
-      const next = new kubernetes.KubeConfig();
+      const next = new Kubeconfig();
       await readInto(next, file);
       // Not `mergeConfig`: it lets the last file choose the context and throws when two files name the same thing.
       config.clusters = firstOfEachName(config.clusters, next.clusters);

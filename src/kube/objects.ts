@@ -54,13 +54,19 @@ export type JsonObject = { readonly [key: string]: Json | undefined };
 
 /** `value` if it is an object, else an empty one: unknown shapes read as absent, never as an error. */
 export function objectOf(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : NO_FIELDS;
 }
 
 /** `value` if it is a list, else an empty one. */
 export function listOf(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? value : [];
+  return Array.isArray(value) ? value : NO_ITEMS;
 }
+
+// Half of what is asked for is absent: one for all of it. Nothing writes to a `Json`.
+const NO_FIELDS: JsonObject = {};
+const NO_ITEMS: readonly Json[] = [];
+/** What many objects have of labels, and most of annotations. */
+const NO_STRINGS: Readonly<Record<string, string>> = {};
 
 /** `value` if it is a non-empty string, else undefined. */
 export function stringOf(value: Json | undefined): string | undefined {
@@ -83,6 +89,19 @@ function sharedStrings(value: Json | undefined): Readonly<Record<string, string>
   const strings: Record<string, string> = {};
   for (const [key, item] of Object.entries(objectOf(value))) if (typeof item === 'string') strings[key] = shared(item);
   return strings;
+}
+
+/** Those of the strings of an object that have one of these names. */
+function stringsNamed(value: Json | undefined, names: readonly string[]): Readonly<Record<string, string>> {
+  const object = objectOf(value);
+  let strings: Record<string, string> | undefined;
+  for (const name of names) {
+    const item = object[name];
+    if (typeof item !== 'string') continue;
+    strings ??= {};
+    strings[name] = item;
+  }
+  return strings ?? NO_STRINGS;
 }
 
 // Reasons, task, container and node names repeat in every object. JSON.parse makes a new string each time, so 150,000
@@ -110,9 +129,6 @@ export function shared<T extends string | undefined>(word: T): T | string {
 /** Keeps of `raw.metadata` what we serve. `annotations` names the annotations to keep. Never throws: absent fields read as ''. */
 export function projectMeta(raw: JsonObject, annotations: readonly string[] = []): Meta {
   const metadata = objectOf(raw.metadata);
-  const sent = stringsOf(metadata.annotations);
-  const kept: Record<string, string> = {};
-  for (const name of annotations) if (sent[name] !== undefined) kept[name] = sent[name];
   const owner = listOf(metadata.ownerReferences)
     .map(objectOf)
     .find((reference) => reference.controller === true);
@@ -125,14 +141,14 @@ export function projectMeta(raw: JsonObject, annotations: readonly string[] = []
     created: stringOf(metadata.creationTimestamp) ?? '',
     ...(deleting === undefined ? {} : { deleting }),
     labels: sharedStrings(metadata.labels),
-    annotations: kept,
+    annotations: stringsNamed(metadata.annotations, annotations),
     ...(owner === undefined
       ? {}
       : {
           owner: {
             kind: shared(stringOf(owner.kind)) ?? '',
-            name: shared(stringOf(owner.name)) ?? '',
-            uid: shared(stringOf(owner.uid)) ?? '',
+            name: stringOf(owner.name) ?? '',
+            uid: stringOf(owner.uid) ?? '',
           },
         }),
   };

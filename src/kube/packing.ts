@@ -30,6 +30,8 @@ export interface Packing<T extends object> {
 const GAP = '\u0001';
 /** JSON escapes line breaks, so none is in a text. */
 const SEPARATOR = '\n';
+/** Before the place of an earlier text of the same object that is equal: a third of them are. No other text begins so. */
+const AGAIN = '=';
 /** Shapes are as many as there are sorts of objects; where they are not, remembering them costs more than it saves. */
 const MOST_SHAPES = 10_000;
 
@@ -42,6 +44,8 @@ export function createPacking<T extends object>(words: ReadonlySet<string>): Pac
   /** The shape and the texts of the object that is being packed. */
   let text = '';
   let own: string[] = [];
+  /** Where each of `own` is. */
+  let places = new Map<string, number>();
 
   const shapeOf = (text: string): Shape => {
     const known = shapes.get(text);
@@ -52,13 +56,18 @@ export function createPacking<T extends object>(words: ReadonlySet<string>): Pac
     return shape;
   };
 
+  const add = (json: string): void => {
+    const place = places.get(json);
+    if (place === undefined) places.set(json, own.length);
+    own.push(place === undefined ? shortened(json) : `${AGAIN}${place.toString(36)}`);
+  };
   const write = (value: Json | undefined, isCommon: boolean): void => {
     if (typeof value === 'string') {
       const json = JSON.stringify(value);
       if (isCommon) text += json;
       else {
         text += GAP;
-        own.push(shortened(json));
+        add(json);
       }
     } else if (typeof value !== 'object' || value === null) {
       text += String(value);
@@ -89,6 +98,7 @@ export function createPacking<T extends object>(words: ReadonlySet<string>): Pac
     pack(object) {
       text = '';
       own = [];
+      places = new Map();
       // Projections are JSON-like, which an interface cannot say.
       writeObject(object as JsonObject);
       return new Packed(shapeOf(text), own.join(SEPARATOR)); // joined, not added up: V8 would keep every piece
@@ -96,7 +106,11 @@ export function createPacking<T extends object>(words: ReadonlySet<string>): Pac
     unpack({ shape, own }) {
       const texts = own.split(SEPARATOR);
       let json = shape[0] ?? '';
-      for (let gap = 1; gap < shape.length; gap++) json += lengthened(texts[gap - 1] ?? '') + (shape[gap] ?? '');
+      for (let gap = 1; gap < shape.length; gap++) {
+        const text = texts[gap - 1] ?? '';
+        const first = text.startsWith(AGAIN) ? texts[Number.parseInt(text.slice(1), 36)] : text;
+        json += lengthened(first ?? '') + (shape[gap] ?? '');
+      }
       // The same JSON that `pack` was given as an object of this type.
       return JSON.parse(json) as T;
     },
@@ -117,7 +131,7 @@ function quoted(name: string): string {
 
 // A third of the texts are times. Whole seconds in base 36 begin with no quote, which tells them from all other texts.
 const TIME = /^"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ"$/;
-/** What recent times were shortened to: the steps of a task begin when others end, and runs begin together. */
+/** What recent times were shortened to: a run's objects begin when others end, and runs begin together. */
 const times = new Map<string, string>();
 const MOST_TIMES = 1_000;
 

@@ -1,7 +1,8 @@
 /** One open watch: the request that opens it, the deadlines that end it, and what comes of it. */
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
-import { answerFault, type KubeReader } from './client.ts';
+import { answerFault } from './answers.ts';
+import type { KubeReader } from './client.ts';
 import { type WatchFrame, watchFrames } from './frames.ts';
 import { type Selection, selectionQuery } from './pages.ts';
 

@@ -43,6 +43,14 @@ const KEPT_ANNOTATIONS: readonly string[] = [
   'results.tekton.dev/stored',
 ];
 
+/** Which event of its trigger a PipelineRun was made for. rungate writes it, and knows its own runs again by it. */
+export const EVENT_KEY_ANNOTATION = 'pipeline.jquad.rocks/event-key';
+/** The exact name of a PipelineRun's trigger: what the label of the same key may have had to cut. */
+export const TRIGGER_ANNOTATION = 'pipeline.jquad.rocks/pipelinetrigger';
+
+// Tekton hands a run's annotations down to its TaskRuns, where these two would say the same once more.
+const KEPT_RUN_ANNOTATIONS: readonly string[] = [...KEPT_ANNOTATIONS, EVENT_KEY_ANNOTATION, TRIGGER_ANNOTATION];
+
 /**
  * Keeps a PipelineRun of `tekton.dev/v1` or `v1beta1`. Never throws.
  * https://tekton.dev/docs/pipelines/pipelineruns/#monitoring-execution-status
@@ -50,15 +58,8 @@ const KEPT_ANNOTATIONS: readonly string[] = [
 export function projectPipelineRun(raw: JsonObject): PipelineRun {
   const spec = objectOf(raw.spec);
   const status = objectOf(raw.status);
-  const meta = projectMeta(raw, KEPT_ANNOTATIONS);
+  const meta = projectMeta(raw, KEPT_RUN_ANNOTATIONS);
   const timeouts = objectOf(spec.timeouts);
-  const refSource = objectOf(objectOf(status.provenance).refSource);
-  const digest = stringsOf(refSource.digest);
-  const provenance = present({
-    uri: stringOf(refSource.uri),
-    digest: Object.keys(digest).length === 0 ? undefined : digest,
-    entryPoint: stringOf(refSource.entryPoint),
-  });
   return {
     kind: 'PipelineRun',
     meta,
@@ -70,21 +71,24 @@ export function projectPipelineRun(raw: JsonObject): PipelineRun {
       started: stringOf(status.startTime),
       completed: stringOf(status.completionTime),
       finallyStarted: stringOf(status.finallyStartTime),
-      provenance: Object.keys(provenance).length === 0 ? undefined : provenance,
+      provenance: provenanceOf(status),
     }),
-    params: namedValues(spec.params),
-    workspaces: named(spec.workspaces).map(({ name }) => name),
-    timeouts: present({
-      pipeline: stringOf(timeouts.pipeline) ?? stringOf(spec.timeout), // `spec.timeout`: v1beta1 only
-      tasks: stringOf(timeouts.tasks),
-      finally: stringOf(timeouts.finally),
-    }),
-    results: namedValues(status.results ?? status.pipelineResults),
-    children: childReferences(status),
-    skipped: named(status.skippedTasks).map(
-      ({ name, item }): SkippedTask => ({ name, reason: shared(stringOf(item.reason)) ?? '' }),
+    params: paramsOf(spec),
+    workspaces: eachNamed(spec.workspaces, (name) => shared(name)),
+    timeouts: oneTimeouts(
+      present({
+        pipeline: stringOf(timeouts.pipeline) ?? stringOf(spec.timeout), // `spec.timeout`: v1beta1 only
+        tasks: stringOf(timeouts.tasks),
+        finally: stringOf(timeouts.finally),
+      }),
     ),
-    tasks: sharedTasks(pipelineTasks(objectOf(status.pipelineSpec ?? spec.pipelineSpec))),
+    results: resultsOf(status.results ?? status.pipelineResults),
+    children: childReferences(status),
+    skipped: eachNamed(
+      status.skippedTasks,
+      (name, item): SkippedTask => ({ name: shared(name), reason: shared(stringOf(item.reason)) ?? '' }),
+    ),
+    tasks: onePipeline(pipelineTasks(objectOf(status.pipelineSpec ?? spec.pipelineSpec))),
   };
 }
 
@@ -105,10 +109,10 @@ export function projectTaskRun(raw: JsonObject): TaskRun {
       onError: shared(meta.annotations[ON_ERROR_ANNOTATION]),
     }),
     retries: countOf(spec.retries) ?? 0,
-    params: namedValues(spec.params),
+    params: paramsOf(spec),
     ...attempt(status),
     sidecars: containerStates(status.sidecars, 'sidecar'),
-    results: namedValues(status.results ?? status.taskResults),
+    results: resultsOf(status.results ?? status.taskResults),
     attempts: listOf(status.retriesStatus).map(objectOf).map(attempt),
   };
 }
@@ -130,8 +134,8 @@ export function projectCustomRun(raw: JsonObject): CustomRun {
       started: stringOf(status.startTime),
       completed: stringOf(status.completionTime),
     }),
-    params: namedValues(spec.params),
-    results: namedValues(status.results),
+    params: paramsOf(spec),
+    results: resultsOf(status.results),
   };
 }
 
@@ -158,20 +162,42 @@ export function projectPod(raw: JsonObject): Pod {
   };
 }
 
-/** The objects of a list that have a name; Tekton's lists are all keyed by it. */
-function named(list: Json | undefined): readonly { readonly name: string; readonly item: JsonObject }[] {
-  return listOf(list).flatMap((entry) => {
-    const item = objectOf(entry);
-    const name = shared(stringOf(item.name));
-    return name === undefined ? [] : [{ name, item }];
-  });
+/** What most lists of most objects are. */
+const NOTHING: readonly never[] = [];
+
+/** What `make` makes of the objects of a list that have a name; Tekton's lists are all keyed by it. */
+function eachNamed<T>(list: Json | undefined, make: (name: string, item: JsonObject) => T): readonly T[] {
+  const items = listOf(list)
+    .map(objectOf)
+    .filter(({ name }) => stringOf(name) !== undefined);
+  if (items.length === 0) return NOTHING;
+  // Not `push`, which leaves room for as many again: what is kept is of just its length.
+  return items.map((item) => make(stringOf(item.name) ?? '', item));
 }
 
-function namedValues(list: Json | undefined): readonly NamedValue[] {
-  return named(list).map(({ name, item: { value = null } }) => ({
-    name,
+/** Parameters: most runs of a pipeline are given the same. */
+function paramsOf(spec: JsonObject): readonly NamedValue[] {
+  return eachNamed(spec.params, (name, { value = null }) => ({
+    name: shared(name),
     value: typeof value === 'string' ? shared(value) : value,
   }));
+}
+
+/** Results: most are digests and versions, of one run alone. */
+function resultsOf(list: Json | undefined): readonly NamedValue[] {
+  return eachNamed(list, (name, { value = null }) => ({ name: shared(name), value }));
+}
+
+/** Where the pipeline's definition came from. */
+function provenanceOf(status: JsonObject): PipelineRun['provenance'] {
+  const refSource = objectOf(objectOf(status.provenance).refSource);
+  const digest = stringsOf(refSource.digest);
+  const provenance = present({
+    uri: stringOf(refSource.uri),
+    digest: Object.keys(digest).length === 0 ? undefined : digest,
+    entryPoint: stringOf(refSource.entryPoint),
+  });
+  return Object.keys(provenance).length === 0 ? undefined : oneProvenance(provenance);
 }
 
 function succeededOf(raw: JsonObject): Condition | undefined {
@@ -202,8 +228,8 @@ function attempt(status: JsonObject): PastAttempt {
 }
 
 function containerStates(list: Json | undefined, prefix: 'step' | 'sidecar'): readonly StepState[] {
-  return named(list).map(({ name, item }) => ({
-    name,
+  return eachNamed(list, (name, item) => ({
+    name: shared(name),
     container: shared(stringOf(item.container)) ?? `${prefix}-${name}`,
     ...containerState(item),
     ...present({ terminationReason: shared(stringOf(item.terminationReason)) }),
@@ -249,12 +275,12 @@ function isObject(value: Json | undefined): boolean {
 }
 
 function containers(specs: Json | undefined, statuses: Json | undefined, init: boolean): readonly PodContainer[] {
-  const byName = new Map(named(statuses).map(({ name, item }) => [name, item]));
-  return named(specs).map(({ name }) => {
+  const byName = new Map(eachNamed(statuses, (name, item) => [name, item]));
+  return eachNamed(specs, (name) => {
     const status = byName.get(name) ?? {};
     const { waiting, running, terminated } = containerState(objectOf(status.state));
     return {
-      name,
+      name: shared(name),
       init,
       state: terminated ? 'terminated' : running ? 'running' : waiting ? 'waiting' : 'none',
       ...present({
@@ -272,7 +298,7 @@ function containers(specs: Json | undefined, statuses: Json | undefined, init: b
 
 /** `childReferences`; Tekton before 0.45 wrote two maps by name instead (`full` embedded status), which v1beta1 still may show. */
 function childReferences(status: JsonObject): readonly ChildReference[] {
-  const references = named(status.childReferences).map(({ name, item }) => ({
+  const references = eachNamed(status.childReferences, (name, item) => ({
     kind: shared(stringOf(item.kind)) ?? 'TaskRun',
     name,
     ...present({ displayName: shared(stringOf(item.displayName)) }),
@@ -288,24 +314,29 @@ function childReferences(status: JsonObject): readonly ChildReference[] {
   return [...embedded('TaskRun', status.taskRuns), ...embedded('CustomRun', status.runs)];
 }
 
-// A pipeline's runs all carry its tasks, which would be a quarter of what is kept of them. Bounded as words are.
-const pipelines = new Map<string, readonly PipelineTask[]>();
-const MOST_PIPELINES = 5_000;
+// A pipeline's runs all carry its tasks, its source and its timeouts, which would be a third of what is kept of them.
+const onePipeline = oneOfEqual<readonly PipelineTask[]>();
+const oneProvenance = oneOfEqual<NonNullable<PipelineRun['provenance']>>();
+const oneTimeouts = oneOfEqual<PipelineRun['timeouts']>();
 
-/** The one copy of a pipeline's tasks that all its runs share. */
-function sharedTasks(tasks: readonly PipelineTask[]): readonly PipelineTask[] {
-  const text = JSON.stringify(tasks);
-  const known = pipelines.get(text);
-  if (known !== undefined) return known;
-  if (pipelines.size >= MOST_PIPELINES) pipelines.clear();
-  pipelines.set(text, tasks);
-  return tasks;
+/** Makes the function that gives the one copy that all equal values share. Bounded as words are. */
+function oneOfEqual<T extends object>(): (value: T) => T {
+  const mostKept = 5_000;
+  const kept = new Map<string, T>();
+  return (value) => {
+    const text = JSON.stringify(value);
+    const known = kept.get(text);
+    if (known !== undefined) return known;
+    if (kept.size >= mostKept) kept.clear();
+    kept.set(text, value);
+    return value;
+  };
 }
 
 function pipelineTasks(spec: JsonObject): readonly PipelineTask[] {
   const lists = [
-    { memberOf: 'tasks' as const, tasks: named(spec.tasks) },
-    { memberOf: 'finally' as const, tasks: named(spec.finally) },
+    { memberOf: 'tasks' as const, tasks: eachNamed(spec.tasks, (name, item) => ({ name, item })) },
+    { memberOf: 'finally' as const, tasks: eachNamed(spec.finally, (name, item) => ({ name, item })) },
   ];
   const names = new Set(lists.flatMap(({ tasks }) => tasks.map(({ name }) => name)));
   return lists.flatMap(({ memberOf, tasks }) =>

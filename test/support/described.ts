@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Agent, get } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { assembleGateway } from '../../src/assembly.ts';
+import { assemble } from '../../src/assembly.ts';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import type { Connection } from '../../src/kube/connect.ts';
 import { silentLog } from '../../src/log.ts';
 
-const here = { HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0' };
+const here = { PARTS: 'gateway', HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0' };
 
 const nowhere: Connection = {
   server: new URL('https://127.0.0.1:1'),
@@ -34,13 +34,15 @@ export interface Said {
 export async function servedGateway(): Promise<{ get(path: string): Promise<Said>; close(): Promise<void> }> {
   const loaded = loadConfig({ AUTH_USERNAME: 'anna', AUTH_PASSWORD: 'secret horse', ...here });
   assert(loaded.ok);
-  const { api, parts } = assembleGateway({
+  const { api, parts } = assemble({
     config: loaded.config,
     connection: nowhere,
     version: '0.0.0',
+    replica: { identity: 'described', leaseNamespace: 'default' },
     clock: systemClock,
     log: silentLog,
   });
+  assert(api);
   const started = parts.slice(0, parts.indexOf(api) + 1);
   for (const part of started) await part.start();
   const agent = new Agent({ keepAlive: true });

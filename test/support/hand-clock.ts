@@ -9,6 +9,7 @@ interface Sleeper {
 /** A clock turned by hand, from `startMs` on. */
 export class HandClock implements Clock {
   #now: number;
+  #correctionMs = 0;
   #sleepers: Sleeper[] = [];
 
   constructor(startMs = Date.parse('2026-11-01T10:00:00Z')) {
@@ -16,7 +17,16 @@ export class HandClock implements Clock {
   }
 
   now(): number {
+    return this.#now + this.#correctionMs;
+  }
+
+  steady(): number {
     return this.#now;
+  }
+
+  /** Sets the time of day forward by `ms`, or back; nobody wakes of it. */
+  correct(ms: number): void {
+    this.#correctionMs += ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -7,13 +7,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { type Admin, AdminError, type Manifest, manifestsIn, openAdmin } from './admin.ts';
 import { eventually } from './eventually.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { checkout, type Gateway, startGateway } from './gateway.ts';
 import { cacheVariable, findGround, type Ground } from './ground.ts';
 import { type Ran, runProgram } from './program.ts';
+import { objectsOf, type Right, without } from './rights.ts';
 
 /** Namespaces of tests carry this label, with the process and machine that made them, so that what a killed one left can be found. */
 export const testLabel = 'rungate.dev/test';
@@ -36,6 +37,10 @@ export interface WorldOptions {
   readonly ground?: Ground['kind'];
   /** `false`: rungate is not started; the test does that with `startGateway`. */
   readonly gateway?: boolean;
+  /** Folders of k8s/components whose rights rungate has besides those of k8s/base; with any of them k8s/crds is applied. */
+  readonly components?: readonly string[];
+  /** A right that rungate is not given. */
+  readonly without?: Right;
 }
 
 /** The condition of type Succeeded, as the API server has it. */
@@ -145,6 +150,7 @@ function endOnSignals(): void {
 /** Starts a world on the ground that the environment means. What was begun is ended again when it cannot be had whole. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { namespaces: count = 1, faults: faulty = false, env = {}, gateway: wanted = true } = options;
+  const { components = [] } = options;
   const id = randomBytes(4).toString('hex');
   const namespaces = Array.from({ length: count }, (_, place) =>
     place === 0 ? `test-${id}` : `test-${id}-${place + 1}`,
@@ -173,7 +179,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const admin = await openAdmin(ground.kubeconfig);
     endings.push(() => Promise.all(namespaces.map((name) => admin.remove(`/api/v1/namespaces/${name}`))));
     await Promise.all(namespaces.map((name) => makeNamespace(admin, name)));
-    await grantReading(admin, namespaces);
+    if (components.length > 0) await applyDefinitions(admin);
+    const folders = ['base', ...components.map((component) => `components/${component}`)];
+    for (const folder of folders) await grant(admin, folder, namespaces, options.without);
     const token = await tokenFor(admin, namespace);
     const proxy = faulty ? await startFaultProxy({ url: admin.server, authority: admin.authority }) : undefined;
     if (proxy) endings.push(() => proxy.close());
@@ -318,19 +326,43 @@ async function makeNamespace(admin: Admin, name: string): Promise<void> {
   await eventually(() => admin.get(`/api/v1/namespaces/${name}/serviceaccounts/default`), { withinMs: 30_000 });
 }
 
-/** Installs k8s/base, as its kustomization says: the account in the first namespace, the role and its binding in each. */
-async function grantReading(admin: Admin, namespaces: readonly string[]): Promise<void> {
-  const base = `${checkout}k8s/base/`;
-  const kustomization = parse(await readFile(`${base}kustomization.yaml`, 'utf8')) as { resources: readonly string[] };
-  for (const file of kustomization.resources) {
-    for (const object of manifestsIn(await readFile(base + file, 'utf8'))) {
-      const places = object.kind === 'ServiceAccount' ? namespaces.slice(0, 1) : namespaces;
-      for (const place of places) await admin.apply(moved(object, place, namespaces[0] ?? ''));
+/** Applies k8s/crds, which hold for the whole cluster and are left there, and waits until they are served. */
+export async function applyDefinitions(admin: Admin): Promise<void> {
+  for (const object of objectsOf('crds')) {
+    await admin.apply(object);
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${object.metadata.name}`;
+    await eventually(
+      async () => {
+        const { status } = await admin.get(path);
+        const { conditions = [] } = status as { readonly conditions?: readonly { type: string; status: string }[] };
+        if (conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')) return;
+        throw new Error(`${object.metadata.name} is not established`);
+      },
+      { withinMs: 30_000 },
+    );
+  }
+}
+
+/**
+ * Installs a folder of k8s/ as its kustomization says: the account, and what lies in rungate's own namespace, in the first,
+ * roles and bindings in each.
+ */
+async function grant(
+  admin: Admin,
+  folder: string,
+  namespaces: readonly string[],
+  missing: Right | undefined,
+): Promise<void> {
+  for (const object of objectsOf(folder)) {
+    const isAtHome = object.kind === 'ServiceAccount' || object.metadata.name === 'rungate-lease';
+    for (const place of isAtHome ? namespaces.slice(0, 1) : namespaces) {
+      const given = missing === undefined ? object : without(object, missing);
+      await admin.apply(moved(given, place, namespaces[0] ?? ''));
     }
   }
 }
 
-/** An object of k8s/base in a namespace, its subjects in that of the account: what kustomize's `namespace:` does. */
+/** An object of k8s/ in a namespace, its subjects in that of the account: what kustomize's `namespace:` does. */
 function moved(object: Manifest, namespace: string, account: string): Manifest {
   const subjects = object.subjects as readonly object[] | undefined;
   return {

@@ -1,4 +1,7 @@
 /** What a source reports, as the events of a trigger. Pure. */
+import { parseImage, parseRevision, revisionKey, sameRevision } from '../../flux/revision.ts';
+import type { ChosenImage, PullRequestBranch, Source } from '../../flux/types.ts';
+import { type JsonObject, objectOf, stringOf } from '../../kube/objects.ts';
 
 /** Labels of runs of a trigger, and their exact values as annotations. */
 export const TRIGGER_LABEL = 'pipeline.jquad.rocks/pipelinetrigger';
@@ -30,4 +33,123 @@ export interface TriggerEvent {
   readonly commit: string;
   /** What JSONPath parameters are evaluated against: a JSON text. */
   readonly details: string;
+}
+
+/**
+ * What there is to run for, in the order in which the source has it; empty while it has reported nothing. Of a PullRequest each
+ * branch is an event of its own, of all other kinds there is one at most. With `byContent` the digest of the artifact or image
+ * is part of the identity. Never throws.
+ */
+export function eventsOf(source: Source, byContent: boolean): readonly TriggerEvent[] {
+  if (source.artifact !== undefined) return [repositoryEvent(source.meta.name, source.artifact, byContent)];
+  if (source.image !== undefined) return [imageEvent(source.image, byContent)];
+  // Two pull requests from forks may have branches of one name: as with the original, the last one counts.
+  return [...new Map((source.branches ?? []).map((branch) => [branch.name, branchEvent(branch)])).values()];
+}
+
+function repositoryEvent(
+  repositoryName: string,
+  { revision, digest }: { readonly revision: string; readonly digest?: string },
+  byContent: boolean,
+): TriggerEvent {
+  const parsed = parseRevision(revision);
+  const { branchName, digest: commitId = '' } = parsed;
+  return {
+    line: '',
+    raw: revision,
+    identity: withContent(revisionKey(parsed), digest, byContent),
+    shown: { as: 'repository', branchName, commitId, repositoryName },
+    branch: branchName,
+    commit: commitId,
+    details: detailsOf({ branchName, commitId, repositoryName }),
+  };
+}
+
+function imageEvent({ name, tag, digest }: ChosenImage, byContent: boolean): TriggerEvent {
+  const segments = name.split('/');
+  const imageName = segments.at(-1) ?? '';
+  const repositoryName = segments.at(-2) ?? '';
+  const tagged = tag === '' ? name : `${name}:${tag}`;
+  // Of an image, the first releases gave the first two parts between slashes as branch and commit.
+  const [branch = '', commit = ''] = tagged.split('/');
+  return {
+    line: '',
+    raw: byContent && digest !== undefined ? `${tagged}@${digest}` : tagged,
+    identity: withContent(`${name}:${tag}`, digest, byContent),
+    shown: { as: 'image', repositoryName, imageName, imageVersion: tag },
+    branch,
+    commit,
+    details: detailsOf({ repositoryName, imageName, imageVersion: tag }),
+  };
+}
+
+function branchEvent({ name, commit, details }: PullRequestBranch): TriggerEvent {
+  const raw = `${name}@${commit}`;
+  return {
+    line: name,
+    raw,
+    identity: raw,
+    shown: { as: 'pullRequest', branchName: name, commitId: commit },
+    branch: name,
+    commit,
+    details,
+  };
+}
+
+function withContent(identity: string, digest: string | undefined, byContent: boolean): string {
+  return byContent && digest !== undefined ? `${identity} ${digest}` : identity;
+}
+
+/** In the order in which the original writes them, and without those that are empty. */
+function detailsOf(fields: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')));
+}
+
+/**
+ * Whether a status that the original operator wrote stands for this event already, so that taking over starts no run:
+ * `latestEvent` of its first releases, or the block of the source's kind of the later ones. The format of the revision may have
+ * changed since. Never throws.
+ */
+export function sameAsUpstream(status: JsonObject, event: TriggerEvent, source: Source): boolean {
+  const { shown } = event;
+  const latest = stringOf(status.latestEvent);
+  switch (source.kind) {
+    case 'GitRepository': {
+      const block = objectOf(status.gitRepository);
+      if (latest !== undefined && sameRevision(latest, event.raw)) return true;
+      return (
+        shown.as === 'repository' &&
+        block.repositoryName === shown.repositoryName &&
+        block.commitId === shown.commitId &&
+        isBranchAsKept(stringOf(block.branchName) ?? '', shown.branchName)
+      );
+    }
+    case 'ImagePolicy': {
+      const block = objectOf(status.imagePolicy);
+      if (shown.as !== 'image') return false;
+      if (latest !== undefined && isSameImage(parseImage(latest), source.image)) return true;
+      return (
+        (block.repositoryName ?? '') === shown.repositoryName &&
+        block.imageName === shown.imageName &&
+        (block.imageVersion ?? '') === shown.imageVersion
+      );
+    }
+    case 'PullRequest': {
+      const entry = objectOf(objectOf(status.branches).branch)[event.line];
+      return objectOf(entry).commit === event.commit;
+    }
+    case 'OCIRepository':
+    case 'Bucket':
+      return false; // kinds that the original does not know
+  }
+}
+
+/** The original kept what stands before the first `@`: a part of some branches, and all of a revision without a branch. */
+function isBranchAsKept(kept: string, branchName: string): boolean {
+  const { branchName: name } = parseRevision(kept);
+  return name === branchName || name === branchName.split('@')[0];
+}
+
+function isSameImage(one: ChosenImage, other: ChosenImage | undefined): boolean {
+  return one.name === other?.name && one.tag === other.tag;
 }

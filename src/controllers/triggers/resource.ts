@@ -2,8 +2,19 @@
  * A PipelineTrigger as we read it: every shape that was released under `pipeline.jquad.rocks/v1alpha1`, and what is wrong with
  * one that says too little. Pure, and never throws: one that is wrong affects itself only.
  */
-import type { SourceKind } from '../../flux/types.ts';
-import type { JsonObject, Kept } from '../../kube/objects.ts';
+import { SOURCE_KINDS, type SourceKind } from '../../flux/types.ts';
+import {
+  type Json,
+  type JsonObject,
+  type Kept,
+  listOf,
+  numberOf,
+  objectOf,
+  present,
+  projectMeta,
+  stringOf,
+} from '../../kube/objects.ts';
+import { isQuantity } from '../../kube/quantity.ts';
 
 export const TRIGGER_GROUP = 'pipeline.jquad.rocks';
 export const TRIGGER_API_VERSION = `${TRIGGER_GROUP}/v1alpha1`;
@@ -48,29 +59,8 @@ export interface TriggerSpec {
   readonly maxHistory?: number;
   /** `spec.hook.identity: content`: a changed digest is an event as well. */
   readonly byContent: boolean;
-}
-
-/** What is kept of one line of events: that of the source, or of one branch of a PullRequest. */
-export interface Line {
-  /** As `TriggerEvent` has them. */
-  readonly raw: string;
-  /** Absent where another program wrote the status. */
-  readonly identity?: string;
-  /** Which event of the trigger this is, from 1; 0 where another program wrote it. Runs are named after it. */
-  readonly sequence: number;
-  /** Runs of this event that were given up before the current one. */
-  readonly attempt: number;
-  /** The current run; absent while it is intended and not yet known to exist. */
-  readonly run?: string;
-}
-
-/** A branch that is gone from its PullRequest, kept so that its return is not taken for news. */
-export interface ClosedBranch {
-  readonly name: string;
-  readonly commit: string;
-  readonly run?: string;
-  /** RFC 3339. */
-  readonly closed: string;
+  /** `spec.hook.initialRun: never`: what the source reports when it is first seen is not run. */
+  readonly skipsFirst: boolean;
 }
 
 /** A PipelineTrigger, projected. */
@@ -82,4 +72,188 @@ export interface PipelineTrigger extends Kept {
   readonly runAt?: string;
   /** `status` as it was sent: what we know of it, and what others wrote. */
   readonly status: JsonObject;
+}
+
+const ACCESS_MODES = ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'];
+
+/** Keeps of a PipelineTrigger what its controller needs. Never throws. */
+export function projectTrigger(raw: JsonObject): PipelineTrigger {
+  const meta = projectMeta(raw, [RUN_AT_ANNOTATION, MAX_HISTORY_ANNOTATION]);
+  return {
+    meta,
+    generation: numberOf(objectOf(raw.metadata).generation) ?? 0,
+    spec: readSpec(objectOf(raw.spec), meta.namespace, meta.annotations[MAX_HISTORY_ANNOTATION]),
+    ...present({ runAt: meta.annotations[RUN_AT_ANNOTATION] || undefined }),
+    status: objectOf(raw.status),
+  };
+}
+
+/** A name for what is wrong while reading on: every mistake is told, not only the first. */
+type Wrong = (sentence: string) => undefined;
+
+function readSpec(spec: JsonObject, namespace: string, maxHistory: string | undefined): PipelineTrigger['spec'] {
+  const mistakes: string[] = [];
+  const wrong: Wrong = (sentence) => void mistakes.push(sentence);
+  const source = readSource(objectOf(spec.source), wrong);
+  const template = readTemplate(spec, namespace, wrong);
+  const pipeline = objectOf(spec.pipeline);
+  const history =
+    maxHistory === undefined
+      ? wholeNumber(pipeline.maxHistory, 'spec.pipeline.maxHistory', wrong)
+      : wholeNumber(
+          /^\d{1,6}$/.test(maxHistory) ? Number(maxHistory) : maxHistory,
+          `annotation ${MAX_HISTORY_ANNOTATION}`,
+          wrong,
+          100_000,
+        );
+  const retries = readRetries(pipeline, wrong);
+  const credential = readCredential(spec, wrong);
+  const hook = objectOf(spec.hook);
+  if (source === undefined || template === undefined || mistakes.length > 0) return { mistakes };
+  return {
+    source,
+    template,
+    suspend: spec.suspend === true,
+    retries,
+    byContent: hook.identity === 'content',
+    skipsFirst: hook.initialRun === 'never',
+    ...present({ credential, maxHistory: history }),
+  };
+}
+
+function readSource(source: JsonObject, wrong: Wrong): TriggerSpec['source'] | undefined {
+  const kind = SOURCE_KINDS.find((each) => each === source.kind);
+  const name = stringOf(source.name);
+  const apiVersion = stringOf(source.apiVersion);
+  if (kind === undefined) wrong(`spec.source.kind is ${shown(source.kind)}; write one of ${SOURCE_KINDS.join(', ')}`);
+  if (name === undefined) wrong('spec.source.name is missing');
+  if (apiVersion !== undefined && apiVersion.split('/').length !== 2) {
+    wrong(`spec.source.apiVersion is ${shown(apiVersion)}: could not split the api version of the source as expected`);
+  }
+  return kind && name ? { kind, name, ...present({ apiVersion }) } : undefined;
+}
+
+function readTemplate(spec: JsonObject, namespace: string, wrong: Wrong): Template | undefined {
+  const given = (['pipeline', 'pipelineRun', 'pipelineRunSpec'] as const).filter((field) => spec[field] !== undefined);
+  const [shape] = given;
+  if (shape === undefined || given.length > 1) {
+    const what =
+      given.length === 0 ? 'none is there' : `${given.map((field) => `spec.${field}`).join(' and ')} are there`;
+    return wrong(`${what}; write exactly one of spec.pipeline, spec.pipelineRun and spec.pipelineRunSpec`);
+  }
+  const value = spec[shape];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong(`spec.${shape} is no object`);
+  const written = objectOf(value);
+  switch (shape) {
+    case 'pipeline':
+      return readPipeline(written, wrong);
+    case 'pipelineRun':
+      return readPipelineRun(written, namespace, wrong);
+    case 'pipelineRunSpec': {
+      const apiVersion = stringOf(spec.tektonApiVersion);
+      if (apiVersion !== undefined) requireTekton(apiVersion, 'spec.tektonApiVersion', wrong);
+      return { shape, spec: written, ...present({ apiVersion }) };
+    }
+  }
+}
+
+function readPipelineRun(pipelineRun: JsonObject, namespace: string, wrong: Wrong): Template {
+  const { kind, apiVersion, metadata, spec } = pipelineRun;
+  if (kind !== 'PipelineRun') wrong(`spec.pipelineRun.kind is ${shown(kind)}; write PipelineRun`);
+  requireTekton(apiVersion, 'spec.pipelineRun.apiVersion', wrong);
+  const own = objectOf(metadata).namespace;
+  if (own !== undefined && own !== '' && own !== namespace) {
+    wrong('spec.pipelineRun.metadata.namespace not supported: runs are made in the namespace of their trigger');
+  }
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) wrong('spec.pipelineRun.spec is missing');
+  return { shape: 'pipelineRun', pipelineRun };
+}
+
+function requireTekton(apiVersion: Json | undefined, field: string, wrong: Wrong): void {
+  const parts = typeof apiVersion === 'string' ? apiVersion.split('/') : [];
+  if (parts.length !== 2) {
+    wrong(`${field} is ${shown(apiVersion)}: could not split the api version of the pipelinerun as expected`);
+  } else if (parts[0] !== 'tekton.dev') {
+    wrong(`${field} is ${shown(apiVersion)}; write tekton.dev/v1`);
+  }
+}
+
+function readPipeline(pipeline: JsonObject, wrong: Wrong): Template | undefined {
+  const name = stringOf(pipeline.name);
+  if (name === undefined) wrong('spec.pipeline.name is missing');
+  const inputParams = listOf(pipeline.inputParams).map((entry, place) => {
+    const { name: param, value } = objectOf(entry);
+    if (typeof param !== 'string' || param === '') wrong(`spec.pipeline.inputParams[${place}].name is missing`);
+    if (typeof value !== 'string')
+      wrong(`spec.pipeline.inputParams[${place}].value is ${shown(value)}; write a string`);
+    return { name: String(param), value: String(value) };
+  });
+  const workspace = readWorkspace(pipeline.workspace, wrong);
+  const security = objectOf(pipeline.securityContext);
+  const { runAsUser, runAsGroup, fsGroup } = security;
+  const securityContext =
+    pipeline.securityContext === undefined
+      ? undefined
+      : present({
+          runAsUser: numberOf(runAsUser),
+          runAsGroup: numberOf(runAsGroup),
+          fsGroup: numberOf(fsGroup),
+        });
+  if (name === undefined) return undefined;
+  return {
+    shape: 'pipeline',
+    pipeline: {
+      name,
+      inputParams,
+      ...present({ serviceAccountName: stringOf(pipeline.serviceAccountName), workspace, securityContext }),
+    },
+  };
+}
+
+function readWorkspace(value: Json | undefined, wrong: Wrong): PipelineFields['workspace'] {
+  if (value === undefined || value === null) return undefined;
+  const { name, size, accessMode } = objectOf(value);
+  const field = 'spec.pipeline.workspace';
+  if (typeof name !== 'string' || name === '') wrong(`${field}.name is missing`);
+  if (typeof size !== 'string' || !isQuantity(size)) {
+    wrong(`${field}.size is ${shown(size)}; write a quantity such as 1Gi`);
+  }
+  if (typeof accessMode !== 'string' || !ACCESS_MODES.includes(accessMode)) {
+    wrong(`${field}.accessMode is ${shown(accessMode)}; write one of ${ACCESS_MODES.join(', ')}`);
+  }
+  return { name: String(name), size: String(size), accessMode: String(accessMode) };
+}
+
+/** How many runs may follow the first: `retries` counts them, `maxFailedRetries` counts the first as well. */
+function readRetries(pipeline: JsonObject, wrong: Wrong): number {
+  const retries = wholeNumber(pipeline.retries, 'spec.pipeline.retries', wrong);
+  const all = wholeNumber(pipeline.maxFailedRetries, 'spec.pipeline.maxFailedRetries', wrong);
+  if (retries !== undefined && all !== undefined) {
+    wrong('spec.pipeline.retries and spec.pipeline.maxFailedRetries are both there; write one of them');
+  }
+  return retries ?? (all === undefined ? 0 : all - 1);
+}
+
+function readCredential(spec: JsonObject, wrong: Wrong): CredentialRef | undefined {
+  const given = (['credentialsRef', 'managedCredentialRef'] as const).filter((field) => spec[field] !== undefined);
+  const [field] = given;
+  if (field === undefined) return undefined;
+  if (given.length > 1)
+    return wrong('spec.credentialsRef and spec.managedCredentialRef are both there; write one of them');
+  const { name, namespace } = objectOf(spec[field]);
+  if (typeof name !== 'string' || name === '') return wrong(`spec.${field}.name is missing`);
+  return { name, ...present({ namespace: stringOf(namespace) }) };
+}
+
+function wholeNumber(value: Json | undefined, field: string, wrong: Wrong, most = 10): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
+  return wrong(`${field} is ${shown(value)}; write a whole number from 1 to ${most}`);
+}
+
+/** A value as JSON shows it, no longer than a line. */
+function shown(value: Json | undefined): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

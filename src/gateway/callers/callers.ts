@@ -38,7 +38,7 @@ export interface Callers {
   readonly onChange?: (listener: (change: CallerChange) => void) => void;
 }
 
-/** The settings, as src/config.ts explains them. */
+/** The settings, as src/settings.ts explains them. */
 export interface CallerSettings {
   readonly username?: string | undefined;
   readonly password?: string | undefined;

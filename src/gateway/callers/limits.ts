@@ -5,7 +5,7 @@ import type { Metrics } from '../../metrics.ts';
 import type { Caller } from './callers.ts';
 import { LeakyLevels } from './leaky.ts';
 
-/** The settings, as src/config.ts explains them. */
+/** The settings, as src/settings.ts explains them. */
 export interface LimitSettings {
   readonly maxStreams: number;
   /** As many as `maxStreams` when not set. */

@@ -99,6 +99,7 @@ const tags: Readonly<Record<Tag, string>> = {
   logs: 'The log of a run as one stream',
   runs: 'Lists of runs, and all there is to know about one',
   taskruns: 'TaskRuns, with or without a run around them',
+  triggers: 'What starts runs by itself, what it waits for, and what it has started',
   callers: 'Whoever asks',
   gateway: 'The gateway itself',
 };

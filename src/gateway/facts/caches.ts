@@ -18,6 +18,7 @@ import type { ServedNamespaces } from '../callers/auth.ts';
 import type { Readiness } from '../health.ts';
 import { createRuns, type Runs } from './gather.ts';
 import { CUSTOM_RUNS, createLookup, PIPELINE_RUNS, TASK_RUNS } from './lookup.ts';
+import { createWatchedTriggers, type Triggers } from './triggers.ts';
 
 /** What the caches need. */
 export interface CachesParts {
@@ -34,6 +35,8 @@ export interface CachesParts {
 /** The caches as a part of the process. */
 export interface Caches extends Part {
   readonly runs: Runs;
+  /** Neither `readiness` nor `filled` depends on them: a cluster may have none. */
+  readonly triggers: Triggers;
   readiness(): Readiness;
   /** Resolves when every store has been filled once; rejects with the reason of `signal`. Only after `start`. */
   filled(signal: AbortSignal): Promise<void>;
@@ -95,21 +98,25 @@ export function createCaches(parts: CachesParts): Caches {
     }
   };
 
+  const triggers = createWatchedTriggers({ ...parts, scopes }, { store: runs.store, requireFresh });
+
   return {
     name: 'caches',
     runs: createRuns(
       { runs: runs.store, taskRuns: taskRuns.store, customRuns: customRuns.store, pods: pods.store },
       { lookup: createLookup({ reader, versions }), requireFresh, log },
     ),
+    triggers: triggers.triggers,
     readiness: () => readinessOf(watches, clock.now()),
     async filled(signal) {
       await Promise.all(watches.map((watch) => watch.ready(signal)));
     },
     async start() {
       watches = scopes.flatMap(watchScope);
+      triggers.start();
     },
     async stop() {
-      await Promise.all(watches.map((watch) => watch.stop()));
+      await Promise.all([triggers.stop(), ...watches.map((watch) => watch.stop())]);
     },
   };
 }

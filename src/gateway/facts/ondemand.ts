@@ -14,6 +14,7 @@ import type { Caches, CachesParts } from './caches.ts';
 import type { Runs } from './gather.ts';
 import { createLookup, type Lookup, PIPELINE_RUNS } from './lookup.ts';
 import { openScope, type Scope, type ScopeKind } from './scope.ts';
+import { createAskedTriggers } from './triggers.ts';
 
 /** More runs than this are not followed at once: each one costs five connections to the API server. */
 const MOST_SCOPES = 200;
@@ -33,9 +34,11 @@ export function createOnDemand(parts: CachesParts): Caches {
   const versions = discovery({ reader, clock });
   const reach = createReach(reader, versions, clock);
   const scopes = createScopes(parts, versions);
+  const lookup = createLookup({ reader, versions });
   return {
     name: 'caches',
-    runs: createRuns(scopes, createLookup({ reader, versions }), clock),
+    runs: createRuns(scopes, lookup, clock),
+    triggers: createAskedTriggers({ reader, clock }, { list: lookup.runs }),
     readiness: reach.readiness,
     filled: reach.first,
     start: async () => reach.start(),

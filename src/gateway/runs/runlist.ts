@@ -116,7 +116,7 @@ export function runListRoutes(parts: RunListParts): readonly Route[] {
 }
 
 /** Every namespace that a caller may read. */
-function scopeOf({ namespaces }: Caller, served: ServedNamespaces): Scope {
+export function scopeOf({ namespaces }: Caller, served: ServedNamespaces): Scope {
   if (namespaces === 'all served') return served === '*' ? 'all' : served;
   return served === '*' ? namespaces : namespaces.filter((namespace) => served.includes(namespace));
 }

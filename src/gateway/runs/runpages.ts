@@ -6,6 +6,7 @@ import type { PipelineRun } from '../../tekton/types.ts';
 import { JsonBody } from '../compression.ts';
 import { tagFrom } from '../etag.ts';
 import type { Runs, Waiting } from '../facts/gather.ts';
+import { SharedWork } from '../sharedwork.ts';
 import { createRunIndex, type RunIndex, type Scope } from './runindex.ts';
 import { continueAt, type ListQuery } from './runquery.ts';
 
@@ -20,10 +21,7 @@ const LOOK_AGAIN_MS = 5_000;
 /** A page on its way, or made: for all who ask for the same while nothing changes. */
 interface Making {
   readonly revision: number;
-  readonly page: Promise<Page>;
-  /** Ends the making. */
-  readonly over: AbortController;
-  readers: number;
+  readonly page: SharedWork<Page>;
 }
 
 /** A page, written down. */
@@ -68,14 +66,14 @@ export function createPages(runs: Runs): Pages {
     const key = JSON.stringify([scope, query.list, query.limit, query.after]);
     const before = kept.get(key);
     kept.delete(key);
-    const isGood = before?.revision === revision && !before.over.signal.aborted;
-    const making = isGood ? before : begin(revision, (over) => make(scope, query, over));
+    const isGood = before?.revision === revision && !before.page.isGivenUp;
+    const making = isGood ? before : { revision, page: new SharedWork((over) => make(scope, query, over)) };
     kept.set(key, making);
-    making.page.catch(() => {
+    making.page.onFailure(() => {
       if (kept.get(key) === making) kept.delete(key);
     });
     if (kept.size > MOST_PAGES) kept.delete(kept.keys().next().value ?? '');
-    return readBy(making, signal);
+    return making.page.read(signal);
   };
 
   return {
@@ -161,30 +159,6 @@ async function gathered(slices: AsyncIterable<readonly PipelineRun[]>, query: Li
     }
   }
   return { runs: best.slice(0, limit).map(({ run }) => run), isLast: best.length <= limit };
-}
-
-/** A page that is being made, with nobody to read it yet. */
-function begin(revision: number, make: (signal: AbortSignal) => Promise<Page>): Making {
-  const over = new AbortController();
-  return { revision, page: make(over.signal), over, readers: 0 };
-}
-
-/** The page, for one of those who read it. When the last of them has gone before it is there, nobody goes on with it. */
-async function readBy(making: Making, signal: AbortSignal): Promise<Page> {
-  signal.throwIfAborted();
-  making.readers += 1;
-  const left = Promise.withResolvers<never>();
-  const leave = (): void => {
-    making.readers -= 1;
-    if (making.readers === 0) making.over.abort();
-    left.reject(signal.reason);
-  };
-  signal.addEventListener('abort', leave, { once: true });
-  try {
-    return await Promise.race([making.page, left.promise]);
-  } finally {
-    signal.removeEventListener('abort', leave);
-  }
 }
 
 /** Hands out turns of the event loop, one after another: however many lists are looked through, others wait for a slice. */

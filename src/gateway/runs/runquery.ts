@@ -22,7 +22,8 @@ const LONGEST_SELECTOR = 4_096;
 const MOST_REQUIREMENTS = 64;
 const LONGEST_CONTINUE = 1_024;
 
-const labelSelector: OptionKind<{ readonly text: string; readonly selects: (labels: Labels) => boolean }> = {
+/** A label selector, and the test that it means. Faults: `bad-request` that says at which character it is wrong. */
+export const labelSelector: OptionKind<{ readonly text: string; readonly selects: (labels: Labels) => boolean }> = {
   allowed: `a label selector of at most ${LONGEST_SELECTOR} characters`,
   schema: {
     type: 'string',

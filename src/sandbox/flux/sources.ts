@@ -44,6 +44,8 @@ export interface SourceControllerOptions {
 /** The first wait after a failed look; it doubles with each that follows, up to the interval. */
 const RETRY_MS = 750;
 const finalizer = 'finalizers.fluxcd.io';
+/** Whoever carries it is another controller's, as in a Flux that is sharded. https://fluxcd.io/flux/installation/configuration/sharding/ */
+const shardLabel = 'sharding.fluxcd.io/key';
 
 /** Makes GitRepositories live. Their kind must be served before it starts; it leaves no timer behind. */
 export function createSourceController({ client, clock, log, folder }: SourceControllerOptions): Part {
@@ -83,7 +85,8 @@ export function createSourceController({ client, clock, log, folder }: SourceCon
 
     async start() {
       unwatch = client.watch(gitRepositories, {}, ({ type, object }) => {
-        const { namespace = '', name } = object.metadata;
+        const { namespace = '', name, labels = {} } = object.metadata;
+        if (shardLabel in labels) return;
         const key = `${namespace}/${name}`;
         const running = loops.get(key);
         if (running !== undefined) {

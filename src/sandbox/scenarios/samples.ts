@@ -1,5 +1,8 @@
-/** What the demo begins with: a pipeline, a run of it that succeeds, one that fails and one that takes its time. */
-import { parseAllDocuments } from 'yaml';
+/**
+ * What the demo begins with: a pipeline, a run of it that succeeds, one that fails and one that takes its time, and a trigger
+ * that starts one for each commit.
+ */
+import { parse, parseAllDocuments } from 'yaml';
 import type { ApiClient, NewObject } from '../api/client.ts';
 import { groupVersionOf, type Resource } from '../object.ts';
 
@@ -100,6 +103,8 @@ metadata:
 spec:
   description: Fetches a project, tests and lints it at the same time, and packs it.
   params:
+    - name: revision
+      default: main
     - name: count
       default: "12"
     - name: pause
@@ -114,6 +119,8 @@ spec:
   tasks:
     - name: fetch
       taskRef: { name: fetch }
+      params:
+        - { name: revision, value: $(params.revision) }
       workspaces:
         - { name: source, workspace: source }
     - name: test
@@ -210,12 +217,43 @@ spec:
           resources: { requests: { storage: 1Gi } }
 `;
 
+/** On the GitRepository that follows the demo's own repository (repository.ts). */
+const trigger = `
+apiVersion: pipeline.jquad.rocks/v1alpha1
+kind: PipelineTrigger
+metadata:
+  name: demo
+spec:
+  source: { kind: GitRepository, name: demo }
+  pipelineRun:
+    apiVersion: tekton.dev/v1
+    kind: PipelineRun
+    metadata:
+      generateName: demo-
+    spec:
+      pipelineRef: { name: build }
+      params:
+        - { name: revision, value: $.commitId }
+      workspaces:
+        - name: source
+          volumeClaimTemplate:
+            spec:
+              accessModes: [ReadWriteOnce]
+              resources: { requests: { storage: 1Gi } }
+`;
+
 const plurals: Readonly<Record<string, string>> = {
   Task: 'tasks',
   Pipeline: 'pipelines',
   PipelineRun: 'pipelineruns',
   GitRepository: 'gitrepositories',
+  PipelineTrigger: 'pipelinetriggers',
 };
+
+/** The trigger of the samples; the kind has to be served (definitions.ts). */
+export function sampleTrigger(): NewObject {
+  return parse(trigger) as NewObject; // the text above is one
+}
 
 /** The objects of the samples, in the order in which they are created. */
 export function sampleObjects(): readonly NewObject[] {

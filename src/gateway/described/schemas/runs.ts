@@ -26,7 +26,8 @@ export function shape(
   };
 }
 
-const strings = (description: string): JsonSchema => ({
+/** An object of texts by any names. */
+export const strings = (description: string): JsonSchema => ({
   description,
   type: 'object',
   additionalProperties: { type: 'string' },
@@ -269,7 +270,8 @@ export const runStatusSchema = shape(
   },
 );
 
-const runItemSchema = shape(
+/** One run as lists have it. */
+export const runItemSchema = shape(
   'RunItem',
   'One run of a list',
   {

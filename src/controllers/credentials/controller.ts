@@ -1,0 +1,260 @@
+/**
+ * ManagedCredentials as a part of the process: each is made into the Secret and the ServiceAccount that its spec asks for, and
+ * whoever starts runs asks here what they may use.
+ *
+ * Secrets are read one by one and by name, never listed or watched: that is the least that works, and so this process never
+ * sees a Secret that no ManagedCredential names. The price is that a changed token is noticed within half a minute, not at
+ * once. Nothing of a Secret is kept between two looks.
+ */
+import type { Clock } from '../../clock.ts';
+import { Fault } from '../../fault.ts';
+import type { KubeReader } from '../../kube/client.ts';
+import { type Again, createController } from '../../kube/controller.ts';
+import { discovery, type Wanted } from '../../kube/discovery.ts';
+import type { Leadership } from '../../kube/lease.ts';
+import { type JsonObject, type ObjectRef, objectOf, stringOf } from '../../kube/objects.ts';
+import { createStore } from '../../kube/store.ts';
+import { startWatch, type Watch } from '../../kube/watch.ts';
+import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
+import type { Part } from '../../lifecycle.ts';
+import type { Log } from '../../log.ts';
+import type { Metrics } from '../../metrics.ts';
+import type { CredentialFact } from '../triggers/decide.ts';
+import type { CredentialRef } from '../triggers/resource.ts';
+import { mergeOf } from '../triggers/status.ts';
+import { type Act, type CredentialFacts, decide, type Outcome, refusalOf, statusOf } from './decide.ts';
+import { grantOf, notFound } from './grant.ts';
+import {
+  CREDENTIAL_API_VERSION,
+  CREDENTIAL_GROUP,
+  type CredentialSpec,
+  type ManagedCredential,
+  namesFor,
+  projectCredential,
+} from './resource.ts';
+
+/** What the credentials need. */
+export interface CredentialsParts {
+  readonly reader: KubeReader;
+  /** Refuses unless this process leads. */
+  readonly writer: KubeWriter;
+  readonly leadership: Leadership;
+  /** The namespaces that are looked after. */
+  readonly served: '*' | readonly string[];
+  /** As CREDENTIALS_ACROSS_NAMESPACES: whether a Secret, or a ManagedCredential, of another namespace may be used. */
+  readonly acrossNamespaces: boolean;
+  readonly watchSeconds?: number;
+  readonly clock: Clock;
+  /** In [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** ManagedCredentials, for whoever starts runs. */
+export interface Credentials extends Part {
+  /** What the ManagedCredential gives to runs in a namespace: names to use, or the sentence that says why there are none. */
+  of(ref: CredentialRef, triggerNamespace: string): CredentialFact;
+  /** Calls `listener` when what `of` says of a ManagedCredential may have changed. Returns the end of it; calling that twice is harmless. */
+  subscribe(listener: (credential: ObjectRef) => void): () => void;
+}
+
+const CREDENTIALS: Wanted = { group: CREDENTIAL_GROUP, resource: 'managedcredentials', versions: ['v1alpha1'] };
+/** More namespaces than this are watched together, as everywhere. */
+const MOST_NAMESPACE_WATCHES = 20;
+/** How soon the Secrets of one that is ready are looked at again: a changed token is noticed, a deleted Secret made anew. */
+const SYNCED_AGAIN_MS = 30_000;
+/** How soon a Secret that is missing, or wrong, is looked for again. */
+const WRONG_AGAIN_MS = 5_000;
+/** How soon a write that was refused is tried again. */
+const REFUSED_AGAIN_MS = 60_000;
+const BESIDE_EACH_OTHER = 4;
+
+/** Makes the part. `start` begins to watch and does not wait; it writes only while this process leads. */
+export function createCredentials(parts: CredentialsParts): Credentials {
+  const { reader, writer, served, acrossNamespaces, clock, random, log } = parts;
+  const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
+  const versions = discovery({ reader, clock });
+  const { store, writer: kept } = createStore<ManagedCredential>(log);
+  let watches: readonly Watch[] = [];
+  let isServed = true;
+  const ends: (() => void)[] = [];
+
+  const controller = createController({
+    ...parts,
+    name: 'credentials',
+    concurrency: BESIDE_EACH_OTHER,
+    keys: () => [...store.values()].map(({ meta }) => meta),
+    reconcile: async (key, signal) => {
+      const credential = store.get(key);
+      if (credential === undefined || credential.meta.deleting !== undefined) return {};
+      const outcome = await bring(credential, signal);
+      await writeStatus(credential, outcome, signal);
+      return again(credential, outcome);
+    },
+  });
+
+  /** Makes the Secret and the ServiceAccount what they should be. */
+  const bring = async (credential: ManagedCredential, signal: AbortSignal): Promise<Outcome> => {
+    const { spec, meta } = credential;
+    const refusal = refusalOf(credential, acrossNamespaces);
+    if (refusal !== undefined || 'mistakes' in spec) return refusal ?? { at: 'synced' };
+    const { acts, outcome } = decide(await gather(credential, spec, signal));
+    for (const act of acts) {
+      const refused = await perform(act, meta.namespace, signal);
+      if (refused !== undefined) return refused;
+    }
+    if (acts.length > 0) log.info('credential synced', { namespace: meta.namespace, name: meta.name });
+    return outcome;
+  };
+
+  const gather = async (
+    credential: ManagedCredential,
+    { token }: CredentialSpec,
+    signal: AbortSignal,
+  ): Promise<CredentialFacts> => {
+    const { namespace, name } = credential.meta;
+    const names = namesFor(name);
+    const [source, secret, serviceAccount] = await Promise.all([
+      readSource(token, signal),
+      find(secretPath({ namespace, name: names.secret }), signal),
+      find(accountPath({ namespace, name: names.serviceAccount }), signal),
+    ]);
+    return { credential, source, secret, serviceAccount };
+  };
+
+  const readSource = async (ref: ObjectRef, signal: AbortSignal): Promise<CredentialFacts['source']> => {
+    try {
+      const found = await find(secretPath(ref), signal);
+      return found === undefined ? { missing: true } : { found };
+    } catch (error) {
+      // A right that is missing in one namespace is that credential's trouble; a server that is away is everybody's.
+      if (error instanceof Fault && error.code === 'refused') return { unreadable: error.message };
+      throw error;
+    }
+  };
+
+  /** The object at `path`; undefined: there is none. Faults as `KubeReader.get`. */
+  const find = async (path: string, signal: AbortSignal): Promise<JsonObject | undefined> => {
+    try {
+      return await reader.get(path, { signal });
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  };
+
+  /** Does one write; resolves with what the server has against it. */
+  const perform = async (act: Act, namespace: string, signal: AbortSignal): Promise<Outcome | undefined> => {
+    const name = stringOf(objectOf(act.object.metadata).name) ?? '';
+    const path = (act.kind === 'Secret' ? secretPath : accountPath)({ namespace, name });
+    const collection = path.slice(0, path.lastIndexOf('/'));
+    try {
+      if (act.do === 'recreate') await writer.remove(path, act.only, { signal });
+      if (act.do === 'replace') await writer.replace(path, act.object, { signal });
+      else await writer.create(collection, act.object, { signal });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof WriteFault) || error.code !== 'refused') throw error;
+      // Not what the server said: a webhook may repeat what it was sent, and that was a token.
+      const message = `Kubernetes refused ${act.kind} ${namespace}/${name} (${error.status} ${error.reason}): ${REFUSAL_HINTS[error.status] ?? 'see its own log'}`;
+      return { at: 'failed', reason: 'WriteRefused', message };
+    }
+  };
+
+  const writeStatus = async (credential: ManagedCredential, outcome: Outcome, signal: AbortSignal): Promise<void> => {
+    const { meta, status } = credential;
+    const merge = mergeOf(status, statusOf(credential, outcome, clock.now()));
+    if (merge === undefined) return;
+    const path = `/apis/${CREDENTIAL_API_VERSION}/namespaces/${meta.namespace}/managedcredentials/${meta.name}/status`;
+    await writer.patch(path, { metadata: { resourceVersion: meta.resourceVersion }, status: merge }, { signal });
+    if (outcome.at === 'synced') return;
+    log.warn('credential not ready', { namespace: meta.namespace, name: meta.name, problem: outcome.message });
+  };
+
+  /** Spread out, so that many credentials are not all looked at in the same moment. */
+  const again = ({ spec }: ManagedCredential, outcome: Outcome): Again => {
+    const after = (ms: number): Again => ({ againMs: Math.round(ms * (1 + random() / 5)) });
+    // Only another spec, or another setting of this process, can change these.
+    if ('mistakes' in spec || (outcome.at === 'failed' && outcome.reason === 'NamespaceRefused')) return {};
+    if (outcome.at === 'synced') return after(SYNCED_AGAIN_MS);
+    return after(outcome.at === 'failed' && outcome.reason === 'WriteRefused' ? REFUSED_AGAIN_MS : WRONG_AGAIN_MS);
+  };
+
+  const watch = (scope: string): Watch =>
+    startWatch({
+      ...parts,
+      path: async () => {
+        const path = await versions.pathOf(CREDENTIALS, scope);
+        isServed = path !== undefined;
+        if (!isServed) versions.doubt(); // so that the next look, in a minute, asks the server again
+        return path;
+      },
+      doubt: () => versions.doubt(),
+      resource: CREDENTIALS.resource,
+      scope,
+      optional: true,
+      writer: kept,
+      project: projectCredential,
+    });
+
+  /** Why nothing can be said of a credential that is not in the store. */
+  const absence = (namespace: string, name: string): CredentialFact => {
+    const watching = watches.find(({ scope }) => scope === '' || scope === namespace);
+    if (watching === undefined && watches.length > 0) {
+      return { ready: false, message: `ManagedCredentials of namespace ${namespace} are not looked after here` };
+    }
+    if (watching?.listed() !== true) {
+      const problem = watching?.problem()?.message ?? 'they have not been listed yet';
+      return { ready: false, message: `ManagedCredential ${namespace}/${name} is not known: ${problem}` };
+    }
+    if (isServed) return notFound(name);
+    return { ready: false, message: `this cluster serves no managedcredentials.${CREDENTIAL_GROUP}` };
+  };
+
+  return {
+    name: 'credentials',
+    of({ name, namespace = '' }, triggerNamespace) {
+      const where = namespace || triggerNamespace;
+      if (where !== triggerNamespace && !acrossNamespaces) {
+        const message = `spec.credentialsRef.namespace is ${where}: ManagedCredentials of other namespaces are not used unless CREDENTIALS_ACROSS_NAMESPACES allows it`;
+        return { ready: false, message };
+      }
+      const credential = store.get({ namespace: where, name });
+      return credential === undefined ? absence(where, name) : grantOf(credential, triggerNamespace);
+    },
+    subscribe: (listener) =>
+      store.subscribe(({ object: { meta } }) => listener({ namespace: meta.namespace, name: meta.name })),
+    async start() {
+      ends.push(
+        store.subscribe(({ type, object, before }) => {
+          if (type === 'deleted') controller.forget(object.meta);
+          // Our own writes of the status come back as changes: nothing to do about them.
+          else if (before?.generation !== object.generation) controller.ring(object.meta);
+        }),
+      );
+      watches = scopes.map(watch);
+      await controller.start();
+    },
+    async stop(signal) {
+      for (const end of ends.splice(0)) end();
+      await controller.stop(signal);
+      await Promise.all(watches.map((each) => each.stop()));
+    },
+  };
+}
+
+/** What to look at first, by HTTP status. */
+const REFUSAL_HINTS: Readonly<Record<number, string>> = {
+  403: 'rungate lacks the right, or an admission policy forbids it',
+  409: 'it was changed meanwhile',
+  422: 'look at spec.secretTemplate and spec.serviceAccountTemplate',
+};
+
+function secretPath({ namespace, name }: ObjectRef): string {
+  return `/api/v1/namespaces/${namespace}/secrets/${name}`;
+}
+
+function accountPath({ namespace, name }: ObjectRef): string {
+  return `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
+}

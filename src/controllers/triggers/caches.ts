@@ -1,0 +1,171 @@
+/** What the triggers' controller looks at: PipelineTriggers, their sources, the Pipelines they name and the runs they made, each kept true by a watch. */
+import type { Clock } from '../../clock.ts';
+import { projectSource, SOURCE_RESOURCES } from '../../flux/project.ts';
+import { SOURCE_KINDS, type Source, type SourceKind } from '../../flux/types.ts';
+import type { KubeReader } from '../../kube/client.ts';
+import { discovery, type Wanted } from '../../kube/discovery.ts';
+import { type JsonObject, type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
+import { createStore, type Store } from '../../kube/store.ts';
+import { startWatch, type Watch } from '../../kube/watch.ts';
+import type { Part } from '../../lifecycle.ts';
+import type { Log } from '../../log.ts';
+import type { Metrics } from '../../metrics.ts';
+import { projectPipelineRun } from '../../tekton/project.ts';
+import type { PipelineRun } from '../../tekton/types.ts';
+import type { SourceTrouble } from './decide.ts';
+import { type PipelineTrigger, projectTrigger, TRIGGER_GROUP } from './resource.ts';
+import { createRunIndex, type TriggerRuns } from './runs.ts';
+
+/** What the caches need. */
+export interface TriggerCachesParts {
+  readonly reader: KubeReader;
+  /** The namespaces that are looked after. */
+  readonly served: '*' | readonly string[];
+  /** The runs, where somebody watches them already. */
+  readonly runs?: Store<PipelineRun>;
+  readonly watchSeconds?: number;
+  readonly clock: Clock;
+  /** In [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** The caches as a part of the process: `start` begins to fill them and does not wait for that. */
+export interface TriggerCaches extends Part {
+  readonly triggers: Store<PipelineTrigger>;
+  readonly sources: Readonly<Record<SourceKind, Store<Source>>>;
+  readonly pipelines: Store<Kept>;
+  readonly runs: Store<PipelineRun>;
+  readonly runIndex: TriggerRuns;
+  /** The source of that kind and name, or why it cannot be looked at. */
+  source(kind: SourceKind, ref: ObjectRef): Source | SourceTrouble;
+  /** Whether it is known that there is no such Pipeline. */
+  isPipelineMissing(ref: ObjectRef): boolean;
+  /**
+   * Resolves when triggers and runs have been listed, and every other kind as well or for five seconds in vain: one that may not
+   * be read is the trouble of those triggers that name it. Rejects with the reason of `signal`. Only after `start`.
+   */
+  filled(signal: AbortSignal): Promise<void>;
+  /** Calls `listener` when a kind has been listed that `filled` did not wait for. */
+  onLate(listener: () => void): void;
+}
+
+const TRIGGERS: Wanted = { group: TRIGGER_GROUP, resource: 'pipelinetriggers', versions: ['v1alpha1'] };
+const PIPELINES: Wanted = { group: 'tekton.dev', resource: 'pipelines', versions: ['v1', 'v1beta1'] };
+const PIPELINE_RUNS: Wanted = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
+/** More namespaces than this are watched together: each one costs as many connections as there are kinds. */
+const MOST_NAMESPACE_WATCHES = 20;
+
+/** How long a kind is waited for that may not be there to read. */
+const PATIENCE_MS = 5_000;
+
+/** Makes the caches. Kinds that the cluster does not serve are looked for again each minute, and their absence is no trouble of others. */
+export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
+  const { reader, served, clock, log } = parts;
+  const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
+  const versions = discovery({ reader, clock });
+  const triggers = createStore<PipelineTrigger>(log);
+  const pipelines = createStore<Kept>(log);
+  const ownRuns = parts.runs === undefined ? createStore<PipelineRun>(log) : undefined;
+  const runs = parts.runs ?? (ownRuns as NonNullable<typeof ownRuns>).store;
+  const sources = Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, createStore<Source>(log)])) as Record<
+    SourceKind,
+    ReturnType<typeof createStore<Source>>
+  >;
+  const late = new Set<() => void>();
+  /** Plurals of which the cluster serves none. */
+  const unserved = new Set<string>();
+  let watches: readonly Watch[] = [];
+
+  const watchKind = <T extends Kept>(
+    wanted: Wanted,
+    scope: string,
+    writer: ReturnType<typeof createStore<T>>['writer'],
+    project: (raw: JsonObject) => T,
+  ): Watch =>
+    startWatch({
+      ...parts,
+      path: async () => {
+        const path = await versions.pathOf(wanted, scope);
+        if (path === undefined) {
+          unserved.add(wanted.resource);
+          versions.doubt(); // so that the next look, in a minute, asks the server again
+        } else {
+          unserved.delete(wanted.resource);
+        }
+        return path;
+      },
+      doubt: () => versions.doubt(),
+      resource: wanted.resource,
+      scope,
+      optional: true,
+      writer,
+      project,
+    });
+
+  const watchScope = (scope: string): readonly Watch[] => [
+    watchKind(TRIGGERS, scope, triggers.writer, projectTrigger),
+    ...SOURCE_KINDS.map((kind) =>
+      watchKind(SOURCE_RESOURCES[kind], scope, sources[kind].writer, (raw) => projectSource(kind, raw)),
+    ),
+    watchKind(PIPELINES, scope, pipelines.writer, (raw) => ({ meta: projectMeta(raw) })),
+    ...(ownRuns === undefined ? [] : [watchKind(PIPELINE_RUNS, scope, ownRuns.writer, projectPipelineRun)]),
+  ];
+
+  const watchOf = (resource: string, namespace: string): Watch | undefined =>
+    watches.find((watch) => watch.resource === resource && (watch.scope === '' || watch.scope === namespace));
+
+  return {
+    name: 'trigger caches',
+    triggers: triggers.store,
+    sources: Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, sources[kind].store])) as TriggerCaches['sources'],
+    pipelines: pipelines.store,
+    runs,
+    runIndex: createRunIndex(runs),
+    source(kind, ref) {
+      const { resource, group } = SOURCE_RESOURCES[kind];
+      const found = sources[kind].store.get(ref);
+      if (found !== undefined) return found;
+      const watch = watchOf(resource, ref.namespace);
+      if (watch?.listed() !== true) {
+        const problem = watch?.problem();
+        return problem === undefined
+          ? { trouble: 'unknown', message: `looking for ${kind} ${ref.name}` }
+          : { trouble: 'unreadable', message: `${resource}.${group} cannot be read: ${problem.message}` };
+      }
+      if (unserved.has(resource)) {
+        return { trouble: 'unserved', message: `this cluster serves no ${resource}.${group}` };
+      }
+      return { trouble: 'missing', message: `${resource}.${group} "${ref.name}" not found` };
+    },
+    isPipelineMissing(ref) {
+      return pipelines.store.get(ref) === undefined && watchOf(PIPELINES.resource, ref.namespace)?.listed() === true;
+    },
+    async filled(signal) {
+      const patience = clock.sleep(PATIENCE_MS, signal);
+      const isNeeded = ({ resource }: Watch) =>
+        [TRIGGERS, PIPELINE_RUNS].some((wanted) => wanted.resource === resource);
+      let isOver = false;
+      await Promise.all(
+        watches.map((watch) => {
+          const ready = watch.ready(signal).then(() => {
+            if (isOver) for (const listener of late) listener();
+          });
+          if (isNeeded(watch)) return ready;
+          ready.catch(() => {}); // only when `signal` has aborted
+          return Promise.race([ready, patience]);
+        }),
+      );
+      signal.throwIfAborted();
+      isOver = true;
+    },
+    onLate: (listener) => void late.add(listener),
+    async start() {
+      watches = scopes.flatMap(watchScope);
+    },
+    async stop() {
+      await Promise.all(watches.map((watch) => watch.stop()));
+    },
+  };
+}

@@ -1,0 +1,144 @@
+/** PipelineTriggers made true: the loop that looks at one, decides, writes, and looks again until nothing is left to do. */
+import { Fault } from '../../fault.ts';
+import { createController } from '../../kube/controller.ts';
+import type { Leadership } from '../../kube/lease.ts';
+import type { ObjectRef } from '../../kube/objects.ts';
+import type { Part } from '../../lifecycle.ts';
+import type { Log } from '../../log.ts';
+import { hangBells } from './bells.ts';
+import { decide } from './decide.ts';
+import { type GatherParts, gather, latestOf, type Memory, readTrigger } from './gather.ts';
+import { carryOut, type PerformParts, warn, writeStatusOf } from './perform.ts';
+import type { PipelineTrigger } from './resource.ts';
+
+/** What the controller needs. Its caches and its leadership are parts above it. */
+export interface TriggersParts extends GatherParts, PerformParts {
+  readonly leadership: Leadership;
+  /** Calls back with each ManagedCredential that changes; returns the end of that. */
+  readonly credentialChanges?: (changed: (credential: ObjectRef) => void) => () => void;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** An event takes four steps, a pull request with new branches as many more creates; what goes on longer goes round. */
+const MOST_STEPS = 50;
+
+/** The controller as a part of the process; its stop waits for what is being written. */
+export function createTriggers(parts: TriggersParts): Part {
+  const { caches, reader, clock, random, log, metrics, leadership, credentialChanges } = parts;
+  const memories = new Map<string, Memory>();
+  const stopped = new AbortController();
+  let takeDown = () => {};
+
+  const memoryOf = ({ meta: { uid } }: PipelineTrigger): Memory => {
+    const known = memories.get(uid) ?? { uid, tried: new Map(), failures: new Map(), made: new Map() };
+    memories.set(uid, known);
+    return known;
+  };
+
+  const remember = (memory: Memory, before: PipelineTrigger, after: PipelineTrigger) => {
+    const over = new Set([...(memory.written?.over ?? []), before.meta.resourceVersion]);
+    memory.written = { trigger: after, over };
+  };
+
+  const reconcile = async (key: ObjectRef, signal: AbortSignal) => {
+    const kept = caches.triggers.get(key);
+    if (kept === undefined) return {};
+    const memory = memoryOf(kept);
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      const trigger = latestOf(kept, memory);
+      // Garbage collection takes its runs; there is nothing more to say.
+      if (trigger.meta.deleting !== undefined) return {};
+      const now = clock.now();
+      const decision = decide(await gather(trigger, memory, parts, now, signal));
+      try {
+        const written = await writeStatusOf(trigger, decision.status, parts, signal);
+        if (written !== undefined) {
+          remember(memory, trigger, written);
+          continue;
+        }
+      } catch (error) {
+        if (!(error instanceof Fault) || error.code !== 'conflict') throw error;
+        // Somebody wrote first, or the watch lags: what counts is what is there now.
+        const fresh = await readTrigger(reader, key, signal);
+        if (fresh === undefined || fresh.meta.uid !== kept.meta.uid) return {};
+        remember(memory, trigger, fresh);
+        continue;
+      }
+      if (decision.warning !== undefined) warn(trigger, decision.warning, parts);
+      metrics.triggerCondition(key, decision.series);
+      if (decision.orders.length === 0)
+        return { ...(decision.againMs === undefined ? {} : { againMs: decision.againMs }) };
+      const { spec } = trigger;
+      if ('mistakes' in spec) return {}; // gives no orders
+      for (const order of decision.orders) {
+        const tried = await carryOut(order, trigger, spec, memory, parts, signal);
+        memory.tried.set(order.event.line, tried);
+        log.info(tried.came === 'refused' ? 'a run could not be started' : 'a run was started', {
+          namespace: key.namespace,
+          trigger: key.name,
+          event: order.event.raw,
+          sequence: order.sequence,
+          attempt: order.attempt,
+          run: tried.came === 'run' ? tried.run : undefined,
+          problem: tried.came === 'run' ? undefined : tried.message,
+        });
+      }
+    }
+    throw new Fault('internal', 'a trigger does not come to rest');
+  };
+
+  const controller = createController({
+    name: 'triggers',
+    reconcile,
+    keys: () => refsOf(caches.triggers.values()),
+    leadership,
+    clock,
+    random,
+    log,
+    metrics,
+  });
+
+  return {
+    name: 'triggers',
+    async start() {
+      takeDown = hangBells({
+        caches,
+        ring: (trigger) => controller.ring(trigger),
+        gone: ({ meta }) => {
+          controller.forget(meta);
+          memories.delete(meta.uid);
+          metrics.triggerGone(meta);
+        },
+        runGone: (ref, run) => {
+          const trigger = caches.triggers.get(ref);
+          if (trigger === undefined) return;
+          const memory = memoryOf(trigger);
+          memory.made.delete(run);
+          // A name that was taken may be free now.
+          for (const [line, tried] of memory.tried) {
+            if (tried.came === 'refused' && tried.taken === run) memory.tried.delete(line);
+          }
+        },
+        ...(credentialChanges === undefined ? {} : { credentials: credentialChanges }),
+      });
+      // What is not known yet would be taken for missing.
+      void caches.filled(stopped.signal).then(
+        () => controller.start(),
+        () => {},
+      );
+      caches.onLate(() => {
+        for (const key of refsOf(caches.triggers.values())) controller.ring(key);
+      });
+    },
+    async stop(signal) {
+      stopped.abort();
+      takeDown();
+      await controller.stop(signal);
+    },
+  };
+}
+
+function* refsOf(triggers: Iterable<PipelineTrigger>): Iterable<ObjectRef> {
+  for (const { meta } of triggers) yield { namespace: meta.namespace, name: meta.name };
+}

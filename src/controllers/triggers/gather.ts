@@ -1,0 +1,132 @@
+/** The facts about one trigger: from the stores, and where those cannot know, from the API server. */
+import { Fault } from '../../fault.ts';
+import type { KubeReader } from '../../kube/client.ts';
+import type { ObjectRef } from '../../kube/objects.ts';
+import { projectPipelineRun } from '../../tekton/project.ts';
+import type { PipelineRun } from '../../tekton/types.ts';
+import type { TriggerCaches } from './caches.ts';
+import { type CredentialFact, pipelineOf, type Tried, type TriggerFacts } from './decide.ts';
+import { type CredentialRef, type PipelineTrigger, projectTrigger, TRIGGER_API_VERSION } from './resource.ts';
+import { readStanding } from './status.ts';
+
+/** What gathering asks. */
+export interface GatherParts {
+  readonly reader: KubeReader;
+  readonly caches: TriggerCaches;
+  /** What a ManagedCredential gives to runs in a namespace; absent: they are not looked after here. */
+  readonly credentialOf?: (ref: CredentialRef, namespace: string) => CredentialFact;
+}
+
+/** What is remembered of a trigger between two looks at it, and may be forgotten: everything that counts is in its status. */
+export interface Memory {
+  readonly uid: string;
+  /** The trigger as we last wrote it, and the versions that it takes the place of while the watch lags. */
+  written?: { readonly trigger: PipelineTrigger; readonly over: ReadonlySet<string> };
+  /** What came of orders, by line. */
+  readonly tried: Map<string, Tried>;
+  /** How often in a row an order failed, by line. */
+  readonly failures: Map<string, number>;
+  /** Runs we have made, and when: until the watch tells of them they are not taken for deleted. */
+  readonly made: Map<string, number>;
+}
+
+/** How long a watch may take to tell of a run that was made. */
+const WATCH_LAG_MS = 60_000;
+
+/** The path of a trigger. */
+export function triggerPath({ namespace, name }: ObjectRef): string {
+  return `/apis/${TRIGGER_API_VERSION}/namespaces/${namespace}/pipelinetriggers/${name}`;
+}
+
+/** Runs in their version 1, which every Tekton since 0.43 serves. */
+export function runPath({ namespace, name }: ObjectRef): string {
+  return `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns/${name}`;
+}
+
+/** The trigger as we know it: as it was last written by us while the watch has not caught up, else as the watch has it. */
+export function latestOf(kept: PipelineTrigger, memory: Memory): PipelineTrigger {
+  const { written } = memory;
+  if (written?.over.has(kept.meta.resourceVersion)) return written.trigger;
+  delete memory.written;
+  return kept;
+}
+
+/** The trigger as the API server has it now; undefined: it is gone. Faults as `KubeReader.get`. */
+export async function readTrigger(
+  reader: KubeReader,
+  ref: ObjectRef,
+  signal: AbortSignal,
+): Promise<PipelineTrigger | undefined> {
+  return absentAsUndefined(async () => projectTrigger(await reader.get(triggerPath(ref), { signal })));
+}
+
+/**
+ * Everything that `decide` looks at. A run that a line still counts on and that no store has is asked for: the store may lag,
+ * and a deletion counts. Faults: as `KubeReader.get`.
+ */
+export async function gather(
+  trigger: PipelineTrigger,
+  memory: Memory,
+  { reader, caches, credentialOf }: GatherParts,
+  now: number,
+  signal: AbortSignal,
+): Promise<TriggerFacts> {
+  const { spec, meta } = trigger;
+  const { namespace } = meta;
+  const runs = new Map<string, PipelineRun | 'gone' | undefined>();
+  for (const { run: name, outcome } of readStanding(trigger).lines.values()) {
+    if (name === undefined || outcome !== undefined) continue;
+    runs.set(name, await findRun({ namespace, name }, memory, { reader, caches }, now, signal));
+  }
+  for (const { came, ...tried } of memory.tried.values()) {
+    if (came !== 'run' || !('run' in tried)) continue;
+    const name = tried.run;
+    if (!runs.has(name)) runs.set(name, caches.runs.get({ namespace, name }));
+  }
+  const facts = { trigger, tried: memory.tried, now, run: (name: string) => runs.get(name) };
+  if ('mistakes' in spec) {
+    return { ...facts, source: { trouble: 'unknown', message: '' }, pipelineMissing: false };
+  }
+  const pipeline = pipelineOf(spec.template);
+  const credential =
+    spec.credential === undefined
+      ? undefined
+      : (credentialOf?.(spec.credential, namespace) ?? {
+          ready: false as const,
+          message: `ManagedCredential ${spec.credential.name}: this installation does not look after ManagedCredentials (MANAGED_CREDENTIALS)`,
+        });
+  return {
+    ...facts,
+    source: caches.source(spec.source.kind, { namespace, name: spec.source.name }),
+    pipelineMissing: pipeline !== undefined && caches.isPipelineMissing({ namespace, name: pipeline }),
+    ...(credential === undefined ? {} : { credential }),
+  };
+}
+
+async function findRun(
+  ref: ObjectRef,
+  { made }: Memory,
+  { reader, caches }: Pick<GatherParts, 'reader' | 'caches'>,
+  now: number,
+  signal: AbortSignal,
+): Promise<PipelineRun | 'gone' | undefined> {
+  const kept = caches.runs.get(ref);
+  if (kept !== undefined) {
+    made.delete(ref.name);
+    return kept;
+  }
+  const madeAt = made.get(ref.name);
+  if (madeAt !== undefined && now - madeAt < WATCH_LAG_MS) return undefined;
+  return (
+    (await absentAsUndefined(async () => projectPipelineRun(await reader.get(runPath(ref), { signal })))) ?? 'gone'
+  );
+}
+
+async function absentAsUndefined<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}

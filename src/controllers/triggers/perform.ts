@@ -1,0 +1,195 @@
+/** The one place where triggers write: their status, their runs, and what is told of both. */
+import type { Clock } from '../../clock.ts';
+import { Fault, faultOf } from '../../fault.ts';
+import type { KubeReader } from '../../kube/client.ts';
+import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
+import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
+import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
+import type { Metrics } from '../../metrics.ts';
+import type { Order, Tried } from './decide.ts';
+import { EVENT_KEY_ANNOTATION } from './event.ts';
+import { type Memory, triggerPath } from './gather.ts';
+import { buildRun, eventKey } from './manifest.ts';
+import {
+  type PipelineTrigger,
+  projectTrigger,
+  TRIGGER_API_VERSION,
+  TRIGGER_KIND,
+  type TriggerSpec,
+} from './resource.ts';
+import { mergeOf } from './status.ts';
+
+/** Whether another cluster runs an event already. */
+export interface SecondCluster {
+  /** Asks for runs with all of `labels`. Faults: `unavailable` while it cannot be told. */
+  covers(labels: Readonly<Record<string, string>>, namespace: string, signal: AbortSignal): Promise<'covered' | 'free'>;
+}
+
+/** What performing needs. */
+export interface PerformParts {
+  readonly reader: KubeReader;
+  /** Fenced: it refuses while another replica leads. */
+  readonly writer: KubeWriter;
+  readonly events: EventRecorder;
+  readonly secondCluster?: SecondCluster;
+  /** Whether the cluster serves Tekton's version 1. */
+  readonly servesV1: () => Promise<boolean>;
+  /** Runs outlive their trigger. */
+  readonly orphanRuns: boolean;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** Names that other objects have are passed by, so many times. */
+const MOST_SALTS = 20;
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 60_000;
+/** What the API server refuses as it is will be refused again; somebody may change a quota or a webhook. */
+const REFUSED_MS = 5 * 60_000;
+const WARN_AGAIN_MS = 10 * 60_000;
+
+/** What an Event about a trigger says it is about. */
+export function involved({ meta }: PipelineTrigger): Involved {
+  const { namespace, name, uid, resourceVersion } = meta;
+  return { apiVersion: TRIGGER_API_VERSION, kind: TRIGGER_KIND, namespace, name, uid, resourceVersion };
+}
+
+/**
+ * Makes the status what it should be; resolves with the trigger as it is then, or undefined where it is that already. Faults: as
+ * `KubeWriter.patch`; `conflict` when somebody else has written the trigger since it was read.
+ */
+export async function writeStatusOf(
+  trigger: PipelineTrigger,
+  status: JsonObject,
+  { writer }: Pick<PerformParts, 'writer'>,
+  signal: AbortSignal,
+): Promise<PipelineTrigger | undefined> {
+  const merge = mergeOf(trigger.status, status);
+  if (merge === undefined) return undefined;
+  const { resourceVersion } = trigger.meta;
+  const taken = await writer.patch(
+    `${triggerPath(trigger.meta)}/status`,
+    { metadata: { resourceVersion }, status: merge },
+    { signal },
+  );
+  return projectTrigger(taken);
+}
+
+/** Tells of what a person should look at, seldom. */
+export function warn(trigger: PipelineTrigger, message: string, { events }: Pick<PerformParts, 'events'>): void {
+  const { spec } = trigger;
+  const isOfFirstReleases = 'mistakes' in spec || spec.template.shape === 'pipeline';
+  const reason = isOfFirstReleases ? 'ProcessingError' : 'Error';
+  events.tell(involved(trigger), { type: 'Warning', reason, message, atMostEveryMs: WARN_AGAIN_MS });
+}
+
+/**
+ * Creates the run of an order, or finds that it exists. Whatever the API server says is an answer; a Fault is thrown only
+ * where `signal` has aborted or another replica leads.
+ */
+export async function carryOut(
+  order: Order,
+  trigger: PipelineTrigger,
+  spec: TriggerSpec,
+  memory: Memory,
+  parts: PerformParts,
+  signal: AbortSignal,
+): Promise<Tried> {
+  const { sequence, attempt, event } = order;
+  const { line } = event;
+  const { namespace } = trigger.meta;
+  const { events, clock, metrics } = parts;
+  const tell = (told: Told) => events.tell(involved(trigger), told);
+  const refused = (message: string, untilMs?: number): Extract<Tried, { came: 'refused' }> => ({
+    sequence,
+    attempt,
+    came: 'refused',
+    message,
+    generation: trigger.generation,
+    ...(untilMs === undefined ? {} : { untilMs }),
+  });
+  if (attempt === 0) {
+    tell({
+      type: 'Normal',
+      reason: 'Info',
+      message: `Source ${spec.source.name} in namespace ${namespace} got new event ${event.raw}`,
+      once: `event/${sequence}`,
+    });
+  }
+  try {
+    const made = await createRun(order, trigger, parts, signal);
+    if (made === 'covered') {
+      const message = `Pipeline is running on the second cluster in namespace ${namespace}`;
+      tell({ type: 'Normal', reason: 'Info', message, once: `second/${sequence}/${attempt}` });
+      return { sequence, attempt, came: 'elsewhere', message };
+    }
+    if ('taken' in made) {
+      const message = `PipelineRun ${made.taken} exists already; the next one of that name waits until it is gone`;
+      return { ...refused(message, clock.now() + LONGEST_RETRY_MS), taken: made.taken };
+    }
+    memory.failures.delete(line);
+    memory.made.set(made.run, clock.now());
+    metrics.runStarted(attempt > 0);
+    tell({
+      type: 'Normal',
+      reason: 'Info',
+      message: `Started the pipeline ${made.run} in namespace ${namespace}`,
+      once: `run/${sequence}/${attempt}`,
+    });
+    return { sequence, attempt, came: 'run', run: made.run };
+  } catch (error) {
+    signal.throwIfAborted();
+    const fault = faultOf(error);
+    const message = fault instanceof WriteFault && fault.said !== '' ? fault.said : fault.message;
+    switch (fault.code) {
+      case 'bad-request': // our own word about the template or a parameter: only a change of the trigger helps
+        return refused(message);
+      case 'refused':
+        return refused(message, clock.now() + REFUSED_MS);
+      default: {
+        const failures = (memory.failures.get(line) ?? 0) + 1;
+        memory.failures.set(line, failures);
+        const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
+        return refused(message, clock.now() + Math.max(waitMs, fault.retryAfterMs ?? 0));
+      }
+    }
+  }
+}
+
+async function createRun(
+  order: Order,
+  trigger: PipelineTrigger,
+  { reader, writer, secondCluster, servesV1, orphanRuns }: PerformParts,
+  signal: AbortSignal,
+): Promise<{ readonly run: string } | { readonly taken: string } | 'covered'> {
+  const { event, sequence, attempt, credential } = order;
+  const tektonV1 = await servesV1();
+  const key = eventKey(trigger.meta.uid, sequence, attempt);
+  for (let salt = 0; salt < MOST_SALTS; salt++) {
+    const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
+    const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
+    const object = orphanRuns ? withoutOwner(built.object) : built.object;
+    const { name: wanted, labels } = objectOf(object.metadata);
+    const name = String(wanted);
+    if (salt === 0 && attempt === 0 && secondCluster !== undefined) {
+      const covered = await secondCluster.covers(stringsOf(labels), trigger.meta.namespace, signal);
+      if (covered === 'covered') return 'covered';
+    }
+    try {
+      await writer.create(built.path, object, { signal });
+      return { run: name };
+    } catch (error) {
+      if (!(error instanceof WriteFault) || error.reason !== 'AlreadyExists') throw error;
+    }
+    // It may be ours: made by an order whose answer was lost, or before a crash.
+    const standing = objectOf((await reader.get(`${built.path}/${name}`, { signal })).metadata);
+    if (stringsOf(standing.annotations)[EVENT_KEY_ANNOTATION] === key) return { run: name };
+    if (built.isFixed) return { taken: name };
+  }
+  throw new Fault('unavailable', 'no free name was found for the run', { retryAfterMs: LONGEST_RETRY_MS });
+}
+
+function withoutOwner(object: JsonObject): JsonObject {
+  const { ownerReferences, ...metadata } = objectOf(object.metadata);
+  return { ...object, metadata };
+}

@@ -1,0 +1,262 @@
+/**
+ * A world for flows of PipelineTriggers: sources whose status the test writes as Flux would, Pipelines that end as one
+ * wishes, and what became of a trigger. Its rungates have the rights of k8s/base and k8s/components/triggers, and a Lease of
+ * their own in the world's namespace.
+ */
+import assert from 'node:assert/strict';
+import { fluxCrds } from '../../src/sandbox/kinds/flux.ts';
+import type { Manifest } from './admin.ts';
+import { eventually } from './eventually.ts';
+import { startWorld, type World, type WorldOptions } from './world.ts';
+
+/** What the API server has of a condition. */
+export interface WrittenCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly observedGeneration?: number;
+  readonly lastTransitionTime: string;
+}
+
+/** What tests look at in the status of a trigger; whatever else stands there can be had by index. */
+export interface TriggerStatus {
+  readonly conditions?: readonly WrittenCondition[];
+  readonly latestEvent?: string;
+  readonly latestPipelineRun?: string;
+  readonly currentPipelineRetry?: number;
+  readonly [field: string]: unknown;
+}
+
+/** A PipelineRun as the API server has it. */
+export interface RunManifest extends Manifest {
+  readonly metadata: Manifest['metadata'] & {
+    readonly name: string;
+    readonly uid: string;
+    readonly creationTimestamp: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly params?: readonly { readonly name: string; readonly value: unknown }[];
+    readonly pipelineRef?: { readonly name?: string };
+    readonly [field: string]: unknown;
+  };
+}
+
+/** A branch of a PullRequest. */
+export interface Branch {
+  readonly name: string;
+  readonly commit: string;
+  readonly details?: string;
+}
+
+/** Flows of triggers. Names without a namespace are in the world's first one. */
+export interface TriggerWorld extends World {
+  /** A GitRepository that reports `revision`; without it, it has not been looked at yet. */
+  repository(name: string, revision?: string): Promise<void>;
+  /** Makes an existing GitRepository report another revision. `digest` is that of the artifact. */
+  push(name: string, revision: string, digest?: string): Promise<void>;
+  /** An ImagePolicy whose status is `latest`: `{ latestImage }` or `{ latestRef: { name, tag } }`; made if it is not there. */
+  image(name: string, latest: object): Promise<void>;
+  /** A PullRequest whose status lists these branches; made if it is not there. */
+  pullRequest(name: string, branches: readonly Branch[]): Promise<void>;
+  /**
+   * A Pipeline whose one step ends as its name says: `build` succeeds, `fails` exits with 1, `waits` goes on until it is
+   * cancelled. Each takes the parameters `rev`, `branch` and `extra`, none of them needed. Once for each.
+   */
+  pipeline(name: 'build' | 'fails' | 'waits'): Promise<void>;
+  /** Applies PipelineTriggers. */
+  trigger(yaml: string): Promise<void>;
+  /** Merges into a trigger's spec or metadata. */
+  change(name: string, merge: object): Promise<void>;
+  /** Its status. Throws when it is not there. */
+  status(name: string): Promise<TriggerStatus>;
+  /** The runs it owns and those with its label, oldest first. */
+  runsOf(name: string): Promise<readonly RunManifest[]>;
+  /** Waits until the trigger has so many runs (a minute unless told), and returns them. */
+  hasRuns(name: string, count: number, withinMs?: number): Promise<readonly RunManifest[]>;
+  /** Waits until the only condition of the trigger is of this type (and status), and returns it. */
+  says(name: string, type: string, status?: string, withinMs?: number): Promise<WrittenCondition>;
+  /** Kubernetes Events about the trigger, oldest first. */
+  eventsOf(name: string): Promise<readonly { type: string; reason: string; message: string; count?: number }[]>;
+  /**
+   * Waits until nothing is due (as the metrics of every rungate that was started say), and a moment more. Whoever has counted
+   * runs counts them again after it.
+   */
+  settled(): Promise<void>;
+}
+
+const sourceApi = 'apis/source.toolkit.fluxcd.io/v1';
+const imageApi = 'apis/image.toolkit.fluxcd.io';
+const triggerApi = 'apis/pipeline.jquad.rocks/v1alpha1';
+
+/** What makes Flux leave the status of a source to us. */
+const ours = { 'sharding.fluxcd.io/key': 'test' };
+
+const steps = { build: 'echo "built $(params.rev)"', fails: 'exit 1', waits: 'sleep 300' };
+
+/** Starts a world with triggers in it. `gateway: false` leaves starting rungates to the test: see `operator`. */
+export async function startTriggerWorld(options: WorldOptions = {}): Promise<TriggerWorld> {
+  const world = await startWorld({
+    ...options,
+    components: ['triggers', ...(options.components ?? [])],
+    env: { PARTS: 'gateway,triggers', LEASE_SECONDS: '3', ...options.env },
+  });
+  const { admin, namespace } = world;
+  // The sandbox serves Flux's kinds itself; a cluster with source-controller alone has no ImagePolicies.
+  if (world.ground === 'cluster') {
+    for (const crd of fluxCrds()) {
+      const { name = '' } = crd.metadata;
+      if (name.endsWith('.image.toolkit.fluxcd.io')) await admin.apply(crd as unknown as Manifest);
+    }
+  }
+  const path = (api: string, plural: string, name: string) => `/${api}/namespaces/${namespace}/${plural}/${name}`;
+  const imageVersion = await eventually(async () => {
+    const { versions } = await admin.get<{ versions: { version: string }[] }>(`/${imageApi}`);
+    return versions[0]?.version ?? assert.fail('no version of ImagePolicy is served');
+  });
+  const runsOf: TriggerWorld['runsOf'] = async (name) => {
+    const [{ items }, trigger] = await Promise.all([
+      admin.get<{ items: RunManifest[] }>(`/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns`),
+      admin.get(path(triggerApi, 'pipelinetriggers', name)).catch(() => undefined),
+    ]);
+    return items
+      .filter(
+        ({ metadata: { ownerReferences = [], labels = {} } }) =>
+          ownerReferences.some(({ uid }) => uid === trigger?.metadata.uid) ||
+          labels['pipeline.jquad.rocks/pipelinetrigger'] === name,
+      )
+      .sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
+  };
+  const status: TriggerWorld['status'] = async (name) =>
+    ((await admin.get(path(triggerApi, 'pipelinetriggers', name))).status ?? {}) as TriggerStatus;
+
+  const repositoryStatus = async (name: string, revision: string, digest: string) => {
+    const at = path(sourceApi, 'gitrepositories', name);
+    const { metadata } = await admin.get<{ metadata: { generation: number } }>(at);
+    await admin.patch(`${at}/status`, {
+      status: {
+        observedGeneration: metadata.generation,
+        artifact: {
+          revision,
+          digest,
+          path: `gitrepository/${namespace}/${name}/${digest.slice(-12)}.tar.gz`,
+          url: `http://source-controller.invalid/gitrepository/${namespace}/${name}/latest.tar.gz`,
+          lastUpdateTime: '2026-01-01T00:00:00Z',
+        },
+      },
+    });
+  };
+
+  const triggers: Omit<TriggerWorld, keyof World> = {
+    async repository(name, revision) {
+      await world.apply({
+        apiVersion: 'source.toolkit.fluxcd.io/v1',
+        kind: 'GitRepository',
+        metadata: { name, labels: ours },
+        spec: { url: 'https://git.invalid/app.git', interval: '10m' },
+      });
+      if (revision !== undefined) await triggers.push(name, revision);
+    },
+    push: (name, revision, digest = digestOf(revision)) => repositoryStatus(name, revision, digest),
+    async image(name, latest) {
+      await world.apply({
+        apiVersion: `image.toolkit.fluxcd.io/${imageVersion}`,
+        kind: 'ImagePolicy',
+        metadata: { name, labels: ours },
+        spec: { imageRepositoryRef: { name }, policy: { semver: { range: '*' } } },
+      });
+      const at = path(`${imageApi}/${imageVersion}`, 'imagepolicies', name);
+      await admin.patch(`${at}/status`, { status: { latestImage: null, latestRef: null, ...latest } });
+    },
+    async pullRequest(name, branches) {
+      await world.apply({
+        apiVersion: 'pipeline.jquad.rocks/v1alpha1',
+        kind: 'PullRequest',
+        metadata: { name },
+        spec: {
+          gitProvider: {
+            provider: 'Github',
+            insecureSkipVerify: false,
+            secretRef: 'token',
+            github: { url: 'https://git.invalid', owner: 'team', repository: 'app' },
+          },
+          targetBranch: { name: 'main' },
+          interval: '1m',
+        },
+      });
+      const list = branches.map((branch) => ({ details: '{}', ...branch }));
+      await admin.patch(`${path(triggerApi, 'pullrequests', name)}/status`, {
+        status: { sourceBranches: { branches: list } },
+      });
+    },
+    async pipeline(name) {
+      const param = (of: string) => ({ name: of, type: 'string', default: '' });
+      await world.apply({
+        apiVersion: 'tekton.dev/v1',
+        kind: 'Pipeline',
+        metadata: { name },
+        spec: {
+          params: ['rev', 'branch', 'extra'].map(param),
+          tasks: [
+            {
+              name: 'only',
+              params: [{ name: 'rev', value: '$(params.rev)' }],
+              taskSpec: {
+                params: [{ name: 'rev', type: 'string' }],
+                steps: [{ name: 'step', image: 'docker.io/library/busybox:1', script: steps[name] }],
+              },
+            },
+          ],
+        },
+      });
+    },
+    trigger: async (yaml) => void (await world.apply(yaml)),
+    change: async (name, merge) => void (await admin.patch(path(triggerApi, 'pipelinetriggers', name), merge)),
+    status,
+    runsOf,
+    hasRuns: (name, count, withinMs = 60_000) =>
+      eventually(
+        async () => {
+          const [runs, { conditions }] = await Promise.all([runsOf(name), status(name)]);
+          const names = runs.map(({ metadata }) => metadata.name).join();
+          assert.equal(runs.length, count, `runs: ${names}; conditions: ${JSON.stringify(conditions)}`);
+          return runs;
+        },
+        { withinMs },
+      ),
+    says: (name, type, wanted, withinMs = 60_000) =>
+      eventually(
+        async () => {
+          const { conditions = [] } = await status(name);
+          const [condition] = conditions;
+          const said = JSON.stringify(conditions);
+          assert.ok(condition && conditions.length === 1, said);
+          assert.deepEqual([condition.type, wanted ?? condition.status], [type, condition.status], said);
+          return condition;
+        },
+        { withinMs },
+      ),
+    async eventsOf(name) {
+      type Told = { type: string; reason: string; message: string; count?: number; firstTimestamp: string };
+      const { items } = await admin.get<{ items: Told[] }>(
+        `/api/v1/namespaces/${namespace}/events?fieldSelector=involvedObject.name%3D${name}%2CinvolvedObject.kind%3DPipelineTrigger`,
+      );
+      return items.sort((a, b) => (a.firstTimestamp < b.firstTimestamp ? -1 : 1));
+    },
+    async settled() {
+      const pending = 'rungate_levels{what="controller keys triggers"}';
+      for (let quiet = 0; quiet < 5; quiet++) {
+        await eventually(async () => assert.equal(await world.gateway.metric(pending), 0), { withinMs: 60_000 });
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  };
+  return Object.defineProperties(triggers, Object.getOwnPropertyDescriptors(world)) as TriggerWorld;
+}
+
+/** A digest that belongs to a revision. */
+function digestOf(revision: string): string {
+  return `sha256:${Buffer.from(revision).toString('hex').padEnd(64, '0').slice(-64)}`;
+}
