@@ -1,7 +1,10 @@
 /** The process put together: from a configuration and a connection to the parts that serve and act, in the order they start. */
 import type { Clock } from './clock.ts';
 import type { Config, Replica } from './config.ts';
+import { createControllers } from './controllers/catalog.ts';
 import type { LockDatabase } from './crossdc/env.ts';
+import { createCrossDcLock } from './crossdc/lock.ts';
+import { mysqlSessions, shownPlace } from './crossdc/mysql.ts';
 import { networks } from './gateway/address.ts';
 import { buildApp, inOriginForm, messagesOf } from './gateway/app.ts';
 import { createCallers } from './gateway/callers/callers.ts';
@@ -26,6 +29,7 @@ import { triggerRoutes } from './gateway/triggers/triggers.ts';
 import { type KubeClient, kubeClient } from './kube/client.ts';
 import type { Connection } from './kube/connect.ts';
 import { createExternalLogs } from './kube/externallogs.ts';
+import type { Leadership } from './kube/lease.ts';
 import { createContainerLogs } from './kube/sharedlog.ts';
 import type { Part } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -88,6 +92,7 @@ export function assemble(material: Material): Assembled {
     ...(gateway ? [gateway.api] : []), // early for /health; late, to say 503 to the end
     { name: 'cluster', start: async () => {}, stop: async () => client.close() }, // sockets outlive whoever reads from them
     ...(gateway ? [gateway.caches] : []),
+    ...(config.parts.includes('triggers') ? triggersOn(ground, gateway?.caches) : []),
     drain, // first to stop, while everything that open requests need still works
   ];
   return {
@@ -120,6 +125,48 @@ function probingOn({ config, anyPort = false, readiness, drain, clock, log, metr
       metrics,
     }),
   );
+}
+
+/** The controllers of triggers, on the runs that the gateway keeps where it keeps any. */
+function triggersOn(ground: Ground, kept: Caches | undefined): readonly Part[] {
+  const { config, client, clock, log, metrics, replica, lockDatabase } = ground;
+  const runs = kept?.pipelineRuns;
+  return createControllers({
+    client,
+    served: config.namespaces,
+    watchSeconds: config.watchSeconds,
+    ...(runs === undefined || kept === undefined
+      ? {}
+      : { runs: { store: runs, filled: (signal) => kept.filled(signal) } }),
+    lease: {
+      namespace: replica.leaseNamespace,
+      name: config.leaseName,
+      seconds: config.leaseSeconds,
+      identity: replica.identity,
+    },
+    ...(lockDatabase === undefined
+      ? {}
+      : {
+          lock: (within: Leadership, settled: () => Promise<void>) =>
+            createCrossDcLock({
+              open: mysqlSessions(lockDatabase, log),
+              place: shownPlace(lockDatabase),
+              identity: replica.identity,
+              within,
+              settled,
+              clock,
+              random: Math.random,
+              log,
+              metrics,
+            }),
+        }),
+    orphanRuns: config.orphanRuns,
+    maxDeletesPerSecond: config.maxDeletesPerSecond,
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+  });
 }
 
 /** The gateway: callers, the API and what it answers from. */

@@ -208,7 +208,7 @@ function probingPlaces(own: BindAddress, flags: ReadFlags, replaces: boolean): r
 
 /** Whether whoever asks at `narrow` is answered by what listens at `wide`. */
 function covers(wide: BindAddress, narrow: BindAddress): boolean {
-  if (wide.port !== narrow.port || wide.port === 0) return false;
+  if (wide.port !== narrow.port || !(wide.port > 0)) return false; // 0 is another one each time; a mistake is none
   if (wide.host === undefined || wide.host === '::' || wide.host === narrow.host) return true;
   return wide.host === '0.0.0.0' && narrow.host !== undefined && isIP(narrow.host) !== 6;
 }

@@ -165,10 +165,7 @@ export function createCrossDcLock(parts: CrossDcLockParts): Election {
     const session = await enter(signal);
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
-    void session.closed.then((fault) => {
-      claim(false); // now, and not when what is waited for has noticed
-      lost.abort(fault);
-    });
+    void session.closed.then((fault) => lost.abort(fault));
     let isTaken = false;
     try {
       await take(session, over);

@@ -6,32 +6,33 @@ const SHA1 = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';
 const SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 describe('revisions', () => {
-  const table: [text: string, pointer: string, branchName: string, algorithm?: string | undefined, digest?: string][] = [
-    [`main@sha1:${SHA1}`, 'main', 'main', 'sha1', SHA1],
-    ['main@sha1:03da4f', 'main', 'main', 'sha1', '03da4f'],
-    [`main/${SHA1}`, 'main', 'main', undefined, SHA1],
-    [`main/${SHA256}`, 'main', 'main', undefined, SHA256],
-    [`feature/x@sha1:${SHA1}`, 'feature/x', 'feature/x', 'sha1', SHA1],
-    [`feature/x/${SHA1}`, 'feature/x', 'feature/x', undefined, SHA1],
-    [`feature/Login_ü@2@sha1:${SHA1}`, 'feature/Login_ü@2', 'feature/Login_ü@2', 'sha1', SHA1],
-    [`feature/Login_ü@2/${SHA1}`, 'feature/Login_ü@2', 'feature/Login_ü@2', undefined, SHA1],
-    [`refs/heads/main@sha1:${SHA1}`, 'refs/heads/main', 'main', 'sha1', SHA1],
-    [`refs/heads/feature/x/${SHA1}`, 'refs/heads/feature/x', 'feature/x', undefined, SHA1],
-    [`refs/tags/v1.2.0@sha1:${SHA1}`, 'refs/tags/v1.2.0', 'v1.2.0', 'sha1', SHA1],
-    [`refs/pull/7/head@sha1:${SHA1}`, 'refs/pull/7/head', 'refs/pull/7/head', 'sha1', SHA1],
-    [`v1.2.0@sha1:${SHA1}`, 'v1.2.0', 'v1.2.0', 'sha1', SHA1],
-    [`sha1:${SHA1}`, '', '', 'sha1', SHA1],
-    [`@sha1:${SHA1}`, '', '', 'sha1', SHA1],
-    [`latest@sha256:${SHA256}`, 'latest', 'latest', 'sha256', SHA256],
-    [`sha256:${SHA256.toUpperCase()}`, '', '', 'sha256', SHA256],
-    [SHA256, '', '', undefined, SHA256],
-    ['main', 'main', 'main'],
-    ['main/abc', 'main/abc', 'main/abc'],
-    ['nginx:1.0', 'nginx:1.0', 'nginx:1.0'],
-    ['main@sha1:', 'main@sha1:', 'main@sha1:'],
-    ['a@b', 'a@b', 'a@b'],
-    ['', '', ''],
-  ];
+  const table: [text: string, pointer: string, branchName: string, algorithm?: string | undefined, digest?: string][] =
+    [
+      [`main@sha1:${SHA1}`, 'main', 'main', 'sha1', SHA1],
+      ['main@sha1:03da4f', 'main', 'main', 'sha1', '03da4f'],
+      [`main/${SHA1}`, 'main', 'main', undefined, SHA1],
+      [`main/${SHA256}`, 'main', 'main', undefined, SHA256],
+      [`feature/x@sha1:${SHA1}`, 'feature/x', 'feature/x', 'sha1', SHA1],
+      [`feature/x/${SHA1}`, 'feature/x', 'feature/x', undefined, SHA1],
+      [`feature/Login_ü@2@sha1:${SHA1}`, 'feature/Login_ü@2', 'feature/Login_ü@2', 'sha1', SHA1],
+      [`feature/Login_ü@2/${SHA1}`, 'feature/Login_ü@2', 'feature/Login_ü@2', undefined, SHA1],
+      [`refs/heads/main@sha1:${SHA1}`, 'refs/heads/main', 'main', 'sha1', SHA1],
+      [`refs/heads/feature/x/${SHA1}`, 'refs/heads/feature/x', 'feature/x', undefined, SHA1],
+      [`refs/tags/v1.2.0@sha1:${SHA1}`, 'refs/tags/v1.2.0', 'v1.2.0', 'sha1', SHA1],
+      [`refs/pull/7/head@sha1:${SHA1}`, 'refs/pull/7/head', 'refs/pull/7/head', 'sha1', SHA1],
+      [`v1.2.0@sha1:${SHA1}`, 'v1.2.0', 'v1.2.0', 'sha1', SHA1],
+      [`sha1:${SHA1}`, '', '', 'sha1', SHA1],
+      [`@sha1:${SHA1}`, '', '', 'sha1', SHA1],
+      [`latest@sha256:${SHA256}`, 'latest', 'latest', 'sha256', SHA256],
+      [`sha256:${SHA256.toUpperCase()}`, '', '', 'sha256', SHA256],
+      [SHA256, '', '', undefined, SHA256],
+      ['main', 'main', 'main'],
+      ['main/abc', 'main/abc', 'main/abc'],
+      ['nginx:1.0', 'nginx:1.0', 'nginx:1.0'],
+      ['main@sha1:', 'main@sha1:', 'main@sha1:'],
+      ['a@b', 'a@b', 'a@b'],
+      ['', '', ''],
+    ];
   for (const [text, pointer, branchName, algorithm, digest] of table) {
     it(`takes ${JSON.stringify(text)} apart`, () => {
       assert.deepEqual(parseRevision(text), {

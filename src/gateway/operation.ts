@@ -6,7 +6,14 @@ import type { Request, RequestHandler, Router } from 'express';
 import type { AnswerHeader, RequestHeader, Trailer } from './described/schemas/headers.ts';
 import type { ProblemCode } from './described/schemas/problem.ts';
 import type { JsonSchema } from './described/schemas/schema.ts';
-import { longObjectName, namespaceName, type OptionKind, type OptionTable, objectName, optionReader } from './options.ts';
+import {
+  longObjectName,
+  namespaceName,
+  type OptionKind,
+  type OptionTable,
+  objectName,
+  optionReader,
+} from './options.ts';
 import { refuseMethod } from './problem.ts';
 
 /** What a body of one media type is. */

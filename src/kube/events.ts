@@ -98,7 +98,7 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
   const stopping = new AbortController();
   let isClosed = false;
   let writing: Promise<void> | undefined;
-  /** Dropped since the log line about it. */
+  /** Some were dropped since the queue was empty, and that has been logged. */
   let isDropping = false;
 
   const remember = (event: Remembered) => {
@@ -220,7 +220,7 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
     tell(about, { type, reason, message: text, once, atMostEveryMs = 0 }) {
       if (isClosed) return;
       const message = plainText(text, MESSAGE_BYTES);
-      const id = hash(once === undefined ? [about.uid, type, reason, message] : [about.uid, reason, 'once', once]);
+      const id = hash(once === undefined ? [about.uid, type, reason, message] : [about.uid, reason, once]);
       const now = clock.steady();
       const time = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
       const known = remembered.get(id);

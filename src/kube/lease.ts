@@ -109,7 +109,7 @@ export function createElection(parts: ElectionParts): Election {
     expiry.abort();
     if (!leads) return;
     leads = false;
-    log.warn('this replica leads no more', { ...about, why });
+    log[stopping.signal.aborted ? 'info' : 'warn']('this replica leads no more', { ...about, why });
     tell(false);
   };
 
@@ -137,8 +137,9 @@ export function createElection(parts: ElectionParts): Election {
 
   /** One try to take the Lease, or to keep it. Who leads writes over what he knows: if that is old, it is a conflict. */
   const attempt = async (known: Seen | undefined): Promise<void> => {
-    if (known !== undefined && !isFree(known, identity, clock.steady()))
+    if (known !== undefined && !isFree(known, identity, clock.steady())) {
       return lose(`${known.holder} has taken the Lease`);
+    }
     const sentAt = clock.steady();
     const timeoutMs = leads ? Math.max(1, Math.min(callMs, remainingMs())) : callMs;
     const options = { signal: stopping.signal, timeoutMs };
@@ -259,10 +260,13 @@ function orElse(codes: readonly Fault['code'][], work: () => Promise<void>): (er
   };
 }
 
-/** Whether `work` has ended before `signal` aborted. */
+/** Whether `work` has ended well before `signal` aborted. */
 function endsBefore(work: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    void work.then(() => resolve(true));
+    void work.then(
+      () => resolve(true),
+      () => resolve(false),
+    );
     if (signal.aborted) resolve(false);
     else signal.addEventListener('abort', () => resolve(false), { once: true });
   });

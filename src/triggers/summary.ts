@@ -7,7 +7,6 @@ import {
   type Json,
   type JsonObject,
   type Kept,
-  listOf,
   numberOf,
   objectOf,
   present,
@@ -60,9 +59,9 @@ export interface TriggerSummary extends Kept, SummaryLine {
 /** The original operator writes it between an event and its run. */
 const INTENDED = 'Unknown';
 /** Longer texts are cut: an object may hold a megabyte of them. */
-const LONGEST_TEXT = 2_000;
+const LONGEST_TEXT = 1_000;
 /** More are counted, not kept. */
-const MOST_BRANCHES = 500;
+const MOST_BRANCHES = 100;
 
 /** Keeps of a PipelineTrigger what callers are told. Shapes of all releases are read; what is malformed reads as absent. */
 export function projectTriggerSummary(raw: JsonObject): TriggerSummary {
@@ -79,7 +78,7 @@ export function projectTriggerSummary(raw: JsonObject): TriggerSummary {
     generation: numberOf(objectOf(raw.metadata).generation) ?? 0,
     source: { kind: shared(kind), name: textOf(source.name) ?? '' },
     suspended: spec.suspend === true,
-    retriesUsed: numberOf(status.attempt) ?? numberOf(status.currentPipelineRetry) ?? 0,
+    retriesUsed: countOf(status.attempt) ?? countOf(status.currentPipelineRetry) ?? 0,
     branchesLeftOut: Math.max(0, (branches?.length ?? 0) - MOST_BRANCHES),
     ...present({
       observedGeneration: numberOf(status.observedGeneration),
@@ -100,7 +99,7 @@ function branchesIn(status: JsonObject): readonly SummaryBranch[] {
       const entry = objectOf(value);
       return {
         name: cut(name),
-        retriesUsed: numberOf(entry.attempt) ?? 0,
+        retriesUsed: countOf(entry.attempt) ?? 0,
         ...present({
           condition: currentCondition(conditionsIn(entry)),
           latestEvent: textOf(entry.commit),
@@ -164,8 +163,13 @@ function pipelineOf({ pipeline, pipelineRun, pipelineRunSpec }: JsonObject): Jso
 
 /** `maxFailedRetries` counts the first run too. */
 function retriesOf({ retries, maxFailedRetries }: JsonObject): number | undefined {
-  const inAll = numberOf(maxFailedRetries);
-  return numberOf(retries) ?? (inAll === undefined ? undefined : Math.max(0, inAll - 1));
+  const inAll = countOf(maxFailedRetries);
+  return countOf(retries) ?? (inAll === undefined ? undefined : Math.max(0, inAll - 1));
+}
+
+function countOf(value: Json | undefined): number | undefined {
+  const number = numberOf(value);
+  return number !== undefined && Number.isInteger(number) && number >= 0 ? number : undefined;
 }
 
 function textOf(value: Json | undefined): string | undefined {

@@ -390,7 +390,7 @@ describe('k8s/crds', function () {
     }
   });
 
-  describe('trigger 37, trigger 39: is taken, for the controller to say what is wrong:', () => {
+  describe('trigger 37, 39: is taken, for the controller to say what is wrong:', () => {
     for (const [place, [title, spec]] of left.entries()) {
       it(title, async () => {
         const [taken] = await world.apply(trigger(`left-${place}`, spec));

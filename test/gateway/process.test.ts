@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
-import { checkout, startGateway } from '../support/gateway.ts';
+import { checkout, freePort, startGateway } from '../support/gateway.ts';
 import { runProgram } from '../support/program.ts';
 
 const stub = `${checkout}bin/rungate.js`;
@@ -79,6 +79,87 @@ describe('a started rungate whose cluster does not answer', () => {
 
     assert.deepEqual(await gateway.stop('SIGTERM'), { code: 143, signal: null });
     await open;
+  });
+});
+
+describe('rungate in the place of Pipeline Trigger Operator', () => {
+  /** Nothing that says what it is but its flags. */
+  const unsaid = { PARTS: '', AUTH_USERNAME: '', AUTH_PASSWORD: '' };
+
+  it('listens where the flags say and at METRICS_PORT, with the same content, and opens no API', async () => {
+    await using cluster = await silentCluster();
+    const [metrics, health] = [await freePort(), await freePort()];
+    const gateway = await startGateway({
+      args: [
+        '--leader-elect',
+        `-metrics-bind-address=127.0.0.1:${metrics}`,
+        '--health-probe-bind-address',
+        `:${health}`,
+      ],
+      env: { ...cluster.env, ...unsaid },
+      logFile: cluster.logFile,
+      ready: false,
+    });
+    for (const url of [gateway.metricsUrl, `http://127.0.0.1:${metrics}`, `http://127.0.0.1:${health}`]) {
+      for (const [path, sign] of [
+        ['/metrics', /^rungate_build_info\{/m],
+        ['/livez', /^ok$/m],
+        ['/healthz', /^ok$/m],
+      ] as const) {
+        const answer = await fetch(url + path);
+        assert.equal(answer.status, 200, url + path);
+        assert.match(await answer.text(), sign);
+      }
+      assert.equal((await fetch(`${url}/readyz`)).status, (await fetch(`${gateway.metricsUrl}/readyz`)).status);
+      assert.equal((await fetch(`${url}/status/build-1`)).status, 404);
+    }
+    await assert.rejects(gateway.get('/health', { as: 'none' }), { code: 'ECONNREFUSED' });
+    assert.match(gateway.log(), /"message":"rungate starts".*"parts":"triggers"/);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+  });
+
+  it('says what a flag no longer does', async () => {
+    await using cluster = await silentCluster();
+    const gateway = await startGateway({
+      args: ['--leader-elect=false', '--metrics-bind-address=0', '--health-probe-bind-address=0', '--zap-devel'],
+      env: { ...cluster.env, ...unsaid, LOG_LEVEL: '' },
+      logFile: cluster.logFile,
+      ready: false,
+    });
+    assert.match(gateway.log(), /warn +--leader-elect=false has no effect/);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+  });
+
+  it('names the flag whose port is taken', async () => {
+    await using cluster = await silentCluster();
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo; // it listens on a port, not on a pipe
+    const { code, stderr } = await run([`--metrics-bind-address=127.0.0.1:${port}`, '--health-probe-bind-address=0'], {
+      ...cluster.env,
+      METRICS_PORT: '0',
+    });
+    other.close();
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      `rungate: port ${port} of 127.0.0.1 is in use by another program; stop it or set --metrics-bind-address\n`,
+    );
+  });
+
+  it('names every mistake of flags, settings and the lock of data centres at once, and exits with 2', async () => {
+    const { code, stderr } = await run(['--zap-encoder=xml', '--cross-ds-leader-elect'], { LEASE_SECONDS: '15s' });
+    assert.equal(code, 2);
+    for (const mistake of [/--zap-encoder is "xml"/, /LEASE_SECONDS is "15s"/, /missing password/, /'ha_enabled'/]) {
+      assert.match(stderr, mistake);
+    }
+  });
+
+  it('refuses an address that is that of its API, and names both', async () => {
+    const env = { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'correct horse' };
+    const { code, stderr } = await run(['--leader-elect', '--metrics-bind-address=127.0.0.1:8080'], env);
+    assert.equal(code, 2);
+    assert.equal(stderr, 'rungate: PORT and --metrics-bind-address are both 8080; write two different ports\n');
   });
 });
 

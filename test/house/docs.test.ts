@@ -153,7 +153,7 @@ describe('docs', () => {
     const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'test/README.md'];
     for (const page of [
       ...pages,
-      ...readdirSync(join(root, 'docs'))
+      ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
         .filter((name) => name.endsWith('.md'))
         .map((name) => `docs/${name}`),
     ]) {

@@ -1,11 +1,12 @@
 /** The demo as a stranger meets it, with nothing but Node. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import fs, { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import git from 'isomorphic-git';
 import { type Demo, processesOf, spawnDemo, startDemo } from '../support/demo.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, ask } from '../support/gateway.ts';
@@ -42,6 +43,36 @@ describe('rungate demo', function () {
     await ended.catch(() => {});
     assert.deepEqual(processesOf(folder), []);
     assert.deepEqual(await readdir(folder), []);
+  });
+
+  it('a commit to its repository starts a run whose log can be followed', async () => {
+    const demo = await startDemo(folder, { env: { PORT: '0', METRICS_PORT: '0' } });
+    const runsOf = async (): Promise<readonly string[]> => {
+      const { text } = await get(demo, '/runs?labelSelector=pipeline.jquad.rocks/pipelinetrigger%3Ddemo');
+      return (JSON.parse(text) as { items: readonly { name: string }[] }).items.map(({ name }) => name);
+    };
+    const [first] = await eventually(
+      async () => {
+        const runs = await runsOf();
+        assert.equal(runs.length, 1);
+        return runs;
+      },
+      { withinMs: 30_000 },
+    );
+    const gitdir = /^A push to (\S+)$/m.exec(demo.output())?.[1] ?? '';
+    const author = { name: 'a test', email: 'test@rungate.invalid' };
+    const commit = await git.commit({ fs, gitdir, ref: 'refs/heads/main', message: 'a change\n', author });
+    const second = await eventually(
+      async () => {
+        const run = (await runsOf()).find((name) => name !== first);
+        assert.ok(run, 'no second run yet');
+        return run;
+      },
+      { withinMs: 30_000 },
+    );
+    const log = await get(demo, `/logs/${second}`);
+    assert.match(log.text, new RegExp(`fetching ${commit}`));
+    await demo.stop();
   });
 
   it('leaves no process behind when it is killed', async () => {

@@ -10,6 +10,7 @@ import { buildApp } from '../../src/gateway/app.ts';
 import type { Caller } from '../../src/gateway/callers/callers.ts';
 import { createDrain, type Drain } from '../../src/gateway/drain.ts';
 import { createRuns } from '../../src/gateway/facts/gather.ts';
+import { storedTriggers } from '../../src/gateway/facts/triggers.ts';
 import { createCursors } from '../../src/gateway/logs/cursor.ts';
 import { logsRoutes } from '../../src/gateway/logs/logs.ts';
 import { createSpooling } from '../../src/gateway/logs/spool.ts';
@@ -18,6 +19,7 @@ import { runListRoutes } from '../../src/gateway/runs/runlist.ts';
 import { runRoutes } from '../../src/gateway/runs/runs.ts';
 import { statusRoutes } from '../../src/gateway/runs/status.ts';
 import { taskRunRoutes } from '../../src/gateway/runs/taskruns.ts';
+import { triggerRoutes } from '../../src/gateway/triggers/triggers.ts';
 import type { KubeReader, StreamAnswer } from '../../src/kube/client.ts';
 import type { ExternalLogs } from '../../src/kube/externallogs.ts';
 import type { JsonObject, Kept } from '../../src/kube/objects.ts';
@@ -27,6 +29,7 @@ import { silentLog } from '../../src/log.ts';
 import { silentMetrics } from '../../src/metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../../src/tekton/project.ts';
 import type { CustomRun, PipelineRun, Pod, TaskRun } from '../../src/tekton/types.ts';
+import { projectTriggerSummary, type TriggerSummary } from '../../src/triggers/summary.ts';
 import { openEntrance, wideLimits } from './entrance.ts';
 import { objectsOf } from './facts.ts';
 import { oneCaller } from './one-caller.ts';
@@ -39,6 +42,7 @@ const PROJECTIONS = {
   TaskRun: projectTaskRun,
   CustomRun: projectCustomRun,
   Pod: projectPod,
+  PipelineTrigger: projectTriggerSummary,
 } as const;
 
 /** One container's log file and whoever follows it. */
@@ -113,6 +117,7 @@ export class AppRig implements AsyncDisposable {
     TaskRun: createStore<TaskRun>(silentLog),
     CustomRun: createStore<CustomRun>(silentLog),
     Pod: createStore<Pod>(silentLog),
+    PipelineTrigger: createStore<TriggerSummary>(silentLog),
   };
   readonly #files = new Map<string, ContainerFile>();
   readonly #server: Server;
@@ -124,6 +129,9 @@ export class AppRig implements AsyncDisposable {
   readonly fetchablePods = new Map<string, Pod>();
   getFails: Fault | undefined;
   isStale = false;
+  /** Whether the cluster has PipelineTriggers, and what is thrown where they may not be read. */
+  servesTriggers = true;
+  triggersFail: Fault | undefined;
 
   constructor({
     clock = systemClock,
@@ -164,6 +172,15 @@ export class AppRig implements AsyncDisposable {
         },
       },
     );
+    const triggers = storedTriggers(
+      { triggers: this.#stores.PipelineTrigger.store, runs: runs.store },
+      {
+        isServed: () => this.servesTriggers,
+        requireReadable: () => {
+          if (this.triggersFail !== undefined) throw this.triggersFail;
+        },
+      },
+    );
     const shared = {
       runs: gathered,
       clock,
@@ -199,6 +216,7 @@ export class AppRig implements AsyncDisposable {
         runRoutes({ ...shared, reader }),
         runEventsRoutes({ ...shared, slowClientSeconds: 120, graceSeconds: 30, log: silentLog }),
         taskRunRoutes({ ...shared, reader }),
+        triggerRoutes({ ...shared, triggers }),
       ],
       log: silentLog,
       metrics: silentMetrics,

@@ -100,15 +100,17 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts `bin/rungate.js` with `env` added to a small environment, its output going to `logFile`, and resolves when it
+ * Starts `bin/rungate.js` with the flags `args` and with `env` added to a small environment, its output going to `logFile`, and resolves when it
  * is ready. It is the gateway alone unless `env` says PARTS; without the gateway nothing answers at `url`. `ready: false`
  * only waits until it answers at all. Throws with the end of its log when it does not come up.
  */
 export async function startGateway({
+  args = [],
   env,
   logFile,
   ready = true,
 }: {
+  readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly ready?: boolean;
@@ -116,7 +118,7 @@ export async function startGateway({
   const [port, metricsPort] = [await freePort(), await freePort()];
   const credentials = { username: 'ci', password: 'correct horse' };
   const output = openSync(logFile, 'a');
-  const child = spawn(process.execPath, [`${checkout}bin/rungate.js`], {
+  const child = spawn(process.execPath, [`${checkout}bin/rungate.js`, ...args], {
     // Not ours: what a person's shell sets must not reach the program under test.
     env: {
       PATH: process.env.PATH,

@@ -246,7 +246,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
       return items.sort((a, b) => (a.firstTimestamp < b.firstTimestamp ? -1 : 1));
     },
     async settled() {
-      const pending = 'rungate_levels{what="controller keys triggers"}';
+      const pending = 'rungate_open{what="controller keys triggers"}';
       for (let quiet = 0; quiet < 5; quiet++) {
         await eventually(async () => assert.equal(await world.gateway.metric(pending), 0), { withinMs: 60_000 });
         await new Promise((resolve) => setTimeout(resolve, 100));

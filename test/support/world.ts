@@ -90,6 +90,7 @@ export interface World extends AsyncDisposable {
   readonly gateway: Gateway;
   /** Starts a(nother) rungate on the same namespaces with `env` added; it ends with the world. `ready: false` does not wait. */
   startGateway(options?: {
+    readonly args?: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
     readonly ready?: boolean;
   }): Promise<Gateway>;
@@ -190,8 +191,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     await writeFile(kubeconfig, kubeconfigFor({ server, authority, namespace, token }), { mode: 0o600 });
 
     const gateways: Gateway[] = [];
-    const start: World['startGateway'] = async ({ env: more = {}, ready = true } = {}) => {
+    const start: World['startGateway'] = async ({ args = [], env: more = {}, ready = true } = {}) => {
       const started = await startGateway({
+        args,
         env: {
           KUBECONFIG: kubeconfig,
           NAMESPACE: namespace,

@@ -22,7 +22,7 @@ import type { Metrics } from '../../metrics.ts';
 import type { CredentialFact } from '../triggers/decide.ts';
 import type { CredentialRef } from '../triggers/resource.ts';
 import { mergeOf } from '../triggers/status.ts';
-import { type Act, type CredentialFacts, decide, type Outcome, refusalOf, statusOf } from './decide.ts';
+import { type Act, allowed, type CredentialFacts, decide, type Outcome, statusOf } from './decide.ts';
 import { grantOf, notFound } from './grant.ts';
 import {
   CREDENTIAL_API_VERSION,
@@ -96,10 +96,12 @@ export function createCredentials(parts: CredentialsParts): Credentials {
 
   /** Makes the Secret and the ServiceAccount what they should be. */
   const bring = async (credential: ManagedCredential, signal: AbortSignal): Promise<Outcome> => {
-    const { spec, meta } = credential;
-    const refusal = refusalOf(credential, acrossNamespaces);
-    if (refusal !== undefined || 'mistakes' in spec) return refusal ?? { at: 'synced' };
-    const { acts, outcome } = decide(await gather(credential, spec, signal));
+    const { meta } = credential;
+    const found = allowed(credential, acrossNamespaces);
+    if ('at' in found) return found;
+    const facts = await gather(credential, found.spec, signal);
+    if ('at' in facts) return facts;
+    const { acts, outcome } = decide(facts);
     for (const act of acts) {
       const refused = await perform(act, meta.namespace, signal);
       if (refused !== undefined) return refused;
@@ -108,29 +110,26 @@ export function createCredentials(parts: CredentialsParts): Credentials {
     return outcome;
   };
 
+  /** What the decision depends on, read live. A right that is missing in one namespace is the trouble of its credentials alone. */
   const gather = async (
     credential: ManagedCredential,
-    { token }: CredentialSpec,
+    spec: CredentialSpec,
     signal: AbortSignal,
-  ): Promise<CredentialFacts> => {
+  ): Promise<CredentialFacts | Outcome> => {
+    const { token } = spec;
     const { namespace, name } = credential.meta;
     const names = namesFor(name);
-    const [source, secret, serviceAccount] = await Promise.all([
-      readSource(token, signal),
-      find(secretPath({ namespace, name: names.secret }), signal),
-      find(accountPath({ namespace, name: names.serviceAccount }), signal),
-    ]);
-    return { credential, source, secret, serviceAccount };
-  };
-
-  const readSource = async (ref: ObjectRef, signal: AbortSignal): Promise<CredentialFacts['source']> => {
     try {
-      const found = await find(secretPath(ref), signal);
-      return found === undefined ? { missing: true } : { found };
+      const source = await find(secretPath(token), signal);
+      const [secret, serviceAccount] = await Promise.all([
+        find(secretPath({ namespace, name: names.secret }), signal),
+        find(accountPath({ namespace, name: names.serviceAccount }), signal),
+      ]);
+      return { credential, spec, source, secret, serviceAccount };
     } catch (error) {
-      // A right that is missing in one namespace is that credential's trouble; a server that is away is everybody's.
-      if (error instanceof Fault && error.code === 'refused') return { unreadable: error.message };
-      throw error;
+      if (!(error instanceof Fault) || error.code !== 'refused') throw error;
+      const message = `Secret ${token.namespace}/${token.name} and what is made of it cannot be read: ${error.message}`;
+      return { at: 'failed', reason: 'SecretUnreadable', message };
     }
   };
 
@@ -247,7 +246,6 @@ export function createCredentials(parts: CredentialsParts): Credentials {
 /** What to look at first, by HTTP status. */
 const REFUSAL_HINTS: Readonly<Record<number, string>> = {
   403: 'rungate lacks the right, or an admission policy forbids it',
-  409: 'it was changed meanwhile',
   422: 'look at spec.secretTemplate and spec.serviceAccountTemplate',
 };
 

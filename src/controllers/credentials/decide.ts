@@ -25,8 +25,10 @@ import {
 /** Everything a decision depends on. Objects are as the API server has them. */
 export interface CredentialFacts {
   readonly credential: ManagedCredential;
-  /** The Secret with the token; or why there is none to be had. */
-  readonly source: { readonly found: JsonObject } | { readonly missing: true } | { readonly unreadable: string };
+  /** Its spec, as `allowed` gives it. */
+  readonly spec: CredentialSpec;
+  /** The Secret with the token; undefined: there is none. */
+  readonly source: JsonObject | undefined;
   /** What there is already under the names of what is to be made. */
   readonly secret: JsonObject | undefined;
   readonly serviceAccount: JsonObject | undefined;
@@ -62,26 +64,23 @@ const TOKEN_USERNAME = 'oauth2';
 /** Which labels and annotations came from a template, so that they go when the template no longer has them. */
 const TEMPLATE_KEYS_ANNOTATION = 'rungate.dev/template-keys';
 
-/** Why the Secret with the token may not be looked at; undefined: it may. */
-export function refusalOf(credential: ManagedCredential, acrossNamespaces: boolean): Outcome | undefined {
-  const { spec, meta } = credential;
+/** The spec, if the Secret it names may be looked at; else why not. */
+export function allowed(
+  { spec, meta }: ManagedCredential,
+  acrossNamespaces: boolean,
+): { readonly spec: CredentialSpec } | Outcome {
   if ('mistakes' in spec) return { at: 'failed', reason: 'InvalidSpec', message: spec.mistakes.join('; ') };
-  if (spec.token.namespace === meta.namespace || acrossNamespaces) return undefined;
+  if (spec.token.namespace === meta.namespace || acrossNamespaces) return { spec };
   const message = `spec.tokenSecretRef.namespace is ${spec.token.namespace}: Secrets of other namespaces are not read unless CREDENTIALS_ACROSS_NAMESPACES allows it`;
   return { at: 'failed', reason: 'NamespaceRefused', message };
 }
 
-/** Decides for a credential that `refusalOf` has nothing against. What is as it should be is not written again. */
-export function decide({ credential, source, secret, serviceAccount }: CredentialFacts): CredentialDecision {
-  const { spec, meta } = credential;
-  if ('mistakes' in spec) return nothing({ at: 'failed', reason: 'InvalidSpec', message: spec.mistakes.join('; ') });
+/** Decides. What is as it should be is not written again. */
+export function decide({ credential, spec, source, secret, serviceAccount }: CredentialFacts): CredentialDecision {
+  const { meta } = credential;
   const from = `${spec.token.namespace}/${spec.token.name}`;
-  if ('missing' in source) return nothing({ at: 'secret not found', message: `Secret ${from} does not exist` });
-  if ('unreadable' in source) {
-    const message = `Secret ${from} cannot be read: ${source.unreadable}`;
-    return nothing({ at: 'failed', reason: 'SecretUnreadable', message });
-  }
-  const content = contentOf(spec, source.found);
+  if (source === undefined) return nothing({ at: 'secret not found', message: `Secret ${from} does not exist` });
+  const content = contentOf(spec, source);
   if ('lacks' in content) {
     const message = `Secret ${from} has no value under the key ${content.lacks}`;
     return nothing({ at: 'failed', reason: 'KeyMissing', message });

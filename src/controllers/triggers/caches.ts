@@ -14,7 +14,7 @@ import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import type { SourceTrouble } from './decide.ts';
 import { type PipelineTrigger, projectTrigger, TRIGGER_GROUP } from './resource.ts';
-import { createRunIndex, type TriggerRuns } from './runs.ts';
+import { createRunIndex, type RunIndex } from './runs.ts';
 
 /** What the caches need. */
 export interface TriggerCachesParts {
@@ -22,7 +22,7 @@ export interface TriggerCachesParts {
   /** The namespaces that are looked after. */
   readonly served: '*' | readonly string[];
   /** The runs, where somebody watches them already. */
-  readonly runs?: Store<PipelineRun>;
+  readonly runs?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
   readonly watchSeconds?: number;
   readonly clock: Clock;
   /** In [0, 1), for jitter. */
@@ -37,9 +37,11 @@ export interface TriggerCaches extends Part {
   readonly sources: Readonly<Record<SourceKind, Store<Source>>>;
   readonly pipelines: Store<Kept>;
   readonly runs: Store<PipelineRun>;
-  readonly runIndex: TriggerRuns;
+  readonly runIndex: RunIndex;
   /** The source of that kind and name, or why it cannot be looked at. */
   source(kind: SourceKind, ref: ObjectRef): Source | SourceTrouble;
+  /** Whether every run of a namespace is known. */
+  isComplete(namespace: string): boolean;
   /** Whether it is known that there is no such Pipeline. */
   isPipelineMissing(ref: ObjectRef): boolean;
   /**
@@ -68,7 +70,8 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
   const triggers = createStore<PipelineTrigger>(log);
   const pipelines = createStore<Kept>(log);
   const ownRuns = parts.runs === undefined ? createStore<PipelineRun>(log) : undefined;
-  const runs = parts.runs ?? (ownRuns as NonNullable<typeof ownRuns>).store;
+  const runs = parts.runs?.store ?? (ownRuns as NonNullable<typeof ownRuns>).store;
+  let isRunsFilled = false;
   const sources = Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, createStore<Source>(log)])) as Record<
     SourceKind,
     ReturnType<typeof createStore<Source>>
@@ -139,6 +142,9 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       }
       return { trouble: 'missing', message: `${resource}.${group} "${ref.name}" not found` };
     },
+    isComplete(namespace) {
+      return ownRuns === undefined ? isRunsFilled : watchOf(PIPELINE_RUNS.resource, namespace)?.listed() === true;
+    },
     isPipelineMissing(ref) {
       return pipelines.store.get(ref) === undefined && watchOf(PIPELINES.resource, ref.namespace)?.listed() === true;
     },
@@ -147,6 +153,8 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       const isNeeded = ({ resource }: Watch) =>
         [TRIGGERS, PIPELINE_RUNS].some((wanted) => wanted.resource === resource);
       let isOver = false;
+      await parts.runs?.filled(signal);
+      isRunsFilled = true;
       await Promise.all(
         watches.map((watch) => {
           const ready = watch.ready(signal).then(() => {

@@ -76,7 +76,7 @@ export interface ConditionSeries {
   readonly sourceKind: string;
   readonly repo: string;
   readonly type: string;
-  readonly status: string;
+  readonly status: 'True' | 'False' | 'Unknown';
 }
 
 /** What to do. `orders` count only once the status is what `status` says. */

@@ -4,8 +4,8 @@ import type { ChosenImage, PullRequestBranch, Source } from '../../flux/types.ts
 import { type JsonObject, objectOf, stringOf } from '../../kube/objects.ts';
 
 /** Labels of runs of a trigger, and their exact values as annotations. */
+export { EVENT_KEY_ANNOTATION, TRIGGER_ANNOTATION } from '../../tekton/project.ts';
 export const TRIGGER_LABEL = 'pipeline.jquad.rocks/pipelinetrigger';
-export const EVENT_KEY_ANNOTATION = 'pipeline.jquad.rocks/event-key';
 
 /** Which names an event shows itself under: what stands in the trigger's status and in the labels of its runs. */
 export type Shown =

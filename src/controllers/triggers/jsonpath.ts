@@ -34,7 +34,7 @@ export class Budget {
     if (this.#steps < 0) throw new Fault('bad-request', `it takes more than ${MOST_STEPS} steps`);
   }
 
-  /** `text`, or `bad-request` when there is too much of it. */
+  /** `text`, which is now part of the result. Throws `bad-request` when there is too much of it. */
   written(text: string): string {
     this.#text -= text.length;
     if (this.#text < 0) throw new Fault('bad-request', `it makes more than ${MOST_TEXT} characters`);
@@ -66,14 +66,15 @@ function requireShallow(value: Value, depth: number): void {
   for (const child of childrenOf(value)) requireShallow(child, depth + 1);
 }
 
-/** The value as JSON, without spaces. */
-export function jsonOf(value: Value): string {
-  if (value instanceof Numeral) return value.source;
-  if (isList(value)) return `[${value.map(jsonOf).join(',')}]`;
-  if (!isObject(value)) return JSON.stringify(value);
-  return `{${Object.entries(value)
-    .map(([key, item]) => `${JSON.stringify(key)}:${jsonOf(item)}`)
-    .join(',')}}`;
+/** The value as JSON, without spaces. Throws `bad-request` when that makes more text than the budget has. */
+export function jsonOf(value: Value, budget: Budget): string {
+  if (value instanceof Numeral) return budget.written(value.source);
+  if (isList(value)) return `[${value.map((item) => jsonOf(item, budget)).join(',')}]`;
+  if (!isObject(value)) return budget.written(JSON.stringify(value));
+  const fields = Object.entries(value).map(
+    ([key, item]) => `${budget.written(JSON.stringify(key))}:${jsonOf(item, budget)}`,
+  );
+  return `{${fields.join(',')}}`;
 }
 
 /**

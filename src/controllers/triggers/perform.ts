@@ -129,7 +129,7 @@ export async function carryOut(
     }
     memory.failures.delete(line);
     memory.made.set(made.run, clock.now());
-    metrics.runStarted(attempt > 0);
+    metrics.runCreated(attempt > 0 ? 'retry' : 'event');
     tell({
       type: 'Normal',
       reason: 'Info',

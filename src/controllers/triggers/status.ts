@@ -133,7 +133,7 @@ function readOutcome(value: Json | undefined): Outcome | undefined {
 }
 
 /** What the condition of a line, or of the whole trigger, says. */
-export type Said = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+export type Said = Pick<Condition, 'type' | 'reason' | 'message'> & { readonly status: Outcome['status'] };
 
 /** A line as it is written. */
 export interface WrittenLine {

@@ -6,7 +6,7 @@ import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { JsonObject, Kept } from '../../kube/objects.ts';
 import { createPacking } from '../../kube/packing.ts';
 import { readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
-import { createStore } from '../../kube/store.ts';
+import { createStore, type Store } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
@@ -35,6 +35,8 @@ export interface CachesParts {
 /** The caches as a part of the process. */
 export interface Caches extends Part {
   readonly runs: Runs;
+  /** Every PipelineRun of the served namespaces; absent where none are kept. */
+  readonly pipelineRuns?: Store<PipelineRun>;
   /** Neither `readiness` nor `filled` depends on them: a cluster may have none. */
   readonly triggers: Triggers;
   readiness(): Readiness;
@@ -107,6 +109,7 @@ export function createCaches(parts: CachesParts): Caches {
       { lookup: createLookup({ reader, versions }), requireFresh, log },
     ),
     triggers: triggers.triggers,
+    pipelineRuns: runs.store,
     readiness: () => readinessOf(watches, clock.now()),
     async filled(signal) {
       await Promise.all(watches.map((watch) => watch.ready(signal)));

@@ -80,30 +80,13 @@ export function createWatchedTriggers(
   // Its own: this kind comes and goes, and asking for it again must not make others be asked for.
   const versions = discovery({ reader, clock });
   const { store, writer } = createStore<TriggerSummary>(log);
-  const runsByTrigger = new RunsByTrigger();
-  const listeners = new Set<{ readonly meant: TriggersMeant; hear(): void }>();
   let isServed = true;
-  let revision = 0;
   let watches: readonly Watch[] = [];
-
-  const tell = (namespace: string, name: string): void => {
-    revision += 1;
-    for (const { meant, hear } of listeners) if (isMeant(meant, namespace, name)) hear();
-  };
-  store.subscribe(({ object: { meta } }) => tell(meta.namespace, meta.name));
-  for (const run of runs.store.values()) runsByTrigger.put(run);
-  runs.store.subscribe(({ type, object, before }) => {
-    if (before !== undefined) runsByTrigger.remove(before);
-    if (type !== 'deleted') runsByTrigger.put(object);
-    const names = new Set([triggerNameOf(object), before && triggerNameOf(before)]);
-    for (const name of names) if (name !== undefined) tell(object.meta.namespace, name);
-  });
 
   const pathIn = async (scope: string): Promise<string | undefined> => {
     const path = await versions.pathOf(TRIGGERS, scope);
     // What is absent is looked for again in a minute, and should then be asked for.
     if (path === undefined) versions.doubt();
-    if (isServed !== (path !== undefined)) revision += 1;
     isServed = path !== undefined;
     return path;
   };
@@ -118,29 +101,11 @@ export function createWatchedTriggers(
         retryAfterMs: 5_000,
       });
     }
+    runs.requireFresh(namespace);
   };
 
   return {
-    triggers: {
-      async read({ namespaces, name }, signal) {
-        signal.throwIfAborted();
-        for (const namespace of namespaces === 'all' ? [''] : namespaces) {
-          requireReadable(namespace);
-          runs.requireFresh(namespace);
-        }
-        return {
-          revision,
-          isServed,
-          triggers: () => (name === undefined ? within(store, namespaces) : named(store, namespaces, name)),
-          runsOf: (trigger, count) => runsByTrigger.newest(trigger, count),
-        };
-      },
-      subscribe(meant, hear) {
-        const listener = { meant, hear };
-        listeners.add(listener);
-        return () => void listeners.delete(listener);
-      },
-    },
+    triggers: storedTriggers({ triggers: store, runs: runs.store }, { isServed: () => isServed, requireReadable }),
     start() {
       watches = scopes.map((scope) =>
         startWatch({
@@ -157,6 +122,50 @@ export function createWatchedTriggers(
     },
     async stop() {
       await Promise.all(watches.map((watch) => watch.stop()));
+    },
+  };
+}
+
+/** Triggers and their runs as stores have them. `requireReadable` throws while those of a namespace ('' for all) cannot be told. */
+export function storedTriggers(
+  stores: { readonly triggers: Store<TriggerSummary>; readonly runs: Store<PipelineRun> },
+  more: { readonly isServed: () => boolean; readonly requireReadable: (namespace: string) => void },
+): Triggers {
+  const { triggers, runs } = stores;
+  const runsByTrigger = new RunsByTrigger();
+  const listeners = new Set<{ readonly meant: TriggersMeant; hear(): void }>();
+  let changes = 0;
+
+  const tell = (namespace: string, name: string): void => {
+    changes += 1;
+    for (const { meant, hear } of listeners) if (isMeant(meant, namespace, name)) hear();
+  };
+  triggers.subscribe(({ object: { meta } }) => tell(meta.namespace, meta.name));
+  for (const run of runs.values()) runsByTrigger.put(run);
+  runs.subscribe(({ type, object, before }) => {
+    if (before !== undefined) runsByTrigger.remove(before);
+    if (type !== 'deleted') runsByTrigger.put(object);
+    const names = new Set([triggerNameOf(object), before && triggerNameOf(before)]);
+    for (const name of names) if (name !== undefined) tell(object.meta.namespace, name);
+  });
+
+  return {
+    async read({ namespaces, name }, signal) {
+      signal.throwIfAborted();
+      for (const namespace of namespaces === 'all' ? [''] : namespaces) more.requireReadable(namespace);
+      const isServed = more.isServed();
+      return {
+        // A kind that comes or goes changes the answer as well.
+        revision: changes * 2 + (isServed ? 1 : 0),
+        isServed,
+        triggers: () => (name === undefined ? within(triggers, namespaces) : named(triggers, namespaces, name)),
+        runsOf: (trigger, count) => runsByTrigger.newest(trigger, count),
+      };
+    },
+    subscribe(meant, hear) {
+      const listener = { meant, hear };
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
   };
 }

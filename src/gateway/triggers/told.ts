@@ -91,23 +91,26 @@ export interface Teller {
 
 /** Tells of `triggers`. What several ask for while nothing changes is written, and compressed, once. */
 export function createTeller(triggers: Triggers): Teller {
-  const kept = new Map<string, { readonly revision: number; readonly told: Told | undefined }>();
+  const kept = new Map<string, Told>();
+  let revision = 0;
 
-  const look = async ({ meant, key, write }: Asked, signal: AbortSignal): Promise<Told | undefined> => {
+  const look = async ({ meant, key, write }: Asked, signal: AbortSignal): Promise<Told | Fault> => {
     const seen = await triggers.read(meant, signal);
-    const before = kept.get(key);
+    if (seen.revision !== revision) kept.clear();
+    revision = seen.revision;
+    const found = kept.get(key) ?? write(seen);
+    if (found === undefined) return missing(seen);
     kept.delete(key);
-    const now = before?.revision === seen.revision ? before : { revision: seen.revision, told: write(seen) };
-    kept.set(key, now);
+    kept.set(key, found);
     if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
-    return now.told;
+    return found;
   };
   const stopped = () => new Fault('draining', 'this replica is stopping; ask again');
 
   return {
     async tell(asked, signal) {
       const found = await look(asked, signal);
-      if (found === undefined) throw missing();
+      if (found instanceof Fault) throw found;
       return found;
     },
     async tellWhen(asked, waiting, isWorth) {
@@ -122,12 +125,13 @@ export function createTeller(triggers: Triggers): Teller {
             // Of callers who have gone nobody hears it.
             throw waiting.signal.aborted ? stopped() : error;
           });
-          if (found !== undefined && isWorth(found)) return found;
+          const isThere = !(found instanceof Fault);
+          if (isThere && isWorth(found)) return found;
           if (waiting.signal.aborted) throw stopped();
           const { forMs } = waiting;
-          if (found === undefined && (wasThere || forMs <= 0)) throw missing();
-          if (found !== undefined && forMs <= 0) return found;
-          wasThere ||= found !== undefined;
+          if (!isThere && (wasThere || forMs <= 0)) throw found;
+          if (isThere && forMs <= 0) return found;
+          wasThere ||= isThere;
           await waiting.sleep(unsubscribe === undefined ? Math.min(forMs, LOOK_AGAIN_MS) : forMs, rung.signal);
           // All changes of one turn of the event loop are one.
           await setImmediate();
@@ -140,6 +144,6 @@ export function createTeller(triggers: Triggers): Teller {
   };
 }
 
-function missing(): Fault {
-  return new Fault('not-found', 'trigger not found');
+function missing({ isServed }: TriggersSeen): Fault {
+  return new Fault('not-found', isServed ? 'trigger not found' : 'trigger not found: this cluster has none');
 }

@@ -7,11 +7,11 @@ import { tagFrom } from '../etag.ts';
 import { listOption, longObjectName, type OptionValues, option, patterned, wholeNumber, word } from '../options.ts';
 import { labelSelector } from '../runs/runquery.ts';
 
-const LARGEST_PAGE = 500;
+const LARGEST_PAGE = 200;
 /** A namespace, a name and a tag, as base64 has them. */
 const LONGEST_CONTINUE = 1_024;
-/** So many of the runs of a trigger are told at most; `/runs` has all of them. */
-export const MOST_RUNS = 50;
+/** So many of the runs of each are told at most; `/runs` has all of them. */
+const MOST_RUNS = 10;
 
 /** The options of `/triggers`, as docs/api.md lists them. */
 export function triggerListOptions(maxWaitSeconds: number) {

@@ -12,7 +12,7 @@ import type { Scope } from '../runs/runindex.ts';
 import { scopeOf } from '../runs/runlist.ts';
 import { patiently, type WaitingParts } from '../runs/waiting.ts';
 import { type Asked, askedPage, askedTrigger, createTeller, type Told } from './told.ts';
-import { MOST_RUNS, triggerListOptions, triggerQueryOf } from './triggerquery.ts';
+import { triggerListOptions, triggerQueryOf } from './triggerquery.ts';
 
 /** What the routes are made of. */
 export interface TriggerParts extends WaitingParts {
@@ -59,6 +59,9 @@ function triggerListOperation(maxWaitSeconds: number) {
     problems: whereReading.filter((code) => code !== 'not-found'),
   });
 }
+
+/** So many runs of one trigger are told at most; `/runs` has all of them. */
+const MOST_RUNS = 50;
 
 function triggerOptions(maxWaitSeconds: number) {
   return {

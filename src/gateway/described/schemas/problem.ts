@@ -32,7 +32,10 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
     when: 'the namespace is not served, or not open to this caller; the same whatever is in it',
     advice: 'ask whoever runs rungate',
   },
-  'not-found': { when: 'no such run or trigger, or no such path', advice: 'check the name, or wait for it with `wait`' },
+  'not-found': {
+    when: 'no such run or trigger, or no such path',
+    advice: 'check the name, or wait for it with `wait`',
+  },
   'method-not-allowed': {
     when: 'the path is served, but not with this method; with `Allow`',
     advice: 'use a method that `Allow` names',

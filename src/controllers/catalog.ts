@@ -1,0 +1,101 @@
+/**
+ * Every controller on one page: what each watches, and what it may write.
+ *
+ * | Controller | Watches | Writes |
+ * |---|---|---|
+ * | triggers | PipelineTriggers, their sources, Pipelines, PipelineRuns | status of PipelineTriggers, new PipelineRuns, Events |
+ * | history | PipelineTriggers, PipelineRuns | deletes PipelineRuns that are over |
+ *
+ * All of them write through one fence: while another replica leads nothing of theirs is sent.
+ */
+import type { Clock } from '../clock.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { discovery } from '../kube/discovery.ts';
+import { createEvents } from '../kube/events.ts';
+import { allOf, createElection, type Election, fence, type Leadership } from '../kube/lease.ts';
+import type { Store } from '../kube/store.ts';
+import type { Part } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { PipelineRun } from '../tekton/types.ts';
+import { createHistory } from './history/controller.ts';
+import { createTriggerCaches } from './triggers/caches.ts';
+import { createTriggers } from './triggers/controller.ts';
+import type { SecondCluster } from './triggers/perform.ts';
+
+/** What the controllers need. */
+export interface ControllersParts {
+  readonly client: KubeClient;
+  /** The namespaces that are looked after. */
+  readonly served: '*' | readonly string[];
+  readonly watchSeconds?: number;
+  /** The runs, where somebody watches them already. */
+  readonly runs?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
+  /** Where replicas settle who leads, and who this one is. */
+  readonly lease: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly seconds: number;
+    readonly identity: string;
+  };
+  /** A lock beyond the Lease, which counts only within it. */
+  readonly lock?: (within: Leadership, settled: () => Promise<void>) => Election;
+  readonly secondCluster?: SecondCluster;
+  readonly orphanRuns: boolean;
+  readonly maxDeletesPerSecond: number;
+  readonly clock: Clock;
+  /** In [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** The controllers and what they stand on, in the order in which they start. */
+export function createControllers(parts: ControllersParts): readonly Part[] {
+  const { client, lease, clock, random, log, metrics } = parts;
+  const settled = () => writer.settled();
+  const election = createElection({
+    client,
+    namespace: lease.namespace,
+    name: lease.name,
+    identity: lease.identity,
+    leaseSeconds: lease.seconds,
+    settled,
+    clock,
+    random,
+    log,
+  });
+  const lock = parts.lock?.(election, settled);
+  const leadership = lock === undefined ? election : allOf(lock, election);
+  const writer = fence(client, leadership);
+  metrics.leading(false);
+  leadership.subscribe((held) => metrics.leading(held));
+  const events = createEvents({ writer, component: 'PipelineTrigger', instance: lease.identity, clock, log });
+  const versions = discovery({ reader: client, clock });
+  const caches = createTriggerCaches({ ...parts, reader: client });
+  const common = { reader: client, writer, leadership, clock, random, log, metrics };
+  return [
+    caches,
+    election, // given back when all below has stopped writing
+    ...(lock === undefined ? [] : [lock]),
+    events,
+    createTriggers({
+      ...common,
+      caches,
+      events,
+      orphanRuns: parts.orphanRuns,
+      servesV1: async () => (await versions.pathOf(PIPELINE_RUNS_V1, '')) !== undefined,
+      ...(parts.secondCluster === undefined ? {} : { secondCluster: parts.secondCluster }),
+    }),
+    createHistory({
+      ...common,
+      triggers: caches.triggers,
+      runs: caches.runs,
+      index: caches.runIndex,
+      complete: (namespace) => caches.isComplete(namespace),
+      maxDeletesPerSecond: parts.maxDeletesPerSecond,
+    }),
+  ];
+}
+
+const PIPELINE_RUNS_V1 = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1'] };

@@ -1,0 +1,92 @@
+/** The rights that k8s/ gives: which part can do what, as a reader of the folder would check it. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { checkout } from '../support/gateway.ts';
+import { objectsOf, type Right, rightsOf, without } from '../support/rights.ts';
+
+const folders = ['base', ...readdirSync(`${checkout}k8s/components`).map((name) => `components/${name}`)];
+const written = ({ verb, resource }: Right) => `${verb} ${resource}`;
+const writing = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+
+describe('k8s', () => {
+  it('has no folder whose kustomization names what is not there', () => {
+    for (const folder of ['crds', ...folders, 'overlays/triggers', 'overlays/triggers-cluster']) {
+      const file = `${checkout}k8s/${folder}/kustomization.yaml`;
+      const { resources = [], components = [] } = parse(readFileSync(file, 'utf8')) as Record<
+        string,
+        readonly string[]
+      >;
+      for (const each of [...resources, ...components])
+        assert.ok(existsSync(join(file, '..', each)), `${folder}: ${each}`);
+    }
+  });
+
+  it('gives every verb by its name, and every binding to the one account', () => {
+    for (const folder of folders) {
+      for (const right of rightsOf(folder)) assert.doesNotMatch(written(right), /\*/, folder);
+      for (const { kind, subjects } of objectsOf(folder)) {
+        if (kind !== 'RoleBinding') continue;
+        assert.deepEqual(
+          subjects,
+          [{ kind: 'ServiceAccount', name: 'rungate', namespace: 'tekton-pipelines' }],
+          folder,
+        );
+      }
+    }
+  });
+
+  it('lets only triggers and credentials write, and only credentials near a Secret', () => {
+    const where = (test: (right: Right) => boolean) => folders.filter((folder) => rightsOf(folder).some(test));
+    assert.deepEqual(
+      where(({ verb }) => writing.has(verb)),
+      ['components/credentials', 'components/triggers'],
+    );
+    assert.deepEqual(
+      where(({ resource }) => resource === 'secrets' || resource === 'serviceaccounts'),
+      ['components/credentials'],
+    );
+  });
+
+  it('lets triggers write their status, runs, Events and the Lease, and nothing else', () => {
+    assert.deepEqual(
+      rightsOf('components/triggers')
+        .filter(({ verb }) => writing.has(verb))
+        .map(written),
+      [
+        'patch pipelinetriggers/status.pipeline.jquad.rocks',
+        'update pipelinetriggers/finalizers.pipeline.jquad.rocks',
+        'create pipelineruns.tekton.dev',
+        'delete pipelineruns.tekton.dev',
+        'create events',
+        'patch events',
+        'create leases.coordination.k8s.io',
+        'update leases.coordination.k8s.io',
+      ],
+    );
+  });
+});
+
+describe('a right that is taken away', () => {
+  for (const right of rightsOf('components/triggers')) {
+    it(`${written(right)} is the only one that goes`, () => {
+      const roles = objectsOf('components/triggers').map((object) => without(object, right));
+      const left = roles.flatMap((object) => (object.rules as readonly Rule[] | undefined) ?? []).flatMap(spelt);
+      const all = rightsOf('components/triggers').map(written);
+      assert.deepEqual(new Set(left), new Set(all.filter((each) => each !== written(right))));
+    });
+  }
+});
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+function spelt({ apiGroups, resources, verbs }: Rule): readonly string[] {
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group ? `${resource}.${group}` : resource}`)),
+  );
+}
