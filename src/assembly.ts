@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { Config, Replica } from './config.ts';
 import { createControllers } from './controllers/catalog.ts';
+import { createSecondCluster } from './controllers/triggers/secondcluster.ts';
 import type { LockDatabase } from './crossdc/env.ts';
 import { createCrossDcLock } from './crossdc/lock.ts';
 import { mysqlSessions, shownPlace } from './crossdc/mysql.ts';
@@ -131,7 +132,8 @@ function probingOn({ config, anyPort = false, readiness, drain, clock, log, metr
 function triggersOn(ground: Ground, kept: Caches | undefined): readonly Part[] {
   const { config, client, clock, log, metrics, replica, lockDatabase } = ground;
   const runs = kept?.pipelineRuns;
-  return createControllers({
+  const secondCluster = config.secondCluster && createSecondCluster({ ...config.secondCluster, clock, log, metrics });
+  const controllers = createControllers({
     client,
     served: config.namespaces,
     watchSeconds: config.watchSeconds,
@@ -160,13 +162,19 @@ function triggersOn(ground: Ground, kept: Caches | undefined): readonly Part[] {
               metrics,
             }),
         }),
+    ...(secondCluster === undefined ? {} : { secondCluster }),
     orphanRuns: config.orphanRuns,
+    ...(config.managedCredentials === 'on'
+      ? { credentials: { acrossNamespaces: config.credentialsAcrossNamespaces } }
+      : {}),
     maxDeletesPerSecond: config.maxDeletesPerSecond,
     clock,
     random: Math.random,
     log,
     metrics,
   });
+  if (secondCluster === undefined) return controllers;
+  return [{ name: 'second cluster', start: async () => {}, stop: async () => secondCluster.close() }, ...controllers];
 }
 
 /** The gateway: callers, the API and what it answers from. */

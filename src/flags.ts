@@ -104,7 +104,7 @@ export const operatorFlags = {
   'cross-dc-leader-elect': {
     kind: goBoolean,
     purpose:
-      'Start runs only while holding a lock in a MySQL or MariaDB that data centres share: `address`, `username`, `password`, `ha_enabled` and `plaintext_connection_allowed` of the environment say where.',
+      'Start runs only while holding a lock in a MySQL or MariaDB that data centres share: `address`, `username`, `password`, `ha_enabled`, `plaintext_connection_allowed` and `tls_ca_file` of the environment say where.',
   },
   'cross-ds-leader-elect': {
     kind: goBoolean,

@@ -19,8 +19,8 @@ export interface TriggerLine {
   readonly status: 'True' | 'False' | 'Unknown';
 }
 
-/** Why a run was created: something new, one before it that failed, or somebody who asked for it. */
-export type RunCause = 'event' | 'retry' | 'request';
+/** Why a run was created: something new, or one before it that failed. */
+export type RunCause = 'event' | 'retry';
 
 /** What rooms say about themselves in numbers. */
 export interface Metrics {

@@ -48,7 +48,6 @@ describe('createMetrics', () => {
       'rungate_reloads_total{setting="AUTH_FILE",outcome="taken"} 1',
       'rungate_runs_created_total{cause="event"} 1',
       'rungate_runs_created_total{cause="retry"} 1',
-      'rungate_runs_created_total{cause="request"} 0',
       'rungate_runs_deleted_total 1',
       'rungate_leader 1',
       'rungate_reload_current{setting="AUTH_FILE"} 1',

@@ -64,7 +64,7 @@ export function createMetrics(options: {
     labelNames: ['cause'],
     registers,
   });
-  for (const cause of ['event', 'retry', 'request']) created.inc({ cause }, 0); // a rate needs to have seen 0
+  for (const cause of ['event', 'retry']) created.inc({ cause }, 0); // a rate needs to have seen 0
   const deleted = new Counter({
     name: 'rungate_runs_deleted_total',
     help: 'Runs deleted because their PipelineTrigger keeps no more.',

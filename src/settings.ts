@@ -308,7 +308,7 @@ export const settings = {
     kind: trueOrFalse,
     fallback: 'false',
     purpose:
-      '`true`: a run is started here when that cluster cannot be asked, as with Pipeline Trigger Operator; else it waits until it can.',
+      '`true`: when that cluster could not be asked for 60 s, the run is started here (Pipeline Trigger Operator does so at once); else it waits until it can.',
   },
   logLevel: {
     variable: 'LOG_LEVEL',

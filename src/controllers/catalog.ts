@@ -5,6 +5,7 @@
  * |---|---|---|
  * | triggers | PipelineTriggers, their sources, Pipelines, PipelineRuns | status of PipelineTriggers, new PipelineRuns, Events |
  * | history | PipelineTriggers, PipelineRuns | deletes PipelineRuns that are over |
+ * | credentials | ManagedCredentials; reads Secrets one by one | Secrets and ServiceAccounts, status of ManagedCredentials |
  *
  * All of them write through one fence: while another replica leads nothing of theirs is sent.
  */
@@ -18,10 +19,11 @@ import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { PipelineRun } from '../tekton/types.ts';
+import { createCredentials } from './credentials/controller.ts';
 import { createHistory } from './history/controller.ts';
 import { createTriggerCaches } from './triggers/caches.ts';
 import { createTriggers } from './triggers/controller.ts';
-import type { SecondCluster } from './triggers/perform.ts';
+import type { SecondCluster } from './triggers/secondcluster.ts';
 
 /** What the controllers need. */
 export interface ControllersParts {
@@ -42,6 +44,8 @@ export interface ControllersParts {
   readonly lock?: (within: Leadership, settled: () => Promise<void>) => Election;
   readonly secondCluster?: SecondCluster;
   readonly orphanRuns: boolean;
+  /** ManagedCredentials, where they are looked after. */
+  readonly credentials?: { readonly acrossNamespaces: boolean };
   readonly maxDeletesPerSecond: number;
   readonly clock: Clock;
   /** In [0, 1), for jitter. */
@@ -74,11 +78,15 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   const versions = discovery({ reader: client, clock });
   const caches = createTriggerCaches({ ...parts, reader: client });
   const common = { reader: client, writer, leadership, clock, random, log, metrics };
+  const { served, watchSeconds } = parts;
+  const watching = watchSeconds === undefined ? { served } : { served, watchSeconds };
+  const credentials = parts.credentials && createCredentials({ ...common, ...watching, ...parts.credentials });
   return [
     caches,
     election, // given back when all below has stopped writing
     ...(lock === undefined ? [] : [lock]),
     events,
+    ...(credentials === undefined ? [] : [credentials]),
     createTriggers({
       ...common,
       caches,
@@ -86,6 +94,7 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
       orphanRuns: parts.orphanRuns,
       servesV1: async () => (await versions.pathOf(PIPELINE_RUNS_V1, '')) !== undefined,
       ...(parts.secondCluster === undefined ? {} : { secondCluster: parts.secondCluster }),
+      ...(credentials === undefined ? {} : { credentialOf: credentials.of, credentialChanges: credentials.subscribe }),
     }),
     createHistory({
       ...common,

@@ -3,10 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { Fault } from '../fault.ts';
-import type { StreamAnswer } from './client.ts';
 import { type Json, type JsonObject, objectOf, stringOf } from './objects.ts';
 import { plainText } from './plain.ts';
 import { WriteFault } from './writer.ts';
+
+/** A request that streams: whatever the server answered, unread. The caller must read or destroy `body`. */
+export interface StreamAnswer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: IncomingMessage;
+}
 
 /**
  * The whole body, unpacked where it was packed. Faults: `refused` beyond `limitBytes` or when it cannot be unpacked, `unavailable`

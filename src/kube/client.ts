@@ -5,17 +5,10 @@ import { TLSSocket } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { Fault, faultOf } from '../fault.ts';
 import type { Metrics, UpstreamVerb } from '../metrics.ts';
-import { parseObject, readBytes, statusFault, writeFault } from './answers.ts';
+import { parseObject, readBytes, type StreamAnswer, statusFault, writeFault } from './answers.ts';
 import type { Connection } from './connect.ts';
 import type { JsonObject } from './objects.ts';
 import type { KubeWriter, WriteOptions } from './writer.ts';
-
-/** A request that streams: whatever the server answered, unread. The caller must read or destroy `body`. */
-export interface StreamAnswer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: IncomingMessage;
-}
 
 /**
  * The reading half of a Kubernetes API. Paths are absolute (`/apis/tekton.dev/v1/...`) and carry their own query.

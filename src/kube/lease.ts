@@ -161,9 +161,16 @@ export function createElection(parts: ElectionParts): Election {
       } catch (error) {
         complain(faultOf(error));
       }
-      const waitMs = leads ? began + retryMs - clock.steady() : retryMs * (1 + 0.2 * random());
+      const waitMs = leads ? began + retryMs - clock.steady() : idleMs();
       await clock.sleep(Math.max(1, waitMs), stopping.signal);
     }
+  };
+
+  /** How long who does not lead waits before he looks again: to the moment at which the Lease runs out if that is sooner. */
+  const idleMs = () => {
+    const periodMs = retryMs * (1 + 0.2 * random());
+    const leftMs = seen === undefined ? 0 : seen.sinceMs + seen.durationMs - clock.steady();
+    return leftMs > 0 ? Math.min(periodMs, leftMs) : periodMs;
   };
 
   const complain = (fault: Fault) => {
@@ -302,10 +309,13 @@ export function allOf(first: Leadership, ...others: readonly Leadership[]): Lead
     held,
     remainingMs: () => (held() ? Math.min(...all.map((each) => each.remainingMs())) : 0),
     subscribe(listener) {
-      let last = held();
-      const ends = all.map((each) =>
-        each.subscribe(() => {
-          const now = held();
+      // What each was told to be, not what it is certain of this moment: one in doubt is certain again without a word.
+      const won = all.map((each) => each.held());
+      let last = won.every(Boolean);
+      const ends = all.map((each, place) =>
+        each.subscribe((isWon) => {
+          won[place] = isWon;
+          const now = won.every(Boolean);
           if (now === last) return;
           last = now;
           listener(now);

@@ -1,7 +1,7 @@
 /** One question to the log endpoint, and what its answer means when it is no log. */
 import type { Clock } from '../clock.ts';
-import { parseRetryAfter } from './answers.ts';
-import type { KubeReader, StreamAnswer } from './client.ts';
+import { parseRetryAfter, type StreamAnswer } from './answers.ts';
+import type { KubeReader } from './client.ts';
 import { LineSplitter, type ReadLine } from './splitter.ts';
 
 const LONGEST_ERROR_BYTES = 4_096;

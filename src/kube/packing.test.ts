@@ -65,6 +65,15 @@ describe('packing', () => {
     assert.deepEqual(packed.own.split('\n').slice(0, 2), ['tntig0', '"2026-02-30T10:00:00Z"']);
   });
 
+  it('keeps a text that an object has several times once', () => {
+    const packing = createPacking<object>(WORDS);
+    const time = '2026-11-01T10:00:00Z';
+    const object = { run: 'run-1', began: time, owner: 'run-1', steps: [{ at: time }, { at: 'run-1' }], looks: '=0' };
+    const packed = packing.pack(object);
+    assert.equal(packed.own, '"run-1"\ntntig0\n=0\n=1\n=0\n"=0"');
+    assert.deepEqual(packing.unpack(packed), object);
+  });
+
   it('leaves out what is undefined, as JSON does', () => {
     const packing = createPacking<{ readonly a?: string | undefined; readonly b: number }>(WORDS);
     assert.deepEqual(packing.unpack(packing.pack({ a: undefined, b: 1 })), { b: 1 });

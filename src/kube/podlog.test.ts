@@ -4,7 +4,8 @@ import { Readable } from 'node:stream';
 import { HandClock } from '../../test/support/hand-clock.ts';
 import { Fault } from '../fault.ts';
 import { silentMetrics } from '../metrics.ts';
-import type { KubeReader, StreamAnswer } from './client.ts';
+import type { StreamAnswer } from './answers.ts';
+import type { KubeReader } from './client.ts';
 import type { LogPosition } from './lines.ts';
 import { type ContainerMoment, type ReadNotice, type ReadOutcome, readContainerLog } from './podlog.ts';
 

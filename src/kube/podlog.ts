@@ -1,7 +1,8 @@
 /** One container's log as exact lines: every line once, in order, over any number of broken reads. */
 import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
-import type { KubeReader, StreamAnswer } from './client.ts';
+import type { StreamAnswer } from './answers.ts';
+import type { KubeReader } from './client.ts';
 import { isRecordOf, LogCursor, type Sifted } from './cursor.ts';
 import type { LogPosition } from './lines.ts';
 import {

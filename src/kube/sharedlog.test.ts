@@ -182,6 +182,49 @@ describe('kube/sharedlog', () => {
     assert.equal(endpoint.subscribers, 0);
   });
 
+  for (const { what, before, count, followed } of [
+    { what: 'a short log that one alone has read', before: 1, count: 10, followed: 1 },
+    { what: 'a log that two have read, while all of it is kept', before: 2, count: 150, followed: 1 },
+    { what: 'more than is kept for one alone', before: 1, count: 150, followed: 2 },
+    { what: 'more than is kept at all', before: 2, count: 400, followed: 2 },
+  ]) {
+    it(`who comes later to ${what} asks for ${followed === 1 ? 'nothing' : 'the log himself'}`, async () => {
+      const { clock, endpoint, logs } = bench();
+      const readers = Array.from({ length: before }, () => new Reader(logs, endpoint));
+      await clock.settle();
+      for (let at = 0; at < count; at += 10) {
+        endpoint.write(numbered(at, 10, 1_000));
+        await clock.settle();
+      }
+      readers.push(new Reader(logs, endpoint));
+      await clock.settle();
+      assert.equal(endpoint.followed, followed);
+      endpoint.write(numbered(count, 3, 1_000));
+      await clock.settle();
+      for (const { texts, ending } of readers) {
+        assert.deepEqual(texts, numbered(0, count + 3, 1_000));
+        ending.abort();
+      }
+      await clock.settle();
+      assert.equal(endpoint.open.size, 0);
+    });
+  }
+
+  it('a tail is of the log as it is when it is asked for', async () => {
+    const { clock, endpoint, logs } = bench();
+    endpoint.write(numbered(0, 3));
+    const first = new Reader(logs, endpoint, { tailLines: 1 });
+    await clock.settle();
+    endpoint.write(numbered(3, 3));
+    await clock.settle();
+    const second = new Reader(logs, endpoint, { tailLines: 1 });
+    await clock.settle();
+    assert.deepEqual(first.texts, numbered(2, 4));
+    assert.deepEqual(second.texts, numbered(5, 1));
+    for (const { ending } of [first, second]) ending.abort();
+    await clock.settle();
+  });
+
   it('those who wait for a container together ask for its log once', async () => {
     const { clock, endpoint, logs } = bench();
     endpoint.moment = 'waiting';
@@ -334,13 +377,18 @@ describe('kube/sharedlog', () => {
       { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.nat(3_000) }) },
     );
+    // Lines of which the ring holds thousands, or a few.
+    const actionsAndWidth = fc.tuple(
+      fc.array(fc.tuple(action, fc.boolean()), { maxLength: 30 }),
+      fc.constantFrom(0, 1_500),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(action, fc.boolean()), { maxLength: 30 }), async (actions) => {
+      fc.asyncProperty(actionsAndWidth, async ([actions, width]) => {
         const { clock, endpoint, logs, upstreams } = bench();
         const readers: { readonly reader: Reader; readonly begun: number }[] = [];
         for (const [each, settles] of actions) {
           const chosen = 'who' in each ? readers[each.who % Math.max(1, readers.length)]?.reader : undefined;
-          if (each.do === 'write') endpoint.write(numbered(endpoint.texts.length, each.count, 1_500));
+          if (each.do === 'write') endpoint.write(numbered(endpoint.texts.length, each.count, width));
           else if (each.do === 'join') {
             const other = each.from ? readers.find(({ reader }) => reader.position !== undefined) : undefined;
             const begun = other === undefined ? 0 : other.begun + other.reader.texts.length;
@@ -363,7 +411,8 @@ describe('kube/sharedlog', () => {
             continue;
           }
           assert.deepEqual(reader.texts, want);
-          assert.deepEqual(reader.notices, []);
+          // Cut twice in a row, he may be told that the log cannot be read for a moment.
+          assert.ok(reader.notices.every(({ type }) => type === 'unreachable' || type === 'reached'));
           assert.equal(reader.outcome, 'complete');
         }
         assert.equal(upstreams(), 0);

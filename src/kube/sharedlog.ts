@@ -1,6 +1,7 @@
 /**
- * One upstream for many readers of one container's log. Whoever follows begins with a read of his own; where he meets what
- * another one reads, he goes on with that and closes his own. One reader alone reads as if there were no sharing.
+ * One upstream for many readers of one container's log. Whoever follows begins with what another one has read, where that is
+ * kept from its beginning; else with a read of his own, and where he meets what another one reads, he goes on with that
+ * and closes his own. One reader alone reads as if there were no sharing.
  */
 import type { Metrics } from '../metrics.ts';
 import type { LogPosition } from './lines.ts';
@@ -31,6 +32,8 @@ export interface ContainerLogsParts extends ContainerLogParts {
 
 /** Kept for readers who fall behind or catch up. */
 const RING_BYTES = 256 * 1024;
+/** Of the beginning of a log kept while one reader has taken it: whoever comes next needs no stream to begin with. */
+const BEGINNING_BYTES = 16 * 1024;
 /** What a line weighs beside its text. */
 const LINE_OVERHEAD_BYTES = 64;
 
@@ -156,7 +159,7 @@ class Upstream {
    * entry, and how many of its lines he has. Undefined: not here.
    */
   find(position: LogPosition | undefined, wish: ContainerLogWish): { at: number; lines: number } | undefined {
-    if (position === undefined) return this.#isAtTheBeginningOf(wish) ? { at: this.#first, lines: 0 } : undefined;
+    if (position === undefined) return this.#hasBeginningOf(wish) ? { at: this.#first, lines: 0 } : undefined;
     if (this.#start !== undefined) {
       if (isSamePosition(this.#start, position)) return { at: this.#first, lines: 0 };
       if (isEarlier(position, this.#start)) return undefined;
@@ -174,7 +177,7 @@ class Upstream {
   /** Lets go of what nobody needs: of what all have taken when there is one reader, else of what is too much. */
   trim(): void {
     const isShared = this.#isShared();
-    const isTaken = () => [...this.#followers].every(({ next }) => next > this.#first);
+    const isTaken = () => !this.#isShortBeginning() && [...this.#followers].every(({ next }) => next > this.#first);
     const isSpare = () => (isShared ? this.#bytes > RING_BYTES && this.#entries.length > 1 : isTaken());
     while (this.#entries.length > 0 && isSpare()) {
       const gone = this.#entries.shift();
@@ -219,7 +222,7 @@ class Upstream {
 
   #take(batch: ReadBatch): void | Promise<void> {
     this.#position = batch.positionAfter(batch.lines.length - 1);
-    this.#push({ what: { batch }, bytes: this.#isShared() ? weightOf(batch) : 0, after: this.#position });
+    this.#push({ what: { batch }, bytes: this.#isKept() ? weightOf(batch) : 0, after: this.#position });
     return new Promise((resolve) => {
       this.#paced = resolve;
     });
@@ -247,10 +250,27 @@ class Upstream {
     return this.#followers.size === 0;
   }
 
-  /** Nothing was read yet, and what will be read is what `wish` wants. */
-  #isAtTheBeginningOf({ range }: ContainerLogWish): boolean {
+  /** What was read, or will be, is all that `wish` wants. */
+  #hasBeginningOf({ range }: ContainerLogWish): boolean {
     const { tailLines, sinceTime } = this.#begun.range;
-    return this.#position === undefined && tailLines === range.tailLines && sinceTime === range.sinceTime;
+    if (tailLines !== range.tailLines || sinceTime !== range.sinceTime) return false;
+    if (this.#position === undefined) return true;
+    // A tail is counted from the end there is, which is another one by now. And who comes after a gap may find no gap.
+    return tailLines === undefined && this.#isBeginning() && this.#entries.every(({ what }) => 'batch' in what);
+  }
+
+  /** Nothing that was read has been let go of, and it was read from the beginning. */
+  #isBeginning(): boolean {
+    return this.#start === undefined;
+  }
+
+  #isShortBeginning(): boolean {
+    return this.#isBeginning() && this.#bytes <= BEGINNING_BYTES;
+  }
+
+  /** What comes may be kept after it was taken. */
+  #isKept(): boolean {
+    return this.#isShared() || this.#isBeginning();
   }
 
   #tell(): void {

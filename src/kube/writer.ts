@@ -4,7 +4,7 @@ import type { JsonObject } from './objects.ts';
 
 /**
  * What an API server said to a write that it did not take. `said` is its own sentence: it may be told to whoever owns the
- * object (in a condition, in an Event), never to a caller of the gateway.
+ * object (in a condition, in an Event), never straight to a caller of the gateway.
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
  */
 export class WriteFault extends Fault {

@@ -262,6 +262,20 @@ describe('what is told of a trigger', () => {
     assert.doesNotMatch(JSON.stringify(told), /secret/);
   });
 
+  it('of a PullRequest the branches decide, whatever form their sum has; one that runs keeps it from being settled', () => {
+    const said = (message: string) => conditions(`Error/Failed/False/${message}`);
+    const failed = { commit: 'a', outcome: { status: 'False', message: 'it failed' }, conditions: said('it failed') };
+    const busy = { commit: 'b', latestPipelineRun: 'run-b', conditions: conditions('Unknown/Unknown/Unknown/') };
+    const spec = { source: { kind: 'PullRequest', name: 'prs' }, pipeline: { name: 'build' } };
+    const of = (branch: object) =>
+      summary({ spec, status: { branches: { branch }, conditions: said('branch a: it failed') } });
+    assert.deepEqual([triggerItem(of({ a: failed })).state, isSettled(of({ a: failed }))], ['failed', true]);
+    assert.deepEqual(
+      [triggerItem(of({ a: failed, b: busy })).state, isSettled(of({ a: failed, b: busy }))],
+      ['failed', false],
+    );
+  });
+
   it('names the Pipeline of every shape, and the event of every block', () => {
     for (const { spec, status, want } of [
       { spec: A, status: { latestEvent: 'main@sha1:0' }, want: ['build', 'main@sha1:0'] },

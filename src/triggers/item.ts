@@ -67,19 +67,23 @@ function lineOf({ condition, latestEvent, latestPipelineRun, retriesUsed }: Summ
   return present({ condition, latestEvent, latestPipelineRun, retriesUsed: used });
 }
 
-/** Where a trigger stands. Of a PullRequest whose own condition nobody has written, as that of its branches which needs most to be looked at. */
+/** Where a trigger stands: one of a PullRequest as that of its branches which needs most to be looked at. */
 export function stateOfTrigger(trigger: TriggerSummary): TriggerState {
-  const { branches = [] } = trigger;
-  if (trigger.condition !== undefined || branches.length === 0) return stateOf(trigger);
-  const states = new Set(branches.map(stateOf));
+  const states = new Set(linesOf(trigger).map(stateOf));
   return TRIGGER_STATES.find((state) => states.has(state)) ?? 'waiting';
+}
+
+/** What a trigger stands for: its branches where it has any and all are known, else itself. */
+function linesOf(trigger: TriggerSummary): readonly SummaryLine[] {
+  const { branches = [], branchesLeftOut, condition } = trigger;
+  return branches.length === 0 || (branchesLeftOut > 0 && condition !== undefined) ? [trigger] : branches;
 }
 
 /** Whether there is nothing under way and nothing that is waited for, until there is another event. */
 export function isSettled(trigger: TriggerSummary): boolean {
-  const state = stateOfTrigger(trigger);
-  if (notLookedAt(trigger) !== undefined || state === 'running') return false;
-  return state !== 'waiting' || trigger.suspended;
+  if (notLookedAt(trigger) !== undefined) return false;
+  const states = linesOf(trigger).map(stateOf);
+  return states.every((state) => state !== 'running' && (state !== 'waiting' || trigger.suspended));
 }
 
 function stateOf({ condition, latestPipelineRun, outcome }: SummaryLine): TriggerState {
@@ -102,12 +106,16 @@ function stateOf({ condition, latestPipelineRun, outcome }: SummaryLine): Trigge
 
 function waitingForOfTrigger(trigger: TriggerSummary): string {
   const state = stateOfTrigger(trigger);
-  const { condition, branches = [] } = trigger;
   const first = notLookedAt(trigger) ?? suspension(trigger, state);
   if (first !== undefined) return first;
-  const telling = condition === undefined ? branches.find((branch) => stateOf(branch) === state) : undefined;
-  if (telling !== undefined) return `branch ${telling.name}: ${waitingForOf(telling, state, trigger)}`;
-  return waitingForOf(trigger, state, trigger);
+  const telling = linesOf(trigger).find((line) => stateOf(line) === state) ?? trigger;
+  const words = waitingForOf(telling, state, trigger);
+  // Where nothing is wrong or under way all branches wait for the same: news of the PullRequest.
+  return telling === trigger || state === 'succeeded' ? words : `branch ${nameOf(telling, trigger)}: ${words}`;
+}
+
+function nameOf(line: SummaryLine, { branches = [] }: TriggerSummary): string {
+  return branches.find((branch) => branch === line)?.name ?? '';
 }
 
 /** Said before anything else, because the rest is about another spec, or about nothing. */

@@ -49,6 +49,7 @@ const alsoInSandbox = [
   'runs',
   'soak',
   'status',
+  'trigger-examples',
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */

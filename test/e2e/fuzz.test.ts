@@ -30,7 +30,7 @@ describe('requests that nobody should send', function () {
   let world: World;
 
   before(async () => {
-    world = await startWorld({ namespaces: 2 });
+    world = await startWorld({ namespaces: 2, components: ['triggers-read'] });
   });
   after(() => world?.end());
 

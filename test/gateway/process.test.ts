@@ -126,7 +126,7 @@ describe('rungate in the place of Pipeline Trigger Operator', () => {
       logFile: cluster.logFile,
       ready: false,
     });
-    assert.match(gateway.log(), /warn +--leader-elect=false has no effect/);
+    assert.match(gateway.log(), /WARN +--leader-elect=false has no effect/);
     assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
   });
 

@@ -65,6 +65,13 @@ describe('createListener', () => {
     });
   });
 
+  it('names the flag instead where that says the address', async () => {
+    const flag = '--metrics-bind-address';
+    await assert.rejects(createListener(options({ host: '192.0.2.1', hostSetting: flag })).start(), {
+      message: `192.0.2.1 is no address of this machine; change ${flag}`,
+    });
+  });
+
   const malformed = [
     {
       name: 'what is not HTTP',

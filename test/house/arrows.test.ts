@@ -69,6 +69,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'type:metrics',
   ],
   'triggers/': ['triggers/', 'kube/objects'],
+  'crossdc/': ['crossdc/', 'fault', 'clock', 'type:kube/lease', 'type:log', 'type:metrics'],
   'flux/': ['flux/', 'kube/objects', 'fault', 'clock'],
   'tekton/': ['tekton/', 'kube/objects', 'type:kube/lines', 'fault', 'clock'],
   'kube/': ['kube/', 'fault', 'clock', 'type:lifecycle', 'type:log', 'type:metrics'],

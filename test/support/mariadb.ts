@@ -1,14 +1,14 @@
 /** A real MariaDB for one suite: a server of its own on a loopback port, its data in a folder that goes with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { loopbackCertificate } from './certificate.ts';
 import { eventually } from './eventually.ts';
+import { freePort } from './gateway.ts';
 import { runProgram } from './program.ts';
 
 /** The server program, or undefined where it is not installed. */
@@ -43,6 +43,9 @@ export interface MariaDb {
   /** Stops it for good and removes its data. */
   end(): Promise<void>;
 }
+
+// A test that is killed cannot stop its server; the kernel can, where this small program of util-linux asks it to.
+const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
 /** Where the packages of distributions keep the statements that make a server's own tables. */
 const tableFolders = ['/usr/share/mysql', '/usr/share/mariadb'];
@@ -93,8 +96,9 @@ export async function startMariaDb(): Promise<MariaDb> {
   const start = async () => {
     const complaints: Buffer[] = [];
     const child = spawn(
-      program,
+      setpriv ?? program,
       [
+        ...(setpriv === undefined ? [] : ['--pdeathsig', 'KILL', program]),
         ...common,
         `--socket=${join(folder, 'socket')}`,
         `--pid-file=${join(folder, 'pid')}`,
@@ -169,14 +173,4 @@ function ownTables(): string {
     rows,
     '',
   ].join('\n');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { fluxCrds } from '../../src/sandbox/kinds/flux.ts';
 import type { Manifest } from './admin.ts';
 import { eventually } from './eventually.ts';
+import type { Gateway } from './gateway.ts';
 import { startWorld, type World, type WorldOptions } from './world.ts';
 
 /** What the API server has of a condition. */
@@ -62,10 +63,11 @@ export interface TriggerWorld extends World {
   /** A PullRequest whose status lists these branches; made if it is not there. */
   pullRequest(name: string, branches: readonly Branch[]): Promise<void>;
   /**
-   * A Pipeline whose one step ends as its name says: `build` succeeds, `fails` exits with 1, `waits` goes on until it is
-   * cancelled. Each takes the parameters `rev`, `branch` and `extra`, none of them needed. Once for each.
+   * Applies a Pipeline under this name, whose one step ends as `kind` says: `build` succeeds, `fails` exits with 1, `waits` goes
+   * on until it is cancelled; the one of `skips` is skipped, so that the run succeeds (`Completed`) without a pod. Each takes the
+   * parameters `rev`, `branch` and `extra`, none of them needed.
    */
-  pipeline(name: 'build' | 'fails' | 'waits'): Promise<void>;
+  pipeline(kind: PipelineOfTests, name?: string): Promise<void>;
   /** Applies PipelineTriggers. */
   trigger(yaml: string): Promise<void>;
   /** Merges into a trigger's spec or metadata. */
@@ -78,6 +80,12 @@ export interface TriggerWorld extends World {
   hasRuns(name: string, count: number, withinMs?: number): Promise<readonly RunManifest[]>;
   /** Waits until the only condition of the trigger is of this type (and status), and returns it. */
   says(name: string, type: string, status?: string, withinMs?: number): Promise<WrittenCondition>;
+  /** Waits until the trigger stands at this event with a run that has ended well (or as `type` says), and returns its status. */
+  reached(name: string, event: string, type?: string): Promise<TriggerStatus>;
+  /** Waits until `holds` does not throw. */
+  until(holds: () => Promise<void>): Promise<void>;
+  /** Starts a rungate in the place of the one that was stopped: from now on it is `gateway`. */
+  restart(): Promise<void>;
   /** Kubernetes Events about the trigger, oldest first. */
   eventsOf(name: string): Promise<readonly { type: string; reason: string; message: string; count?: number }[]>;
   /**
@@ -94,7 +102,10 @@ const triggerApi = 'apis/pipeline.jquad.rocks/v1alpha1';
 /** What makes Flux leave the status of a source to us. */
 const ours = { 'sharding.fluxcd.io/key': 'test' };
 
-const steps = { build: 'echo "built $(params.rev)"', fails: 'exit 1', waits: 'sleep 300' };
+const steps = { build: 'echo "built $(params.rev)"', fails: 'exit 1', waits: 'sleep 300', skips: 'exit 1' };
+
+/** How the runs of a Pipeline end. */
+export type PipelineOfTests = keyof typeof steps;
 
 /** Starts a world with triggers in it. `gateway: false` leaves starting rungates to the test: see `operator`. */
 export async function startTriggerWorld(options: WorldOptions = {}): Promise<TriggerWorld> {
@@ -149,6 +160,9 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
     });
   };
 
+  let latest: Gateway | undefined;
+  const gateway = () => latest ?? world.gateway;
+
   const triggers: Omit<TriggerWorld, keyof World> = {
     async repository(name, revision) {
       await world.apply({
@@ -191,7 +205,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
         status: { sourceBranches: { branches: list } },
       });
     },
-    async pipeline(name) {
+    async pipeline(kind, name = kind) {
       const param = (of: string) => ({ name: of, type: 'string', default: '' });
       await world.apply({
         apiVersion: 'tekton.dev/v1',
@@ -202,10 +216,11 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
           tasks: [
             {
               name: 'only',
+              ...(kind === 'skips' ? { when: [{ input: 'no', operator: 'in', values: ['yes'] }] } : {}),
               params: [{ name: 'rev', value: '$(params.rev)' }],
               taskSpec: {
                 params: [{ name: 'rev', type: 'string' }],
-                steps: [{ name: 'step', image: 'docker.io/library/busybox:1', script: steps[name] }],
+                steps: [{ name: 'step', image: 'docker.io/library/busybox:1', script: steps[kind] }],
               },
             },
           ],
@@ -238,6 +253,21 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
         },
         { withinMs },
       ),
+    reached: (name, event, type = 'Success') =>
+      eventually(
+        async () => {
+          const now = await status(name);
+          assert.equal(now.latestEvent, event, JSON.stringify(now));
+          assert.equal(now.conditions?.[0]?.type, type, JSON.stringify(now));
+          assert.ok(now.latestPipelineRun !== undefined && now.latestPipelineRun !== 'Unknown', JSON.stringify(now));
+          return now;
+        },
+        { withinMs: 60_000 },
+      ),
+    until: (holds) => eventually(holds, { withinMs: 60_000 }),
+    async restart() {
+      latest = await world.startGateway();
+    },
     async eventsOf(name) {
       type Told = { type: string; reason: string; message: string; count?: number; firstTimestamp: string };
       const { items } = await admin.get<{ items: Told[] }>(
@@ -248,12 +278,13 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
     async settled() {
       const pending = 'rungate_open{what="controller keys triggers"}';
       for (let quiet = 0; quiet < 5; quiet++) {
-        await eventually(async () => assert.equal(await world.gateway.metric(pending), 0), { withinMs: 60_000 });
+        await eventually(async () => assert.equal(await gateway().metric(pending), 0), { withinMs: 60_000 });
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     },
   };
-  return Object.defineProperties(triggers, Object.getOwnPropertyDescriptors(world)) as TriggerWorld;
+  const whole = Object.defineProperties(triggers, Object.getOwnPropertyDescriptors(world)) as TriggerWorld;
+  return Object.defineProperty(whole, 'gateway', { get: gateway });
 }
 
 /** A digest that belongs to a revision. */

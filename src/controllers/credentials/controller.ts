@@ -23,7 +23,7 @@ import type { CredentialFact } from '../triggers/decide.ts';
 import type { CredentialRef } from '../triggers/resource.ts';
 import { mergeOf } from '../triggers/status.ts';
 import { type Act, allowed, type CredentialFacts, decide, type Outcome, statusOf } from './decide.ts';
-import { grantOf, notFound } from './grant.ts';
+import { absenceOf, grantOf, type Knowledge } from './grant.ts';
 import {
   CREDENTIAL_API_VERSION,
   CREDENTIAL_GROUP,
@@ -79,6 +79,10 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   let watches: readonly Watch[] = [];
   let isServed = true;
   const ends: (() => void)[] = [];
+  const listeners = new Set<{ hear(credential: ObjectRef): void }>();
+  /** What was asked about before it could be said whether there is such a thing: whoever asked is told when it can. */
+  const unanswered = new Map<string, ObjectRef>();
+  const stopped = new AbortController();
 
   const controller = createController({
     ...parts,
@@ -197,18 +201,21 @@ export function createCredentials(parts: CredentialsParts): Credentials {
       project: projectCredential,
     });
 
-  /** Why nothing can be said of a credential that is not in the store. */
-  const absence = (namespace: string, name: string): CredentialFact => {
+  const tell = ({ namespace, name }: ObjectRef) => {
+    for (const { hear } of listeners) hear({ namespace, name });
+  };
+
+  const answer = () => {
+    const refs = [...unanswered.values()];
+    unanswered.clear();
+    for (const ref of refs) tell(ref);
+  };
+
+  const knowledgeOf = (namespace: string): Knowledge => {
     const watching = watches.find(({ scope }) => scope === '' || scope === namespace);
-    if (watching === undefined && watches.length > 0) {
-      return { ready: false, message: `ManagedCredentials of namespace ${namespace} are not looked after here` };
-    }
-    if (watching?.listed() !== true) {
-      const problem = watching?.problem()?.message ?? 'they have not been listed yet';
-      return { ready: false, message: `ManagedCredential ${namespace}/${name} is not known: ${problem}` };
-    }
-    if (isServed) return notFound(name);
-    return { ready: false, message: `this cluster serves no managedcredentials.${CREDENTIAL_GROUP}` };
+    if (watching?.listed()) return isServed ? { of: 'all' } : { of: 'no kind' };
+    if (watching === undefined && watches.length > 0) return { of: 'other namespaces' };
+    return { of: 'nothing', because: watching?.problem()?.message ?? 'they have not been listed yet' };
   };
 
   return {
@@ -219,23 +226,34 @@ export function createCredentials(parts: CredentialsParts): Credentials {
         const message = `spec.credentialsRef.namespace is ${where}: ManagedCredentials of other namespaces are not used unless CREDENTIALS_ACROSS_NAMESPACES allows it`;
         return { ready: false, message };
       }
-      const credential = store.get({ namespace: where, name });
-      return credential === undefined ? absence(where, name) : grantOf(credential, triggerNamespace);
+      const asked = { namespace: where, name };
+      const credential = store.get(asked);
+      if (credential !== undefined) return grantOf(credential, triggerNamespace);
+      const known = knowledgeOf(where);
+      if (known.of === 'nothing') unanswered.set(`${where}/${name}`, asked);
+      return absenceOf(asked, known);
     },
-    subscribe: (listener) =>
-      store.subscribe(({ object: { meta } }) => listener({ namespace: meta.namespace, name: meta.name })),
+    subscribe(hear) {
+      // An object of its own: the same function may subscribe twice, and each subscription ends by itself.
+      const listener = { hear };
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     async start() {
       ends.push(
         store.subscribe(({ type, object, before }) => {
           if (type === 'deleted') controller.forget(object.meta);
           // Our own writes of the status come back as changes: nothing to do about them.
           else if (before?.generation !== object.generation) controller.ring(object.meta);
+          tell(object.meta);
         }),
       );
       watches = scopes.map(watch);
+      for (const each of watches) void each.ready(stopped.signal).then(answer, () => {});
       await controller.start();
     },
     async stop(signal) {
+      stopped.abort();
       for (const end of ends.splice(0)) end();
       await controller.stop(signal);
       await Promise.all(watches.map((each) => each.stop()));

@@ -1,5 +1,5 @@
 /** What a ManagedCredential gives to the runs of a trigger, or why it gives them nothing. Pure. */
-import { listOf, objectOf, present, stringOf } from '../../kube/objects.ts';
+import { listOf, type ObjectRef, objectOf, present, stringOf } from '../../kube/objects.ts';
 import type { CredentialFact } from '../triggers/decide.ts';
 import { CREDENTIAL_GROUP, type ManagedCredential } from './resource.ts';
 
@@ -37,7 +37,25 @@ export function grantOf(credential: ManagedCredential, namespace: string): Crede
   };
 }
 
-/** As Kubernetes words it. */
-export function notFound(name: string): CredentialFact {
-  return { ready: false, message: `managedcredentials.${CREDENTIAL_GROUP} "${name}" not found` };
+/** What is known of the ManagedCredentials of a namespace. */
+export type Knowledge =
+  | { readonly of: 'all' }
+  /** The cluster does not serve the kind. */
+  | { readonly of: 'no kind' }
+  /** This process was not told to look after that namespace. */
+  | { readonly of: 'other namespaces' }
+  | { readonly of: 'nothing'; readonly because: string };
+
+/** Why a ManagedCredential of which nothing is known gives nothing: only sometimes because there is none. */
+export function absenceOf({ namespace, name }: ObjectRef, known: Knowledge): CredentialFact {
+  switch (known.of) {
+    case 'all':
+      return { ready: false, message: `managedcredentials.${CREDENTIAL_GROUP} "${name}" not found` };
+    case 'no kind':
+      return { ready: false, message: `this cluster serves no managedcredentials.${CREDENTIAL_GROUP}` };
+    case 'other namespaces':
+      return { ready: false, message: `ManagedCredentials of namespace ${namespace} are not looked after here` };
+    case 'nothing':
+      return { ready: false, message: `ManagedCredential ${namespace}/${name} is not known: ${known.because}` };
+  }
 }

@@ -16,7 +16,7 @@ import type { PipelineTrigger } from '../triggers/resource.ts';
 import type { RunIndex } from '../triggers/runs.ts';
 import { readStanding } from '../triggers/status.ts';
 import { createPace } from './pace.ts';
-import { type HistoryPolicy, retain } from './policy.ts';
+import { type HistoryPolicy, retain, surplus } from './policy.ts';
 
 /** What the history needs. */
 export interface HistoryParts {
@@ -38,8 +38,8 @@ export interface HistoryParts {
   readonly metrics: Metrics;
 }
 
-/** So many are deleted before others get their turn and the world is looked at again. */
-const PORTION = 25;
+/** So many are deleted before others get their turn and the world is looked at again: of ten thousand runs that takes 10 ms. */
+const PORTION = 50;
 /** Triggers that are pruned beside each other: enough that a slow answer keeps nobody from their turn. */
 const BESIDE_EACH_OTHER = 4;
 /** Runs come and end in bunches, and a status follows its run: one look for all of it. */
@@ -49,7 +49,7 @@ const INCOMPLETE_MS = 1_000;
 
 /** The history as a part of the process. It acts only while this process leads. */
 export function createHistory(parts: HistoryParts): Part {
-  const { reader, writer, triggers, runs, index, complete, clock, log } = parts;
+  const { reader, writer, triggers, runs, index, complete, clock, log, metrics } = parts;
   const pace = createPace({ perSecond: parts.maxDeletesPerSecond, clock });
 
   const controller = createController({
@@ -63,7 +63,7 @@ export function createHistory(parts: HistoryParts): Part {
       if (known === undefined || wanted === undefined) return {};
       if (!complete(key.namespace)) return { againMs: INCOMPLETE_MS };
       const own = index.of(known.meta);
-      if (retain(own, wanted).remove.length === 0) return {};
+      if (surplus(own, wanted) === 0) return {};
       // Read after the runs were: a run among them is written down in the status by now, for that comes before its
       // creation. What is neither current nor intended in this status is therefore of a past event, whatever else lags.
       const live = await readTrigger(reader, key, signal);
@@ -75,6 +75,7 @@ export function createHistory(parts: HistoryParts): Part {
         await pace.turn(signal);
         const only = { uid: meta.uid, resourceVersion: meta.resourceVersion };
         await writer.remove(runPath(meta), only, { signal });
+        metrics.runDeleted();
         log.info('run pruned', { namespace: key.namespace, trigger: key.name, run: meta.name });
       }
       return remove.length > portion.length ? { againMs: 0 } : {};

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
-import { type HistoryPolicy, retain } from './policy.ts';
+import { type HistoryPolicy, retain, surplus } from './policy.ts';
 
 interface Given {
   readonly name: string;
@@ -208,6 +208,7 @@ describe('which runs of a trigger are kept', () => {
         }
         const count = runs.filter(({ meta }) => meta.deleting === undefined).length;
         assert.equal(keep.length + remove.length, count);
+        assert.equal(surplus(runs, wanted), remove.length);
         const optional = keep.filter(({ why }) => why.includes('among the newest'));
         if (keep.length > wanted.maxHistory) assert.deepEqual(optional, []);
         else if (remove.length > 0) assert.equal(keep.length, wanted.maxHistory);

@@ -25,33 +25,57 @@ export interface Retention {
 }
 
 /**
- * Divides the runs of one trigger. What may go goes oldest first, by completion, then creation, then name, until no more than
+ * Divides the runs of one trigger. What may go goes oldest first, by completion, then creation, then number of the event, then name, until no more than
  * `maxHistory` are left; so the same runs go whoever asks, and asking twice removes no more. A run that is being deleted
  * already is in neither part and does not count.
  */
-export function retain(runs: readonly PipelineRun[], { maxHistory, current, intended }: HistoryPolicy): Retention {
-  const judged = runs
-    .filter(({ meta }) => meta.deleting === undefined)
-    .map((run) => ({ run, ended: endOf(run), why: reasonsToKeep(run, current, intended) }));
-  const mayGo = judged.filter(({ why }) => why.length === 0).sort(byAge);
-  const excess = Math.min(mayGo.length, Math.max(0, judged.length - maxHistory));
+export function retain(runs: readonly PipelineRun[], policy: HistoryPolicy): Retention {
+  const judged = judge(runs, policy);
+  const excess = surplusOf(judged, policy);
+  const mayGo = judged.filter(isFree).map(({ run }) => ({ run, ended: endOf(run) }));
+  if (excess > 0) mayGo.sort(byAge);
   const newest = mayGo.slice(excess).map(({ run }) => ({ run, why: ['among the newest'] as const }));
   return {
-    keep: [...judged.filter(({ why }) => why.length > 0), ...newest].map(({ run, why }) => ({ run, why })),
+    keep: [...judged.filter((each) => !isFree(each)), ...newest],
     remove: mayGo.slice(0, excess).map(({ run }) => run),
   };
 }
 
-function reasonsToKeep(
-  { meta, succeeded }: PipelineRun,
-  current: ReadonlySet<string>,
-  intended: ReadonlySet<string>,
-): KeptFor[] {
+/** How many of the runs `retain` would remove: without saying which, and so without sorting them. */
+export function surplus(runs: readonly PipelineRun[], policy: HistoryPolicy): number {
+  return surplusOf(judge(runs, policy), policy);
+}
+
+interface Judged {
+  readonly run: PipelineRun;
+  readonly why: readonly KeptFor[];
+}
+
+function judge(runs: readonly PipelineRun[], policy: HistoryPolicy): readonly Judged[] {
+  return runs
+    .filter(({ meta }) => meta.deleting === undefined)
+    .map((run) => ({ run, why: reasonsToKeep(run, policy) }));
+}
+
+function isFree({ why }: Judged): boolean {
+  return why.length === 0;
+}
+
+function surplusOf(judged: readonly Judged[], { maxHistory }: HistoryPolicy): number {
+  return Math.min(judged.filter(isFree).length, Math.max(0, judged.length - maxHistory));
+}
+
+function reasonsToKeep({ meta, succeeded }: PipelineRun, { current, intended }: HistoryPolicy): KeptFor[] {
   const why: KeptFor[] = [];
   if (!isDone(succeeded)) why.push('unfinished');
   if (current.has(meta.name)) why.push('current');
   if (intended.has(meta.annotations[EVENT_KEY_ANNOTATION] ?? '')) why.push('intended');
   return why;
+}
+
+/** Which event of its trigger a run is for; 0 for runs that another program made. */
+function eventNumber({ meta }: PipelineRun): number {
+  return Number(meta.annotations[EVENT_KEY_ANNOTATION]?.split('/')[1] ?? 0) || 0;
 }
 
 interface Aged {
@@ -70,5 +94,8 @@ function byAge(a: Aged, b: Aged): number {
   const [left, right] = [a.run.meta, b.run.meta];
   // The API server writes creation times in one form, so that texts compare like times.
   if (left.created !== right.created) return left.created < right.created ? -1 : 1;
+  // Both are of whole seconds; which event came first is known better.
+  const [earlier, later] = [eventNumber(a.run), eventNumber(b.run)];
+  if (earlier !== later) return earlier - later;
   return left.name < right.name ? -1 : left.name > right.name ? 1 : 0;
 }

@@ -198,7 +198,7 @@ interface News {
 function take(before: Standing, spec: TriggerSpec, { trigger, source, now }: TriggerFacts): News {
   // Only called for a source that is there.
   const observed = source as Source;
-  const events = new Map(eventsOf(observed, false).map((event) => [event.line, event]));
+  const events = new Map(eventsOf(observed).map((event) => [event.line, event]));
   const digest = observed.artifact?.digest ?? observed.image?.digest;
   const isAsked = trigger.runAt !== undefined && trigger.runAt !== before.handledRunAt;
   let { sequence } = before;

@@ -20,8 +20,8 @@ function image(name: string, tag: string, digest?: string): Source {
   return source('ImagePolicy', { latestRef: { name, tag, ...(digest === undefined ? {} : { digest }) } });
 }
 
-function only(of: Source, byContent = false): TriggerEvent {
-  const [event, ...more] = eventsOf(of, byContent);
+function only(of: Source): TriggerEvent {
+  const [event, ...more] = eventsOf(of);
   assert.ok(event !== undefined && more.length === 0);
   return event;
 }
@@ -46,7 +46,7 @@ describe('events of a repository', () => {
   });
 
   it('trigger 8: there is none before the first artifact', () => {
-    assert.deepEqual(eventsOf(source('GitRepository', { artifact: null }), false), []);
+    assert.deepEqual(eventsOf(source('GitRepository', { artifact: null })), []);
   });
 
   it('is the same in every format of its revision', () => {
@@ -60,10 +60,9 @@ describe('events of a repository', () => {
     assert.equal(only(source('Bucket', { artifact: { revision: 'sha256:abc' } })).identity, '@abc');
   });
 
-  it('a changed digest alone is an event only by content', () => {
+  it('a changed digest alone is no other event', () => {
     const [one, other] = [git('main@sha1:a1', 'sha256:1'), git('main@sha1:a1', 'sha256:2')];
     assert.equal(only(one).identity, only(other).identity);
-    assert.notEqual(only(one, true).identity, only(other, true).identity);
   });
 
   it('any revision makes an event whose details can be read', () => {
@@ -98,11 +97,9 @@ describe('events of an image policy', () => {
     assert.equal(only(image('nginx', '1.2')).details, '{"imageName":"nginx","imageVersion":"1.2"}');
   });
 
-  it('trigger 11: a changed digest alone is no event, but by content', () => {
+  it('trigger 11: a changed digest alone is no other event', () => {
     const [one, other] = [image('nginx', '1', 'sha256:1'), image('nginx', '1', 'sha256:2')];
     assert.equal(only(one).identity, only(other).identity);
-    assert.notEqual(only(one, true).identity, only(other, true).identity);
-    assert.equal(only(one, true).raw, 'nginx:1@sha256:1');
   });
 });
 
@@ -113,7 +110,6 @@ describe('events of a pull request', () => {
   it('trigger 32: each branch is one', () => {
     const events = eventsOf(
       branches({ name: 'a', commit: 'c1', details: '{"number":1}' }, { name: 'b/c', commit: 'c2', details: '{}' }),
-      false,
     );
     assert.deepEqual(
       events.map(({ line, raw, identity, details }) => ({ line, raw, identity, details })),
@@ -128,7 +124,6 @@ describe('events of a pull request', () => {
   it('of two branches with one name the last counts', () => {
     const events = eventsOf(
       branches({ name: 'a', commit: 'c1' }, { name: 'b', commit: 'c2' }, { name: 'a', commit: 'c3' }),
-      false,
     );
     assert.deepEqual(
       events.map(({ raw }) => raw),
@@ -219,7 +214,7 @@ describe('a status that the original wrote', () => {
     });
     const status = { branches: { branch: { a: { name: 'a', commit: 'c1' }, b: { name: 'b', commit: 'c0' } } } };
     assert.deepEqual(
-      eventsOf(of, false).map((event) => sameAsUpstream(status, event, of)),
+      eventsOf(of).map((event) => sameAsUpstream(status, event, of)),
       [true, false, false],
     );
   });

@@ -37,27 +37,23 @@ export interface TriggerEvent {
 
 /**
  * What there is to run for, in the order in which the source has it; empty while it has reported nothing. Of a PullRequest each
- * branch is an event of its own, of all other kinds there is one at most. With `byContent` the digest of the artifact or image
- * is part of the identity. Never throws.
+ * branch is an event of its own, of all other kinds there is one at most. The digest of
+ * an artifact or image is no part of the identity. Never throws.
  */
-export function eventsOf(source: Source, byContent: boolean): readonly TriggerEvent[] {
-  if (source.artifact !== undefined) return [repositoryEvent(source.meta.name, source.artifact, byContent)];
-  if (source.image !== undefined) return [imageEvent(source.image, byContent)];
+export function eventsOf(source: Source): readonly TriggerEvent[] {
+  if (source.artifact !== undefined) return [repositoryEvent(source.meta.name, source.artifact)];
+  if (source.image !== undefined) return [imageEvent(source.image)];
   // Two pull requests from forks may have branches of one name: as with the original, the last one counts.
   return [...new Map((source.branches ?? []).map((branch) => [branch.name, branchEvent(branch)])).values()];
 }
 
-function repositoryEvent(
-  repositoryName: string,
-  { revision, digest }: { readonly revision: string; readonly digest?: string },
-  byContent: boolean,
-): TriggerEvent {
+function repositoryEvent(repositoryName: string, { revision }: { readonly revision: string }): TriggerEvent {
   const parsed = parseRevision(revision);
   const { branchName, digest: commitId = '' } = parsed;
   return {
     line: '',
     raw: revision,
-    identity: withContent(revisionKey(parsed), digest, byContent),
+    identity: revisionKey(parsed),
     shown: { as: 'repository', branchName, commitId, repositoryName },
     branch: branchName,
     commit: commitId,
@@ -65,7 +61,7 @@ function repositoryEvent(
   };
 }
 
-function imageEvent({ name, tag, digest }: ChosenImage, byContent: boolean): TriggerEvent {
+function imageEvent({ name, tag }: ChosenImage): TriggerEvent {
   const segments = name.split('/');
   const imageName = segments.at(-1) ?? '';
   const repositoryName = segments.at(-2) ?? '';
@@ -74,8 +70,8 @@ function imageEvent({ name, tag, digest }: ChosenImage, byContent: boolean): Tri
   const [branch = '', commit = ''] = tagged.split('/');
   return {
     line: '',
-    raw: byContent && digest !== undefined ? `${tagged}@${digest}` : tagged,
-    identity: withContent(`${name}:${tag}`, digest, byContent),
+    raw: tagged,
+    identity: `${name}:${tag}`,
     shown: { as: 'image', repositoryName, imageName, imageVersion: tag },
     branch,
     commit,
@@ -94,10 +90,6 @@ function branchEvent({ name, commit, details }: PullRequestBranch): TriggerEvent
     commit,
     details,
   };
-}
-
-function withContent(identity: string, digest: string | undefined, byContent: boolean): string {
-  return byContent && digest !== undefined ? `${identity} ${digest}` : identity;
 }
 
 /** In the order in which the original writes them, and without those that are empty. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../../fault.ts';
 import { type Json, type JsonObject, objectOf, present, stringOf } from '../../kube/objects.ts';
-import { EVENT_KEY_ANNOTATION, type Shown, TRIGGER_LABEL, type TriggerEvent } from './event.ts';
+import { EVENT_KEY_ANNOTATION, type Shown, TRIGGER_ANNOTATION, TRIGGER_LABEL, type TriggerEvent } from './event.ts';
 import { resolveParams } from './params.ts';
 import {
   type PipelineFields,
@@ -34,19 +34,18 @@ export interface RunGround {
   readonly credential?: { readonly serviceAccountName?: string; readonly secretName?: string };
 }
 
-/** The label that says whose run it is, and the same value wherever runs of a trigger are looked for. */
-export function triggerLabels(triggerName: string): Readonly<Record<string, string>> {
-  return { [TRIGGER_LABEL]: labelValue(triggerName) };
+/** A run to create. */
+export interface BuiltRun {
+  /** Of the collection to create it in. */
+  readonly path: string;
+  readonly object: JsonObject;
+  /** The template names its runs itself, so that there can only be one at a time: another salt gives the same name. */
+  readonly isFixed: boolean;
 }
 
 /** What the annotation `event-key` holds: equal for one attempt at one event of one trigger, and for nothing else. */
 export function eventKey(triggerUid: string, sequence: number, attempt: number): string {
   return `${triggerUid}/${sequence}/${attempt}`;
-}
-
-/** Whether the template names its runs itself, so that there can only be one at a time. */
-export function isFixed(trigger: PipelineTrigger): boolean {
-  return fixedName(templateOf(trigger)) !== undefined;
 }
 
 /**
@@ -69,27 +68,29 @@ export function runName(trigger: PipelineTrigger, event: TriggerEvent, intent: I
 }
 
 /**
- * The run to create, and the path of the collection to create it in. The template is copied, and is as the trigger has it but
- * for the parameters, what has another place in the version that is served, and what a credential adds. The same arguments make
- * the same run. Throws `bad-request` with a sentence that names the field or the parameter; nothing that is given is changed.
+ * The run to create. The template is copied, and is as the trigger has it but for the parameters, what has another place in the
+ * version that is served, and what a credential adds. The same arguments make the same run. Throws `bad-request` with a sentence
+ * that names the field or the parameter; nothing that is given is changed.
  */
 export function buildRun(
   trigger: PipelineTrigger,
   event: TriggerEvent,
   intent: Intent,
   { tektonV1, credential }: RunGround,
-): { readonly path: string; readonly object: JsonObject } {
+): BuiltRun {
   const template = templateOf(trigger);
   const apiVersion = tektonV1 ? 'tekton.dev/v1' : 'tekton.dev/v1beta1';
-  const whole = template.shape === 'pipelineRun' ? copyOfObject(template.pipelineRun, 'spec.pipelineRun') : {};
+  const { spec: _spec, ...around } = template.shape === 'pipelineRun' ? template.pipelineRun : {};
+  const rest = copyOf(around, 'spec.pipelineRun');
   const spec = placed(specOf(template, event), tektonV1);
   return {
+    isFixed: fixedName(template) !== undefined,
     path: `/apis/${apiVersion}/namespaces/${encodeURIComponent(trigger.meta.namespace)}/pipelineruns`,
     object: {
-      ...whole,
+      ...rest,
       apiVersion,
       kind: 'PipelineRun',
-      metadata: runMetadata(trigger, event, intent, objectAt(whole.metadata, 'spec.pipelineRun.metadata')),
+      metadata: runMetadata(trigger, event, intent, objectAt(rest.metadata, 'spec.pipelineRun.metadata')),
       spec: credential === undefined ? spec : withCredential(spec, credential, tektonV1),
     },
   };
@@ -117,6 +118,7 @@ const UNSPEAKABLE = 'bcdfghjklmnpqrstvwxz2456789';
 /** `text` in the characters of a DNS-1123 subdomain, beginning as one does. It may end in a dash or a dot. */
 function dnsText(text: string): string {
   return text
+    .slice(0, 4 * MOST_OF_NAME) // more would be cut anyway, and a prefix may be as long as an object
     .toLowerCase()
     .replace(/[^a-z0-9.-]+/g, '-')
     .replace(/[.-]*\.[.-]*/g, '.')
@@ -156,12 +158,15 @@ function runMetadata(trigger: PipelineTrigger, event: TriggerEvent, intent: Inte
     namespace,
     labels: {
       ...objectAt(rest.labels, `${field}.labels`),
-      ...triggerLabels(triggerName),
+      [TRIGGER_LABEL]: labelValue(triggerName),
       ...eventLabels(templateOf(trigger), event.shown),
     },
     annotations: {
       ...objectAt(rest.annotations, `${field}.annotations`),
       ...eventAnnotations(event),
+      [TRIGGER_ANNOTATION]: triggerName,
+      // The label alone would not say whose run this is where nothing owns it.
+      ...(labelValue(triggerName) === triggerName ? {} : { [TRIGGER_ANNOTATION]: triggerName }),
       [EVENT_KEY_ANNOTATION]: eventKey(uid, intent.sequence, intent.attempt),
     },
     ownerReferences: [
@@ -230,7 +235,7 @@ function specOf(template: Template, event: TriggerEvent): JsonObject {
     template.shape === 'pipelineRun'
       ? [objectOf(template.pipelineRun.spec), 'spec.pipelineRun.spec']
       : [template.spec, 'spec.pipelineRunSpec'];
-  const spec = copyOfObject(written, field);
+  const spec = copyOf(written, field);
   return spec.params === undefined ? spec : { ...spec, params: resolveParams(spec.params, event, 'jsonpath') };
 }
 
@@ -259,25 +264,26 @@ function claim({ name, size, accessMode }: NonNullable<PipelineFields['workspace
   return { name, volumeClaimTemplate: { spec } };
 }
 
-/**
- * Fields that v1 renamed in an entry of `taskRunSpecs`, by their names in v1beta1.
- * https://tekton.dev/docs/pipelines/migrating-v1beta1-to-v1/
- */
-const TASK_RUN_SPEC_IN_V1: Readonly<Record<string, string>> = {
-  taskServiceAccountName: 'serviceAccountName',
-  taskPodTemplate: 'podTemplate',
-  stepOverrides: 'stepSpecs',
-  sidecarOverrides: 'sidecarSpecs',
-};
-const TASK_RUN_SPEC_IN_V1BETA1 = Object.fromEntries(
-  Object.entries(TASK_RUN_SPEC_IN_V1).map(([before, after]) => [after, before]),
-);
+/** A field that v1 renamed, and those that it renamed in the entries of its list. */
+interface Renaming {
+  readonly v1beta1: string;
+  readonly v1: string;
+  readonly entries?: readonly Renaming[];
+}
+
+const OVERRIDE: readonly Renaming[] = [{ v1beta1: 'resources', v1: 'computeResources' }];
+
+/** In an entry of `taskRunSpecs`. https://tekton.dev/docs/pipelines/migrating-v1beta1-to-v1/ */
+const TASK_RUN_SPEC: readonly Renaming[] = [
+  { v1beta1: 'taskServiceAccountName', v1: 'serviceAccountName' },
+  { v1beta1: 'taskPodTemplate', v1: 'podTemplate' },
+  { v1beta1: 'stepOverrides', v1: 'stepSpecs', entries: OVERRIDE },
+  { v1beta1: 'sidecarOverrides', v1: 'sidecarSpecs', entries: OVERRIDE },
+];
 
 /** The spec with each field where the served version has it. Where a field is in both places, the served version's own counts. */
 function placed(spec: JsonObject, tektonV1: boolean): JsonObject {
-  const taskRunSpecs = Array.isArray(spec.taskRunSpecs)
-    ? spec.taskRunSpecs.map((entry: Json) => renamed(entry, tektonV1 ? TASK_RUN_SPEC_IN_V1 : TASK_RUN_SPEC_IN_V1BETA1))
-    : spec.taskRunSpecs;
+  const taskRunSpecs = renamedAll(spec.taskRunSpecs, TASK_RUN_SPEC, tektonV1);
   if (!tektonV1) {
     const { taskRunTemplate, ...rest } = spec;
     const { serviceAccountName, podTemplate } = objectOf(taskRunTemplate);
@@ -301,15 +307,20 @@ function merged(moved: JsonObject, there: Json | undefined): Json | undefined {
   return Object.keys(moved).length === 0 ? there : { ...moved, ...objectOf(there) };
 }
 
-function renamed(entry: Json, names: Readonly<Record<string, string>>): Json {
+function renamedAll(list: Json | undefined, renamings: readonly Renaming[], tektonV1: boolean): Json | undefined {
+  return Array.isArray(list) ? list.map((entry: Json) => renamed(entry, renamings, tektonV1)) : list;
+}
+
+function renamed(entry: Json, renamings: readonly Renaming[], tektonV1: boolean): Json {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
+  const [from, to] = tektonV1 ? (['v1beta1', 'v1'] as const) : (['v1', 'v1beta1'] as const);
   const fields = objectOf(entry);
-  const newName = (key: string) => (Object.hasOwn(names, key) ? names[key] : undefined);
   return Object.fromEntries(
     Object.entries(fields).flatMap(([key, value]) => {
-      const name = newName(key);
-      if (name === undefined) return [[key, value]];
-      return Object.hasOwn(fields, name) ? [] : [[name, value]];
+      const renaming = renamings.find((each) => each[from] === key);
+      if (renaming === undefined) return [[key, value]];
+      if (Object.hasOwn(fields, renaming[to])) return [];
+      return [[renaming[to], renamedAll(value, renaming.entries ?? [], tektonV1)]];
     }),
   );
 }
@@ -338,17 +349,16 @@ function withCredential(
 /** Deeper than anything Tekton has, and shallow enough for every recursion that follows. */
 const DEEPEST = 100;
 
-function copyOfObject(object: JsonObject, field: string): JsonObject {
-  return objectOf(copyOf(object, field, 0));
-}
-
-function copyOf(value: Json, field: string, depth: number): Json {
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth > DEEPEST) throw new Fault('bad-request', `${field} is nested deeper than ${DEEPEST} levels`);
-  if (Array.isArray(value)) return value.map((item: Json) => copyOf(item, field, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value as JsonObject).map(([key, item]) => [key, copyOf(item ?? null, field, depth + 1)]),
-  );
+function copyOf(object: JsonObject, field: string): JsonObject {
+  const copy = (value: Json, depth: number): Json => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth > DEEPEST) throw new Fault('bad-request', `${field} is nested deeper than ${DEEPEST} levels`);
+    if (Array.isArray(value)) return value.map((item: Json) => copy(item, depth + 1));
+    return Object.fromEntries(
+      Object.entries(objectOf(value)).map(([key, item]) => [key, copy(item ?? null, depth + 1)]),
+    );
+  };
+  return objectOf(copy(object, 0));
 }
 
 function objectAt(value: Json | undefined, field: string): JsonObject {

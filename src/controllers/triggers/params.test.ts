@@ -9,7 +9,7 @@ import { type Dialect, resolveParams } from './params.ts';
 const SHA = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';
 
 function eventOf(kind: 'GitRepository' | 'ImagePolicy' | 'PullRequest', status: JsonObject): TriggerEvent {
-  const [event] = eventsOf(projectSource(kind, { metadata: { name: 'app' }, status }), false);
+  const [event] = eventsOf(projectSource(kind, { metadata: { name: 'app' }, status }));
   return event ?? assert.fail('no event');
 }
 

@@ -17,13 +17,8 @@ import {
   TRIGGER_KIND,
   type TriggerSpec,
 } from './resource.ts';
+import type { SecondCluster } from './secondcluster.ts';
 import { mergeOf } from './status.ts';
-
-/** Whether another cluster runs an event already. */
-export interface SecondCluster {
-  /** Asks for runs with all of `labels`. Faults: `unavailable` while it cannot be told. */
-  covers(labels: Readonly<Record<string, string>>, namespace: string, signal: AbortSignal): Promise<'covered' | 'free'>;
-}
 
 /** What performing needs. */
 export interface PerformParts {
@@ -169,10 +164,9 @@ async function createRun(
     const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
     const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
     const object = orphanRuns ? withoutOwner(built.object) : built.object;
-    const { name: wanted, labels } = objectOf(object.metadata);
-    const name = String(wanted);
+    const name = String(objectOf(object.metadata).name);
     if (salt === 0 && attempt === 0 && secondCluster !== undefined) {
-      const covered = await secondCluster.covers(stringsOf(labels), trigger.meta.namespace, signal);
+      const covered = await secondCluster.covers(object, signal);
       if (covered === 'covered') return 'covered';
     }
     try {

@@ -97,7 +97,7 @@ export function objectIn(
     ) as [string, string][],
   );
   const [, resource = ''] = pattern.split('/');
-  const name = named.get('name') ?? named.get('run');
+  const name = named.get('name') ?? named.get('run') ?? named.get('trigger');
   const verb = name === undefined ? 'list' : pattern.endsWith('/events') ? 'watch' : 'get';
   return { verb, resource, namespace: named.get('namespace') ?? defaultNamespace, name };
 }

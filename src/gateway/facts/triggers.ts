@@ -10,14 +10,13 @@ import { objectOf } from '../../kube/objects.ts';
 import { listPages } from '../../kube/pages.ts';
 import { STALE_MS } from '../../kube/ready.ts';
 import { createStore, type Store } from '../../kube/store.ts';
-import { startWatch, type Watch } from '../../kube/watch.ts';
+import { startWatch, type Watch, type WatchParts } from '../../kube/watch.ts';
 import { TRIGGER_ANNOTATION } from '../../tekton/project.ts';
 import { comparePlaces, placeOf } from '../../tekton/runlist.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { projectTriggerSummary, type TriggerSummary } from '../../triggers/summary.ts';
 import type { Scope } from '../runs/runindex.ts';
 import { SharedWork } from '../sharedwork.ts';
-import type { CachesParts } from './caches.ts';
 import type { Runs } from './gather.ts';
 
 /** Which triggers: those of some namespaces, or the one of a name in one of them. */
@@ -73,7 +72,10 @@ const MOST_GATHERED = 50;
 
 /** Triggers that a watch of each scope keeps true, with the runs of a store. */
 export function createWatchedTriggers(
-  parts: CachesParts & { readonly scopes: readonly string[] },
+  parts: Pick<WatchParts<TriggerSummary>, 'reader' | 'watchSeconds' | 'clock' | 'random' | 'log' | 'metrics'> & {
+    /** Namespaces, or '' for all: one watch each. */
+    readonly scopes: readonly string[];
+  },
   runs: { readonly store: Store<PipelineRun>; readonly requireFresh: (namespace: string) => void },
 ): WatchedTriggers {
   const { reader, clock, log, scopes } = parts;
