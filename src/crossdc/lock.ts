@@ -94,6 +94,7 @@ export function createCrossDcLock(parts: CrossDcLockParts): Election {
     if (isClaimed === held) return;
     isClaimed = held;
     if (held) log.info('the cross-data-centre lock is ours: writing from now on', { database: place, identity });
+    else if (isStopping) log.info('the cross-data-centre lock is given back', { database: place, identity });
     else log.warn('the cross-data-centre lock is no longer ours: nothing is written', { database: place, identity });
     for (const listener of listeners) listener(held);
   };

@@ -49,7 +49,8 @@ export class LineSplitter {
   #timestamp = '';
   #instant: Instant = NEVER;
   #stamped = false;
-  #knownSeconds = '';
+  /** The bytes that usual timestamps of the second of `#knownEpoch` begin with; none while there was none. */
+  #knownSecond: Buffer = Buffer.alloc(0);
   #knownEpoch = 0;
 
   /** `timed: false`: the text has no timestamps, and what looks like one is text. */
@@ -64,7 +65,9 @@ export class LineSplitter {
     for (;;) {
       const end = chunk.indexOf(LF, start);
       if (end === -1) break;
-      this.#finish(chunk.subarray(start, end), lines);
+      const text = this.#usualText(chunk, start, end);
+      if (text === undefined) this.#finish(chunk.subarray(start, end), lines);
+      else lines.push(this.#line(text, 'whole'));
       start = end + 1;
     }
     if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start), lines);
@@ -128,7 +131,6 @@ export class LineSplitter {
   /** Takes the timestamp off the beginning of a line and remembers it; returns the text behind it. */
   #stamp(line: Buffer): Buffer {
     if (!this.#isTimed) return line;
-    if (line[USUAL_TIMESTAMP] === SPACE && this.#isOfKnownSecond(line)) return line.subarray(USUAL_TIMESTAMP + 1);
     const space = line.subarray(0, LONGEST_TIMESTAMP + 1).indexOf(SPACE);
     const word = space > 0 ? line.toString('latin1', 0, space) : '';
     const instant = space > 0 ? this.#parse(word) : undefined;
@@ -140,23 +142,26 @@ export class LineSplitter {
   }
 
   /**
-   * Takes the timestamp of a line that has the usual one, within the second of one before. Lines of one second share their
-   * first 20 bytes: the calendar is computed once a second, not once a line.
+   * The text of a line that is whole within `chunk` and has the usual timestamp, within the second of one before; undefined:
+   * it is another one. Lines of one second share their first 20 bytes, so that the calendar is computed once a second, and of
+   * nearly all lines nothing is made but what they are.
    */
-  #isOfKnownSecond(line: Buffer): boolean {
-    if (line[USUAL_TIMESTAMP - 1] !== ZULU) return false;
-    const word = line.toString('latin1', 0, USUAL_TIMESTAMP);
-    if (this.#knownSeconds === '' || !word.startsWith(this.#knownSeconds)) return false;
+  #usualText(chunk: Buffer, start: number, end: number): Buffer | undefined {
+    const second = this.#knownSecond;
+    const space = start + USUAL_TIMESTAMP;
+    if (space >= end || chunk[space] !== SPACE || chunk[space - 1] !== ZULU || second.length === 0) return undefined;
+    if (this.#pendingBytes > 0 || this.#fragmenting || end - space > LONGEST_WHOLE_LINE) return undefined;
+    for (let at = 0; at < second.length; at++) if (chunk[start + at] !== second[at]) return undefined;
     let nanos = 0;
-    for (let at = this.#knownSeconds.length; at < USUAL_TIMESTAMP - 1; at++) {
-      const digit = (line[at] ?? 0) - ZERO;
-      if (digit < 0 || digit > 9) return false;
+    for (let at = start + second.length; at < space - 1; at++) {
+      const digit = (chunk[at] ?? 0) - ZERO;
+      if (digit < 0 || digit > 9) return undefined;
       nanos = nanos * 10 + digit;
     }
     this.#stamped = true;
-    this.#timestamp = word;
+    this.#timestamp = chunk.toString('latin1', start, space);
     this.#instant = { seconds: this.#knownEpoch, nanos };
-    return true;
+    return chunk.subarray(space + 1, end);
   }
 
   #parse(word: string): Instant | undefined {
@@ -166,7 +171,7 @@ export class LineSplitter {
     if (Number.isNaN(epochMs)) return undefined;
     const seconds = epochMs / 1000;
     if (word.length === USUAL_TIMESTAMP && parts[3] === 'Z') {
-      this.#knownSeconds = word.slice(0, 20);
+      this.#knownSecond = Buffer.from(word.slice(0, 20), 'latin1');
       this.#knownEpoch = seconds;
     }
     return { seconds, nanos: Number((parts[2] ?? '').padEnd(9, '0')) };

@@ -24,6 +24,7 @@ mariadbSuite('two data centres with one lock', () => {
     await mariadb.admin("CREATE USER 'lock'@'%' IDENTIFIED BY 's3cret'", "GRANT ALL ON vault.* TO 'lock'@'%'");
     world = await startTriggerWorld({ namespaces: 2, gateway: false });
     await world.pipeline('build');
+    await lease(world.namespaces[1] ?? '');
     environment = {
       username: 'lock',
       password: 's3cret',
@@ -45,6 +46,18 @@ mariadbSuite('two data centres with one lock', () => {
     await mariadb?.end();
   });
 
+  /** Lets rungate keep a Lease in that namespace as well. */
+  const lease = async (namespace: string) => {
+    const rules = [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create', 'get', 'update'] }];
+    const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'lease', namespace } };
+    await world.apply({ ...rbac, kind: 'Role', rules });
+    await world.apply({
+      ...rbac,
+      kind: 'RoleBinding',
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'lease' },
+      subjects: [{ kind: 'ServiceAccount', name: 'rungate', namespace: world.namespace }],
+    });
+  };
   const active = async (): Promise<0 | 1> => {
     const leads = await Promise.all(pair.map(async (one) => (await one.metric('rungate_leader')) === 1));
     assert.equal(leads.filter(Boolean).length, 1, `who leads: ${leads}`);

@@ -126,6 +126,26 @@ describe('ManagedCredentials', () => {
     );
   });
 
+  it('a step of a run with that ServiceAccount has it where git looks', async function () {
+    if (world.ground === 'sandbox') this.skip(); // its steps are processes of this machine, which get no Secrets
+    const run = await world.run(`
+      apiVersion: tekton.dev/v1
+      kind: PipelineRun
+      metadata: { name: signed-in }
+      spec:
+        taskRunTemplate: { serviceAccountName: forge-sa }
+        pipelineSpec:
+          tasks:
+            - name: look
+              taskSpec:
+                steps: [{ name: look, image: "docker.io/library/busybox:1", script: 'cat "$HOME/.git-credentials"' }]
+    `);
+    assert.equal((await world.finished(run)).status, 'True');
+    const pod = await world.podOf(run, 'look');
+    const log = (await world.kubeletLog(pod.metadata.name, 'step-look')).toString();
+    assert.equal(log.trim(), `https://robot:${newToken}@git.example.com`);
+  });
+
   it('a file of docker is passed on, and another type takes the place of the Secret', async () => {
     const auths = JSON.stringify({ auths: { 'registry.example.com': { auth: 'cm9ib3Q6cHc=' } } });
     await makeSecret('hub-token', { token, '.dockerconfigjson': auths });

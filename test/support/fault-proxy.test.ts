@@ -397,6 +397,76 @@ describe('the fault proxy', () => {
     assert.equal((await see(log)).ended, 'complete');
   });
 
+  describe('befalls writes', () => {
+    const path = '/apis/tekton.dev/v1/namespaces/team/pipelineruns';
+    const taken: string[] = [];
+    beforeEach(() => {
+      taken.length = 0;
+      answer = async (request, response) => {
+        taken.push(Buffer.concat(await request.toArray()).toString());
+        response.writeHead(201).end('{}');
+      };
+    });
+    /** Resolves with the status; rejects when the connection breaks. `hangUp` ends the wait for an answer. */
+    async function write(body: string, { method = 'POST', at = path, hangUp = new AbortController() } = {}) {
+      const call = https.request(proxy.url + at, { method, ca: proxy.authority, agent: false, signal: hangUp.signal });
+      call.end(body);
+      const [answered] = (await once(call, 'response')) as [IncomingMessage];
+      answered.resume();
+      return answered.statusCode;
+    }
+
+    it('trigger 17, 18: the n-th of them, the others pass', async () => {
+      proxy.add({ on: on.create('pipelineruns'), fault: refusal(500), after: 1, times: 2 });
+      const statuses = [];
+      for (const body of ['1', '2', '3', '4']) statuses.push(await write(body));
+      assert.deepEqual(statuses, [201, 500, 500, 201]);
+      assert.deepEqual(taken, ['1', '4']);
+    });
+
+    it('trigger 16: those whose body says so; all of them arrive whole', async () => {
+      const trigger = '/apis/pipeline.jquad.rocks/v1alpha1/namespaces/team/pipelinetriggers/t/status';
+      proxy.add({ on: on.status('pipelinetriggers', 't', /"run":"b"/), fault: refusal(409) });
+      const statuses = [];
+      for (const run of ['a', 'b', 'c']) {
+        statuses.push(await write(JSON.stringify({ run }), { method: 'PATCH', at: trigger }));
+      }
+      assert.deepEqual(statuses, [201, 409, 201]);
+      assert.deepEqual(taken, ['{"run":"a"}', '{"run":"c"}']);
+    });
+
+    it('trigger 16: the server takes it, and its answer is lost', async () => {
+      for (const how of ['reset', 'silence'] as const) {
+        const hangUp = new AbortController();
+        const met = () => hangUp.abort();
+        proxy.add({ on: on.create('pipelineruns'), fault: { kind: 'lost', how }, times: 1, met });
+        await assert.rejects(write(how, { hangUp }));
+      }
+      assert.deepEqual(taken, ['reset', 'silence']);
+    });
+
+    it('trigger 16: the server takes it when its client has gone', async () => {
+      const hangUp = new AbortController();
+      const late = { kind: 'lost', how: 'silence', lateMs: 50 } as const;
+      const met = new Promise((resolve) =>
+        proxy.add({ on: on.create('pipelineruns'), fault: late, times: 1, met: resolve }),
+      );
+      const written = write('late', { hangUp });
+      await eventually(() => assert.equal(proxy.matching({ method: 'POST' })[0]?.fault, 'lost'));
+      assert.deepEqual(taken, []);
+      hangUp.abort();
+      await assert.rejects(written);
+      assert.equal(await met, true);
+      assert.deepEqual(taken, ['late']);
+    });
+
+    it('trigger 19: the refusal of an object that is not as it should be', async () => {
+      proxy.add({ on: on.create('pipelineruns'), fault: refusal(422), times: 1 });
+      assert.equal(await write('{}'), 422);
+      assert.deepEqual(taken, []);
+    });
+  });
+
   it('says whether a fault came to pass', async () => {
     for (const { fault, want } of [
       { fault: refusal(500), want: true },

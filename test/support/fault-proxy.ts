@@ -21,6 +21,8 @@ export interface RequestMatch {
   /** Tested against the path without its query. */
   readonly path?: RegExp;
   readonly query?: Readonly<Record<string, RegExp>>;
+  /** Tested against the whole body, which is then passed on in one piece. */
+  readonly body?: RegExp;
 }
 
 /** What happens to a matched request. */
@@ -32,6 +34,11 @@ export type WireFault =
   | { readonly kind: 'half-head' }
   /** The request is passed on so much later. */
   | { readonly kind: 'delay'; readonly ms: number }
+  /**
+   * The server takes the request, `lateMs` later where that is given and whether or not the client still waits; its answer goes
+   * nowhere. The client's connection stays open and silent, or is reset when the answer is there.
+   */
+  | { readonly kind: 'lost'; readonly how: 'silence' | 'reset'; readonly lateMs?: number }
   /** Answered here; the server never hears of it. A string body is sent as text/plain, an object as JSON. */
   | {
       readonly kind: 'answer';
@@ -46,6 +53,8 @@ export interface FaultRule {
   readonly fault: WireFault;
   /** How many requests it befalls; until it is lifted, when left out. */
   readonly times?: number;
+  /** How many pass before the first that it befalls; none unless told. */
+  readonly after?: number;
   /** Is called for each of them when it is over, with whether the fault came to pass: a body can end before its place. */
   readonly met?: (struck: boolean) => void;
 }
@@ -68,6 +77,8 @@ export interface PassedRequest {
   readonly error: string | undefined;
   /** The fault that befell it. */
   readonly fault: WireFault['kind'] | 'hidden' | undefined;
+  /** The body, where a rule had to look at it. */
+  readonly body: string | undefined;
 }
 
 /** Where the proxy passes requests to. `authority` is the PEM that vouches for an HTTPS server. */
@@ -121,6 +132,16 @@ export const on = {
   read: (pod = ''): RequestMatch => ({ path: logPath(pod), query: { follow: /^(false|0|)$/ } }),
   /** Any log call. */
   log: (pod = ''): RequestMatch => ({ path: logPath(pod) }),
+  /** The creation of an object. */
+  create: (resource: string): RequestMatch => ({ method: 'POST', path: new RegExp(`/${resource}$`) }),
+  /** Writes of the status of an object, those alone whose body `body` matches. */
+  status: (resource: string, name: string, body?: RegExp): RequestMatch => ({
+    method: 'PATCH',
+    path: new RegExp(`/${resource}/${name}/status$`),
+    ...(body === undefined ? {} : { body }),
+  }),
+  /** Whatever takes a Lease or keeps it. */
+  lease: { path: /\/leases(\/|$)/ } as RequestMatch,
 } as const;
 
 function logPath(pod: string): RegExp {
@@ -129,7 +150,7 @@ function logPath(pod: string): RegExp {
 
 /** The answer of an API server that says no, with its real Status body. `retryAfter` is in seconds. */
 export function refusal(
-  code: 400 | 401 | 403 | 404 | 409 | 410 | 429 | 500 | 502 | 503 | 504,
+  code: 400 | 401 | 403 | 404 | 409 | 410 | 422 | 429 | 500 | 502 | 503 | 504,
   retryAfter?: number,
 ): WireFault {
   return {
@@ -157,6 +178,10 @@ const reasons: Readonly<Record<number, readonly [reason: string, message: string
   404: ['NotFound', 'the server could not find the requested resource'],
   409: ['Conflict', 'the object has been modified; please apply your changes to the latest version and try again'],
   410: ['Expired', 'too old resource version: 1 (2)'],
+  422: [
+    'Invalid',
+    'PipelineRun.tekton.dev is invalid: spec: Forbidden: the policy of this namespace does not allow it',
+  ],
   429: ['TooManyRequests', 'Too many requests, please try again later.'],
   500: ['InternalError', 'Internal error occurred: etcdserver: request timed out'],
   502: ['InternalError', 'error trying to reach service'],
@@ -180,6 +205,8 @@ interface Passage {
   readonly record: { -readonly [key in keyof PassedRequest]: PassedRequest[key] };
   /** Resolves when the client has gone or has been answered. */
   readonly closed: Promise<void>;
+  /** The request's body, where it has been read already. */
+  body?: Buffer;
 }
 
 /**
@@ -187,7 +214,7 @@ interface Passage {
  * speak HTTP/1.1.
  */
 export async function startFaultProxy(upstream: Upstream, { secure = true } = {}): Promise<FaultProxy> {
-  const rules: { readonly rule: FaultRule; left: number }[] = [];
+  const rules: { readonly rule: FaultRule; passing: number; left: number }[] = [];
   const hidden = new Set<HiddenApi>();
   const refusals: (() => void)[] = [];
   const requests: PassedRequest[] = [];
@@ -241,10 +268,13 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   }
 
   function ruleFor(record: PassedRequest): FaultRule | undefined {
-    const found = rules.find(({ rule, left }) => left > 0 && matches(rule.on, record));
-    if (!found) return undefined;
-    found.left--;
-    return found.rule;
+    for (const each of rules) {
+      if (each.left <= 0 || !matches(each.rule.on, record)) continue;
+      if (each.passing-- > 0) continue;
+      each.left--;
+      return each.rule;
+    }
+    return undefined;
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): Passage {
@@ -260,6 +290,7 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
       bytes: 0,
       error: undefined,
       fault: undefined,
+      body: undefined,
     };
     requests.push(record);
     const closed = new Promise<void>((resolve) => {
@@ -272,7 +303,15 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   }
 
   async function pass(passage: Passage): Promise<void> {
-    const rule = ruleFor(passage.record);
+    const { request, record } = passage;
+    const isBodyAsked = rules.some(
+      ({ rule: { on }, left }) => left > 0 && on.body !== undefined && matchesHead(on, record),
+    );
+    if (isBodyAsked) {
+      passage.body = Buffer.concat(await request.toArray());
+      record.body = passage.body.toString();
+    }
+    const rule = ruleFor(record);
     passage.record.fault = rule?.fault.kind;
     let struck = false;
     try {
@@ -289,6 +328,7 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     if (fault?.kind === 'half-head') response.socket?.end('HTTP/1.1 200 OK\r\nContent-Ty');
     if (fault?.kind === 'silence') await closed;
     if (fault?.kind === 'answer' || fault?.kind === 'half-head' || fault?.kind === 'silence') return true;
+    if (fault?.kind === 'lost') return lose(passage, fault);
     if (fault?.kind === 'delay') await Promise.race([sleep(fault.ms), closed]);
     const concealed = new Set([...hidden].map((api) => concealment(api, record.path)));
     concealed.delete('none');
@@ -312,10 +352,25 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     return fault?.kind === 'delay';
   }
 
-  /** Sends the request on and resolves with the answer's head; resets the client when the server does not answer. */
+  /** Lets the server take the request, and keeps the answer. */
+  async function lose(passage: Passage, { how, lateMs }: WireFault & { readonly kind: 'lost' }): Promise<boolean> {
+    // Read at once: of a client that goes there is nothing left to read.
+    passage.body ??= Buffer.concat(await passage.request.toArray());
+    if (lateMs !== undefined) await sleep(lateMs);
+    const answered = await ask(passage, {}, { isOrphan: true });
+    await answered.toArray();
+    if (how === 'reset') resetClient(passage.response);
+    return true;
+  }
+
+  /**
+   * Sends the request on and resolves with the answer's head; resets the client when the server does not answer. Without its
+   * client it is broken off, unless it is an orphan.
+   */
   async function ask(
-    { request, response, closed }: Passage,
+    { request, response, closed, body }: Passage,
     instead: Readonly<Record<string, string>> = {},
+    { isOrphan } = { isOrphan: false },
   ): Promise<IncomingMessage> {
     const options = {
       method: request.method ?? 'GET',
@@ -331,9 +386,13 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
       servers.add(socket);
       socket.on('close', () => servers.delete(socket));
     });
-    void closed.then(() => call.destroy());
-    request.pipe(call);
-    request.on('error', () => call.destroy());
+    if (!isOrphan) void closed.then(() => call.destroy());
+    if (body === undefined) {
+      request.pipe(call);
+      request.on('error', () => call.destroy());
+    } else {
+      call.end(body);
+    }
     const [answered] = (await once(call, 'response')) as [IncomingMessage];
     call.on('error', () => {}); // from here on the answer's body says what went wrong
     response.on('error', () => {});
@@ -357,7 +416,7 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     matching: (match) => requests.filter((request) => matches(match, request)),
     forget: () => void requests.splice(0),
     add: (rule) => {
-      const entry = { rule, left: rule.times ?? Number.POSITIVE_INFINITY };
+      const entry = { rule, passing: rule.after ?? 0, left: rule.times ?? Number.POSITIVE_INFINITY };
       rules.push(entry);
       return () => {
         entry.left = 0;
@@ -392,7 +451,11 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   };
 }
 
-function matches({ method, path, query = {} }: RequestMatch, request: PassedRequest): boolean {
+function matches(match: RequestMatch, request: PassedRequest): boolean {
+  return matchesHead(match, request) && (match.body === undefined || match.body.test(request.body ?? ''));
+}
+
+function matchesHead({ method, path, query = {} }: RequestMatch, request: PassedRequest): boolean {
   return (
     (method === undefined || method === request.method) &&
     (path === undefined || path.test(request.path)) &&

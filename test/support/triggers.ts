@@ -113,6 +113,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
     ...options,
     components: ['triggers', ...(options.components ?? [])],
     env: { PARTS: 'gateway,triggers', LEASE_SECONDS: '3', ...options.env },
+    gateway: false, // started when all kinds are served: what comes later is looked for once a minute
   });
   const { admin, namespace } = world;
   // The sandbox serves Flux's kinds itself; a cluster with source-controller alone has no ImagePolicies.
@@ -122,6 +123,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
       if (name.endsWith('.image.toolkit.fluxcd.io')) await admin.apply(crd as unknown as Manifest);
     }
   }
+  if (options.gateway !== false) await world.startGateway();
   const path = (api: string, plural: string, name: string) => `/${api}/namespaces/${namespace}/${plural}/${name}`;
   const imageVersion = await eventually(async () => {
     const { versions } = await admin.get<{ versions: { version: string }[] }>(`/${imageApi}`);

@@ -46,7 +46,8 @@ export interface TriggerCaches extends Part {
   isPipelineMissing(ref: ObjectRef): boolean;
   /**
    * Resolves when triggers and runs have been listed, and every other kind as well or for five seconds in vain: one that may not
-   * be read is the trouble of those triggers that name it. Rejects with the reason of `signal`. Only after `start`.
+   * be read is the trouble of those triggers that name it. A namespace that gives no right to its triggers or runs is not waited
+   * for longer either: see `isComplete`. Rejects with the reason of `signal`. Only after `start`.
    */
   filled(signal: AbortSignal): Promise<void>;
   /** Calls `listener` when a kind has been listed that `filled` did not wait for. */
@@ -152,6 +153,10 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       const patience = clock.sleep(PATIENCE_MS, signal);
       const isNeeded = ({ resource }: Watch) =>
         [TRIGGERS, PIPELINE_RUNS].some((wanted) => wanted.resource === resource);
+      const untilListedOrRefused = async (watch: Watch, ready: Promise<void>) => {
+        do await Promise.race([ready, clock.sleep(PATIENCE_MS, signal)]);
+        while (!watch.listed() && watch.problem()?.code !== 'refused');
+      };
       let isOver = false;
       await parts.runs?.filled(signal);
       isRunsFilled = true;
@@ -160,9 +165,8 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
           const ready = watch.ready(signal).then(() => {
             if (isOver) for (const listener of late) listener();
           });
-          if (isNeeded(watch)) return ready;
           ready.catch(() => {}); // only when `signal` has aborted
-          return Promise.race([ready, patience]);
+          return isNeeded(watch) ? untilListedOrRefused(watch, ready) : Promise.race([ready, patience]);
         }),
       );
       signal.throwIfAborted();

@@ -44,6 +44,8 @@ export function createTriggers(parts: TriggersParts): Part {
   const reconcile = async (key: ObjectRef, signal: AbortSignal) => {
     const kept = caches.triggers.get(key);
     if (kept === undefined) return {};
+    // Where runs may not be listed nothing is started: what became of it would not be seen. `onLate` rings when they can be.
+    if (!caches.isComplete(key.namespace)) return {};
     const memory = memoryOf(kept);
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const trigger = latestOf(kept, memory);
