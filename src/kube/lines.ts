@@ -13,6 +13,8 @@ export interface LogLine {
   /** The bytes as the container wrote them: ANSI, CR, NUL and invalid UTF-8 included, without the LF. */
   readonly text: Buffer;
   readonly part: 'whole' | 'first' | 'middle' | 'last';
+  /** Timestamp, a space and text, where they came in one piece. It and the others may be getters: a spread copies none of them. */
+  readonly stampedText?: Buffer;
 }
 
 /**

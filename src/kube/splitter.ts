@@ -34,6 +34,39 @@ export interface ReadLine extends LogLine {
   readonly stamped: boolean;
 }
 
+/** A whole line as nearly all are. What few readers want of it is made when they ask for it. */
+class UsualLine implements ReadLine {
+  readonly text: Buffer;
+  readonly instant: Instant;
+  readonly #chunk: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(chunk: Buffer, start: number, end: number, instant: Instant) {
+    this.text = chunk.subarray(start + USUAL_TIMESTAMP + 1, end);
+    this.instant = instant;
+    this.#chunk = chunk;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get timestamp(): string {
+    return this.#chunk.toString('latin1', this.#start, this.#start + USUAL_TIMESTAMP);
+  }
+
+  get stampedText(): Buffer {
+    return this.#chunk.subarray(this.#start, this.#end);
+  }
+
+  get stamped(): boolean {
+    return true;
+  }
+
+  get part(): 'whole' {
+    return 'whole';
+  }
+}
+
 const NEVER: Instant = { seconds: 0, nanos: 0 };
 
 /**
@@ -62,14 +95,20 @@ export class LineSplitter {
   push(chunk: Buffer): ReadLine[] {
     const lines: ReadLine[] = [];
     let start = 0;
+    let latest: UsualLine | undefined;
     for (;;) {
       const end = chunk.indexOf(LF, start);
       if (end === -1) break;
-      const text = this.#usualText(chunk, start, end);
-      if (text === undefined) this.#finish(chunk.subarray(start, end), lines);
-      else lines.push(this.#line(text, 'whole'));
+      const usual = this.#usualLine(chunk, start, end);
+      if (usual !== undefined) lines.push(usual);
+      else {
+        if (latest !== undefined) this.#remember(latest);
+        this.#finish(chunk.subarray(start, end), lines);
+      }
+      latest = usual;
       start = end + 1;
     }
+    if (latest !== undefined) this.#remember(latest);
     if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start), lines);
     return lines;
   }
@@ -142,11 +181,10 @@ export class LineSplitter {
   }
 
   /**
-   * The text of a line that is whole within `chunk` and has the usual timestamp, within the second of one before; undefined:
-   * it is another one. Lines of one second share their first 20 bytes, so that the calendar is computed once a second, and of
-   * nearly all lines nothing is made but what they are.
+   * A line that is whole within `chunk` and has the usual timestamp, within the second of one before; undefined: it is
+   * another one. Lines of one second share their first 20 bytes: the calendar is computed once a second, not once a line.
    */
-  #usualText(chunk: Buffer, start: number, end: number): Buffer | undefined {
+  #usualLine(chunk: Buffer, start: number, end: number): UsualLine | undefined {
     const second = this.#knownSecond;
     const space = start + USUAL_TIMESTAMP;
     if (space >= end || chunk[space] !== SPACE || chunk[space - 1] !== ZULU || second.length === 0) return undefined;
@@ -158,10 +196,14 @@ export class LineSplitter {
       if (digit < 0 || digit > 9) return undefined;
       nanos = nanos * 10 + digit;
     }
+    return new UsualLine(chunk, start, end, { seconds: this.#knownEpoch, nanos });
+  }
+
+  /** Lines without a timestamp continue this one. */
+  #remember({ timestamp, instant }: UsualLine): void {
     this.#stamped = true;
-    this.#timestamp = chunk.toString('latin1', start, space);
-    this.#instant = { seconds: this.#knownEpoch, nanos };
-    return chunk.subarray(space + 1, end);
+    this.#timestamp = timestamp;
+    this.#instant = instant;
   }
 
   #parse(word: string): Instant | undefined {

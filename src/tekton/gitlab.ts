@@ -117,14 +117,17 @@ function lineDisarmer(): (line: LogLine) => LogLine {
   let tail: Buffer = NOTHING;
   return (line) => {
     const { text, part } = line;
-    if (part === 'whole') return text.includes(MARK) ? { ...line, text: withoutArmedReturns(text, true) } : line;
+    const disarmed = (isLineOver: boolean): LogLine => {
+      return { timestamp: line.timestamp, text: withoutArmedReturns(text, isLineOver), part };
+    };
+    if (part === 'whole') return text.includes(MARK) ? disarmed(true) : line;
     if (part === 'first') {
       hasMark = false;
       tail = NOTHING;
     }
     hasMark ||= text.includes(MARK) || Buffer.concat([tail, text.subarray(0, MARK.length)]).includes(MARK);
     tail = Buffer.concat([tail, text.subarray(-MARK.length)]).subarray(-MARK.length);
-    return hasMark ? { ...line, text: withoutArmedReturns(text, part === 'last') } : line;
+    return hasMark ? disarmed(part === 'last') : line;
   };
 }
 

@@ -56,7 +56,8 @@ export function jsonSayer({ strip = false }: JsonOptions): (event: LogEvent, fra
       const bytes = container.strip(line);
       const text = bytes.toString();
       // Timestamps and cursors have no characters that JSON escapes, so they are not looked through once more.
-      let json = line.timestamp === '' ? '{"type":"log",' : `{"type":"log","ts":"${line.timestamp}",`;
+      const { timestamp } = line;
+      let json = timestamp === '' ? '{"type":"log",' : `{"type":"log","ts":"${timestamp}",`;
       json += container.middle + JSON.stringify(text);
       if (line.part === 'first' || line.part === 'middle') json += ',"partial":true';
       // Only text with a replacement character in it can have had bytes replaced.

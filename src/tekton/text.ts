@@ -52,11 +52,16 @@ export function textShaper({ prefix, color, timestamps, strip = false }: TextOpt
 
   const shapeLines = ({ source, batch: { lines } }: Extract<LogEvent, { type: 'log' }>): Buffer => {
     const { head, strip: strippedOf } = mannerOf(source);
-    const texts = strippedOf === undefined ? undefined : lines.map(strippedOf);
-    const stamps = timestamps ? lines.map((line) => (begins(line) ? stamp(line.timestamp) : '')) : undefined;
+    // Timestamps that are shown as they came are sent as they came.
+    const isAsRead = timestamps === true && strippedOf === undefined;
+    const textOf = strippedOf ?? (isAsRead ? ({ stampedText, text }: LogLine) => stampedText ?? text : undefined);
+    const texts = textOf && lines.map(textOf);
+    const isStamped = (line: LogLine, at: number) => isAsRead && texts?.[at] !== line.text;
+    const stampOf = (line: LogLine, at: number) => (begins(line) && !isStamped(line, at) ? stamp(line.timestamp) : '');
+    const stamps = timestamps ? lines.map(stampOf) : undefined;
     // The most that can be needed: what is left over is not sent.
     let size = (head.length + 1) * lines.length;
-    for (const { text } of lines) size += text.length;
+    for (let at = 0; at < lines.length; at += 1) size += (texts?.[at] ?? lines[at]?.text ?? NOTHING).length;
     for (const each of stamps ?? []) size += each.length + 1;
     const out = Buffer.allocUnsafe(size);
     let end = 0;

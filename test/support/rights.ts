@@ -1,7 +1,9 @@
 /** The rights that k8s/ gives, as data: what is installed for a test, and each right by itself, so that it can be taken away. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { type Manifest, manifestsIn } from './admin.ts';
+import { type Admin, type Manifest, manifestsIn } from './admin.ts';
+import { eventually } from './eventually.ts';
 import { checkout } from './gateway.ts';
 
 /** One verb on one resource. */
@@ -38,8 +40,12 @@ export function rightsOf(folder: string): readonly Right[] {
         ),
       ),
     );
-  const keyOf = ({ resource, verb }: Right) => `${verb} ${resource}`;
   return [...new Map(rights.map((right) => [keyOf(right), right])).values()];
+}
+
+/** A right as people say it: `delete pipelineruns.tekton.dev`. */
+export function keyOf({ resource, verb }: Right): string {
+  return `${verb} ${resource}`;
 }
 
 /** A role that lacks one right; what is no role, or never had it, stays as it is. */
@@ -55,6 +61,60 @@ export function without(object: Manifest, { resource, verb }: Right): Manifest {
     ),
   );
   return { ...object, rules };
+}
+
+/**
+ * Makes the roles of some folders in a namespace what k8s/ says, less `missing`, and waits until the API server judges by them.
+ * `account` is the namespace of rungate's ServiceAccount.
+ */
+export async function giveAllBut(
+  missing: readonly Right[],
+  {
+    admin,
+    namespace,
+    folders,
+    account = namespace,
+  }: {
+    readonly admin: Admin;
+    readonly namespace: string;
+    readonly folders: readonly string[];
+    readonly account?: string;
+  },
+): Promise<void> {
+  const isHome = namespace === account;
+  for (const object of folders.flatMap(objectsOf)) {
+    if (object.kind !== 'Role' || (object.metadata.name === 'rungate-lease' && !isHome)) continue;
+    await admin.apply({ ...missing.reduce(without, object), metadata: { ...object.metadata, namespace } });
+  }
+  const taken = new Set(missing.map(keyOf));
+  for (const right of folders.flatMap(rightsOf)) {
+    if (right.resource.startsWith('leases') && !isHome) continue;
+    const wanted = !taken.has(keyOf(right));
+    await eventually(async () =>
+      assert.equal(await isAllowed(right, { admin, namespace, account }), wanted, `${keyOf(right)} in ${namespace}`),
+    );
+  }
+}
+
+/** Whether the API server would let rungate's account do it. */
+async function isAllowed(
+  { verb, resource: whole }: Right,
+  { admin, namespace, account }: { readonly admin: Admin; readonly namespace: string; readonly account: string },
+): Promise<boolean> {
+  const [, resource = '', subresource = '', group = ''] = /^([^./]+)\/?([^.]*)\.?(.*)$/.exec(whole) ?? [];
+  const name = resource === 'leases' && verb !== 'create' ? 'bb9e0b30.jquad.rocks' : '';
+  const { status } = await admin.post<{ readonly status: { readonly allowed: boolean } }>(
+    '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+    {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: {
+        user: `system:serviceaccount:${account}:rungate`,
+        resourceAttributes: { namespace, verb, group, resource, subresource, name },
+      },
+    },
+  );
+  return status.allowed;
 }
 
 function rulesOf({ rules }: Manifest): readonly Rule[] {

@@ -58,6 +58,8 @@ export interface TriggerWorld extends World {
   repository(name: string, revision?: string): Promise<void>;
   /** Makes an existing GitRepository report another revision. `digest` is that of the artifact. */
   push(name: string, revision: string, digest?: string): Promise<void>;
+  /** An OCIRepository or a Bucket that reports `revision`; made if it is not there. */
+  artifact(kind: 'OCIRepository' | 'Bucket', name: string, revision: string): Promise<void>;
   /** An ImagePolicy whose status is `latest`: `{ latestImage }` or `{ latestRef: { name, tag } }`; made if it is not there. */
   image(name: string, latest: object): Promise<void>;
   /** A PullRequest whose status lists these branches; made if it is not there. */
@@ -72,6 +74,8 @@ export interface TriggerWorld extends World {
   trigger(yaml: string): Promise<void>;
   /** Merges into a trigger's spec or metadata. */
   change(name: string, merge: object): Promise<void>;
+  /** Deletes a trigger. */
+  drop(name: string): Promise<void>;
   /** Its status. Throws when it is not there. */
   status(name: string): Promise<TriggerStatus>;
   /** The runs it owns and those with its label, oldest first. */
@@ -101,6 +105,9 @@ const triggerApi = 'apis/pipeline.jquad.rocks/v1alpha1';
 
 /** What makes Flux leave the status of a source to us. */
 const ours = { 'sharding.fluxcd.io/key': 'test' };
+
+/** The kinds of sources with an artifact, as paths have them. */
+type ArtifactKind = 'gitrepositories' | 'ocirepositories' | 'buckets';
 
 const steps = { build: 'echo "built $(params.rev)"', fails: 'exit 1', waits: 'sleep 300', skips: 'exit 1' };
 
@@ -145,8 +152,9 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
   const status: TriggerWorld['status'] = async (name) =>
     ((await admin.get(path(triggerApi, 'pipelinetriggers', name))).status ?? {}) as TriggerStatus;
 
-  const repositoryStatus = async (name: string, revision: string, digest: string) => {
-    const at = path(sourceApi, 'gitrepositories', name);
+  const artifactStatus = async (plural: ArtifactKind, name: string, revision: string, digest: string) => {
+    const at = path(sourceApi, plural, name);
+    const folder = `${plural.replace(/ies$/, 'y').replace(/s$/, '')}/${namespace}/${name}`;
     const { metadata } = await admin.get<{ metadata: { generation: number } }>(at);
     await admin.patch(`${at}/status`, {
       status: {
@@ -154,8 +162,8 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
         artifact: {
           revision,
           digest,
-          path: `gitrepository/${namespace}/${name}/${digest.slice(-12)}.tar.gz`,
-          url: `http://source-controller.invalid/gitrepository/${namespace}/${name}/latest.tar.gz`,
+          path: `${folder}/${digest.slice(-12)}.tar.gz`,
+          url: `http://source-controller.invalid/${folder}/latest.tar.gz`,
           lastUpdateTime: '2026-01-01T00:00:00Z',
         },
       },
@@ -175,7 +183,19 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
       });
       if (revision !== undefined) await triggers.push(name, revision);
     },
-    push: (name, revision, digest = digestOf(revision)) => repositoryStatus(name, revision, digest),
+    push: (name, revision, digest = digestOf(revision)) => artifactStatus('gitrepositories', name, revision, digest),
+    async artifact(kind, name, revision) {
+      const isBucket = kind === 'Bucket';
+      await world.apply({
+        apiVersion: 'source.toolkit.fluxcd.io/v1',
+        kind,
+        metadata: { name, labels: ours },
+        spec: isBucket
+          ? { bucketName: name, endpoint: 'buckets.invalid', interval: '10m' }
+          : { url: `oci://images.invalid/${name}`, interval: '10m' },
+      });
+      await artifactStatus(isBucket ? 'buckets' : 'ocirepositories', name, revision, digestOf(revision));
+    },
     async image(name, latest) {
       await world.apply({
         apiVersion: `image.toolkit.fluxcd.io/${imageVersion}`,
@@ -231,6 +251,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
     },
     trigger: async (yaml) => void (await world.apply(yaml)),
     change: async (name, merge) => void (await admin.patch(path(triggerApi, 'pipelinetriggers', name), merge)),
+    drop: (name) => admin.remove(path(triggerApi, 'pipelinetriggers', name)),
     status,
     runsOf,
     hasRuns: (name, count, withinMs = 60_000) =>

@@ -23,6 +23,13 @@ export interface TriggersParts extends GatherParts, PerformParts {
 /** An event takes four steps, a pull request with new branches as many more creates; what goes on longer goes round. */
 const MOST_STEPS = 50;
 
+/** What is logged of an order, by what came of it. */
+const OUTCOMES = {
+  run: 'a run was started',
+  refused: 'a run could not be started',
+  elsewhere: 'a run is on the second cluster',
+} as const;
+
 /** The controller as a part of the process; its stop waits for what is being written. */
 export function createTriggers(parts: TriggersParts): Part {
   const { caches, reader, clock, random, log, metrics, leadership, credentialChanges } = parts;
@@ -76,7 +83,7 @@ export function createTriggers(parts: TriggersParts): Part {
       for (const order of decision.orders) {
         const tried = await carryOut(order, trigger, spec, memory, parts, signal);
         memory.tried.set(order.event.line, tried);
-        log.info(tried.came === 'refused' ? 'a run could not be started' : 'a run was started', {
+        log.info(OUTCOMES[tried.came], {
           namespace: key.namespace,
           trigger: key.name,
           event: order.event.raw,

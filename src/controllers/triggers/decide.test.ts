@@ -377,6 +377,30 @@ describe('what to do about a trigger', () => {
     }
   });
 
+  it('trigger 24, 44: an event that the original ended stays as it ended, although its run was deleted meanwhile', () => {
+    const conditions = [{ type: 'Success', reason: 'Succeded', status: 'True', message: '' }];
+    for (const [spec, status] of [
+      [first, { latestEvent: old(shaA), latestPipelineRun: 'pruned', conditions }],
+      [
+        whole,
+        {
+          gitRepository: {
+            branchName: 'main',
+            commitId: shaA,
+            repositoryName: 'app',
+            latestPipelineRun: 'pruned',
+            conditions,
+          },
+        },
+      ],
+    ] as const) {
+      const stage = new Stage(spec, status);
+      stage.push(old(shaA));
+      stage.rest();
+      assert.deepEqual([stage.created, stage.condition?.type, stage.condition?.status], [[], 'Success', 'True']);
+    }
+  });
+
   it('is suspended: takes note of nothing, and runs the current revision afterwards', () => {
     const stage = new Stage({ ...first, suspend: true });
     stage.push(old(shaA));

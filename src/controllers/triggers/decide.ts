@@ -10,7 +10,7 @@ import { objectOf, present } from '../../kube/objects.ts';
 import { phaseOf } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { eventsOf, sameAsUpstream, type TriggerEvent } from './event.ts';
-import type { PipelineTrigger, TriggerSpec } from './resource.ts';
+import type { MistakenSpec, PipelineTrigger, TriggerSpec } from './resource.ts';
 import {
   type ClosedBranch,
   type Line,
@@ -101,20 +101,20 @@ const MOST_REMEMBERED = 500;
 export function decide(facts: TriggerFacts): Decision {
   const { trigger, now } = facts;
   const { spec } = trigger;
-  if ('mistakes' in spec) return mistaken(trigger, spec.mistakes, now);
+  if ('mistakes' in spec) return mistaken(trigger, spec, now);
   const standing = follow(readStanding(trigger), spec, facts);
   const news = isObservable(facts.source, spec) ? take(standing, spec, facts) : { standing, events: noEvents };
   return conclude(news, spec, facts);
 }
 
-function mistaken(trigger: PipelineTrigger, mistakes: readonly string[], now: number): Decision {
-  const message = mistakes.join('; ');
-  const said: Said = { type: 'Error', status: 'False', reason: 'Failed', message };
+function mistaken(trigger: PipelineTrigger, spec: MistakenSpec, now: number): Decision {
+  const message = spec.mistakes.join('; ');
+  const said: Said = { type: 'Error', status: spec.isOfFirstReleases ? 'True' : 'False', reason: 'Failed', message };
   return {
     status: writeStatus(trigger, { standing: readStanding(trigger), lines: [], said, now }),
     orders: [],
     warning: message,
-    series: [],
+    series: [{ sourceKind: spec.source.kind, repo: spec.source.name, type: said.type, status: said.status }],
   };
 }
 

@@ -73,7 +73,7 @@ export async function writeStatusOf(
 /** Tells of what a person should look at, seldom. */
 export function warn(trigger: PipelineTrigger, message: string, { events }: Pick<PerformParts, 'events'>): void {
   const { spec } = trigger;
-  const isOfFirstReleases = 'mistakes' in spec || spec.template.shape === 'pipeline';
+  const isOfFirstReleases = 'mistakes' in spec ? spec.isOfFirstReleases : spec.template.shape === 'pipeline';
   const reason = isOfFirstReleases ? 'ProcessingError' : 'Error';
   events.tell(involved(trigger), { type: 'Warning', reason, message, atMostEveryMs: WARN_AGAIN_MS });
 }

@@ -63,11 +63,20 @@ export interface TriggerSpec {
   readonly skipsFirst: boolean;
 }
 
+/** A spec that is wrong, as far as it can be told what it is about. */
+export interface MistakenSpec {
+  /** Sentences that each name a field. */
+  readonly mistakes: readonly string[];
+  /** Whether it has `spec.pipeline`. */
+  readonly isOfFirstReleases: boolean;
+  /** As they stand there; '' where nothing does. */
+  readonly source: { readonly kind: string; readonly name: string };
+}
+
 /** A PipelineTrigger, projected. */
 export interface PipelineTrigger extends Kept {
   readonly generation: number;
-  /** The spec, or each thing that is wrong with it, a sentence that names the field. */
-  readonly spec: TriggerSpec | { readonly mistakes: readonly string[] };
+  readonly spec: TriggerSpec | MistakenSpec;
   /** The value of `rungate.dev/runAt`. */
   readonly runAt?: string;
   /** `status` as it was sent: what we know of it, and what others wrote. */
@@ -109,7 +118,14 @@ function readSpec(spec: JsonObject, namespace: string, maxHistory: string | unde
   const retries = readRetries(pipeline, wrong);
   const credential = readCredential(spec, wrong);
   const hook = objectOf(spec.hook);
-  if (source === undefined || template === undefined || mistakes.length > 0) return { mistakes };
+  if (source === undefined || template === undefined || mistakes.length > 0) {
+    const { kind, name } = objectOf(spec.source);
+    return {
+      mistakes,
+      isOfFirstReleases: spec.pipeline !== undefined,
+      source: { kind: stringOf(kind) ?? '', name: stringOf(name) ?? '' },
+    };
+  }
   return {
     source,
     template,

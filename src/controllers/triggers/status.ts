@@ -98,7 +98,9 @@ function readSourceLine(status: JsonObject): Line | undefined {
       identity: stringOf(status.eventIdentity),
       digest: stringOf(status.eventDigest),
       run: run === INTENDED ? undefined : run,
-      outcome: readOutcome(status.outcome) ?? consumed(sequence, run),
+      outcome:
+        readOutcome(status.outcome) ??
+        (sequence > 0 ? undefined : readForeign(run, [status.conditions, block.conditions])),
     }),
   };
 }
@@ -115,15 +117,26 @@ function readLine(entry: JsonObject): Line | undefined {
     ...present({
       identity: stringOf(entry.identity),
       run: run === INTENDED ? undefined : run,
-      outcome: readOutcome(entry.outcome) ?? consumed(sequence, run),
+      outcome: readOutcome(entry.outcome) ?? (sequence > 0 ? undefined : readForeign(run, [entry.conditions])),
     }),
   };
 }
 
-/** An event that the original took note of without starting a run is over: it was consumed. */
-function consumed(sequence: number, run: string | undefined): Outcome | undefined {
-  if (sequence > 0 || run !== undefined) return undefined;
-  return { status: 'Unknown', reason: 'NotRun', message: 'the event was taken note of before, without a run' };
+/**
+ * How an event ended that the original dealt with, by its conditions: the run may have been deleted since, which changes nothing.
+ * An event that it took note of without starting a run is over as well: it was consumed.
+ */
+function readForeign(run: string | undefined, conditions: readonly (Json | undefined)[]): Outcome | undefined {
+  if (run === undefined) {
+    return { status: 'Unknown', reason: 'NotRun', message: 'the event was taken note of before, without a run' };
+  }
+  if (run === INTENDED) return undefined;
+  const said = conditions.flatMap((list) => listOf(list).map(objectOf));
+  const success = said.find(({ type, status }) => type === 'Success' && (status === 'True' || status === 'False'));
+  // Of the first releases only: their retries were used up. An error without a run of its own has the status True.
+  const exhausted = said.find(({ type, status }) => type === 'Error' && status === 'False');
+  const last = success ?? (said.length === 1 ? exhausted : undefined);
+  return last && readOutcome(last);
 }
 
 function readOutcome(value: Json | undefined): Outcome | undefined {

@@ -142,7 +142,8 @@ export class Floor {
     if (this.#interrupted.size === 0 || !this.#interrupted.delete(containerKey(event.source))) return event;
     const [head, ...rest] = event.batch.lines;
     if (head === undefined || head.part === 'whole' || head.part === 'first') return event;
-    const first: LogLine = { ...head, part: head.part === 'middle' ? 'first' : 'whole' };
+    const { timestamp, text } = head;
+    const first: LogLine = { timestamp, text, part: head.part === 'middle' ? 'first' : 'whole' };
     return { ...event, batch: { lines: [first, ...rest] } };
   }
 
