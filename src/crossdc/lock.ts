@@ -14,14 +14,15 @@ import {
   LOCKS,
   LOOK,
   leaderIn,
+  MAKE_DATABASE,
   notOurs,
-  PARTS,
   SETTLE_IN,
   SIGN,
   type Sight,
   sightOf,
+  TABLES,
   TAKE_MS,
-  WHAT_IS_THERE,
+  WHICH_TABLES,
 } from './statements.ts';
 
 /** What the lock needs. */
@@ -114,8 +115,10 @@ export function createCrossDcLock(parts: CrossDcLockParts): Election {
     const session = await inTime(CONNECT_MS, { clock, signal, place }, open);
     try {
       await ask(session, signal, SETTLE_IN);
-      const there = (await ask(session, signal, WHAT_IS_THERE)).map(({ name }) => String(name).toLowerCase());
-      for (const { name, make } of PARTS) if (!there.includes(name)) await ask(session, signal, make);
+      const there = (await ask(session, signal, WHICH_TABLES)).map(({ name }) => String(name).toLowerCase());
+      const missing = TABLES.filter(({ name }) => !there.includes(name));
+      if (missing.length > 0) await ask(session, signal, MAKE_DATABASE);
+      for (const { make } of missing) await ask(session, signal, make);
       return session;
     } catch (error) {
       session.destroy();

@@ -25,25 +25,22 @@ export const TAKE_MS = 2_000;
  */
 export const SETTLE_IN = 'SET SESSION autocommit = 1, SESSION wait_timeout = 8';
 
-/** What there is of the database and its tables; a name for each. */
-export const WHAT_IS_THERE = `
-  SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name = 'vault'
-  UNION ALL
-  SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables
+/** Which of `TABLES` there are; a name for each. */
+export const WHICH_TABLES = `
+  SELECT table_name AS name FROM information_schema.tables
   WHERE table_schema = 'vault' AND table_name IN ('vault', 'vault_lock')`;
 
-/**
- * Makes what is missing, in this order, exactly as the original does. Each is asked for by name first: IF NOT EXISTS needs the
- * right to create even where nothing has to be created.
- */
-export const PARTS = [
-  { name: 'vault', make: 'CREATE DATABASE IF NOT EXISTS vault' },
+/** Said when a table is missing, and only then: it needs the right to create even where there is nothing to create. */
+export const MAKE_DATABASE = 'CREATE DATABASE IF NOT EXISTS vault';
+
+/** The tables, exactly as the original makes them. */
+export const TABLES = [
   {
-    name: 'vault.vault',
+    name: 'vault',
     make: 'CREATE TABLE IF NOT EXISTS vault.vault (vault_key varbinary(512), vault_value mediumblob, PRIMARY KEY (vault_key))',
   },
   {
-    name: 'vault.vault_lock',
+    name: 'vault_lock',
     make: 'CREATE TABLE IF NOT EXISTS vault.vault_lock (node_job varbinary(512), current_leader varbinary(512), PRIMARY KEY (node_job))',
   },
 ] as const;

@@ -21,10 +21,40 @@ function line(text: string | Buffer, more: Partial<LogLine> = {}): LogLine {
   return { timestamp: '2026-11-01T10:00:00.123456789Z', text: Buffer.from(text), part: 'whole', ...more };
 }
 
+/** A line as it is read in one piece. */
+function lineAsRead(text: string): LogLine {
+  const { timestamp } = line(text);
+  return line(text, { stampedText: Buffer.from(`${timestamp} ${text}`) });
+}
+
 describe('textShaper', () => {
   const green = `\x1b[1;${paletteColor('test')}m`;
   const cases: readonly { name: string; options: TextOptions; lines: readonly LogLine[]; want: string }[] = [
     { name: 'prefix', options: plain, lines: [line('a'), line('')], want: '[test-3 : unit] a\n[test-3 : unit] \n' },
+    {
+      name: 'timestamps of lines that were read in one piece, and of others',
+      options: { ...plain, timestamps: true },
+      lines: [lineAsRead('a'), line('b'), lineAsRead(''), line('c', { timestamp: '' })],
+      want: [
+        '[test-3 : unit] 2026-11-01T10:00:00.123456789Z a',
+        '[test-3 : unit] 2026-11-01T10:00:00.123456789Z b',
+        '[test-3 : unit] 2026-11-01T10:00:00.123456789Z ',
+        '[test-3 : unit] c',
+        '',
+      ].join('\n'),
+    },
+    {
+      name: 'other timestamps, or none, of lines that were read in one piece',
+      options: { ...bare, timestamps: 'iso' },
+      lines: [lineAsRead('a')],
+      want: '2026-11-01T10:00:00.123Z a\n',
+    },
+    {
+      name: 'a line that was read in one piece without its colours',
+      options: { ...bare, timestamps: true, strip: true },
+      lines: [lineAsRead('\x1b[31ma\x1b[0m')],
+      want: '2026-11-01T10:00:00.123456789Z a\n',
+    },
     { name: 'no prefix', options: bare, lines: [line('a'), line('b')], want: 'a\nb\n' },
     { name: 'nothing', options: plain, lines: [], want: '' },
     {

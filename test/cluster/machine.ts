@@ -18,6 +18,7 @@ const needed = {
   openssl: 'openssl',
   tar: 'tar',
   mount: 'mount',
+  mariadbd: 'mariadb-server-core', // for tests beside the cluster; mariadb-server would start one as a service
 } as const;
 
 const networkPluginFolders = ['/usr/lib/cni', '/opt/cni/bin'];

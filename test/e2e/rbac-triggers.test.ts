@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import type { Manifest } from '../support/admin.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Gateway } from '../support/gateway.ts';
-import { giveAllBut, keyOf, type Right, rightsOf } from '../support/rights.ts';
+import { giveAllBut, keyOf, type Right, refusalOf, right, rightsOf } from '../support/rights.ts';
 import {
   startTriggerWorld,
   type TriggerStatus,
@@ -24,25 +24,10 @@ const lists = {
 const sha = (letter: string) => `main@sha1:${letter.repeat(40)}`;
 const group = 'pipeline.jquad.rocks';
 const triggerFolders = ['base', 'components/triggers'];
-const credentialFolders = [...triggerFolders, 'components/credentials'];
-
-const right = (written: string): Right => {
-  const [verb = '', resource = ''] = written.split(' ');
-  return { verb, resource };
-};
-
-/** What the API server says of a right that is missing, as the log or a condition quotes it. */
-const refusal = ({ verb, resource }: Right, namespace: string): RegExp => {
-  const [, plural = '', of = ''] = /^([^.]+)\.?(.*)$/.exec(resource) ?? [];
-  const quoted = (text: string) => `\\\\?"${text.replaceAll('.', '\\.')}\\\\?"`;
-  return new RegExp(
-    `cannot ${verb} resource ${quoted(plural)} in API group ${quoted(of)} in the namespace ${quoted(namespace)}`,
-  );
-};
 
 /** Waits until the log says that this right is missing. */
 const logSays = (gateway: Gateway, missing: Right, namespace: string): Promise<void> =>
-  eventually(() => assert.match(gateway.log(), refusal(missing, namespace)), { withinMs: 60_000 });
+  eventually(() => assert.match(gateway.log(), refusalOf(missing, namespace)), { withinMs: 60_000 });
 
 const artifactKinds = [
   ['GitRepository', 'gitrepositories', { url: 'https://git.invalid/app.git', interval: '10m' }],
@@ -321,7 +306,7 @@ describe('the rights of k8s/components/triggers', () => {
   it('create pipelineruns: the condition quotes the API server', async () => {
     const namespace = namespaceOf('create runs');
     const { conditions } = await status(namespace);
-    assert.match(condition(conditions, 'Error')?.message ?? '', refusal(missingIn('create runs'), namespace));
+    assert.match(condition(conditions, 'Error')?.message ?? '', refusalOf(missingIn('create runs'), namespace));
     assert.deepEqual(await runsIn(namespace), []);
   });
 

@@ -184,10 +184,10 @@ describe('triggers when writes go wrong', function () {
       const going = await begin(shape, 'waits');
       const [before] = await world.hasRuns(going, 1);
       await world.until(async () => assert.match(await world.gateway.metrics(), series(going)));
-      const events = (await world.eventsOf(going)).length;
+      await world.until(async () => assert.equal((await world.eventsOf(going)).length, 2));
       await world.admin.remove(path(going));
       await isGone(going);
-      assert.equal((await world.eventsOf(going)).length, events);
+      assert.equal((await world.eventsOf(going)).length, 2);
 
       const isAsked = new Promise((met) =>
         world.faults.add({ on: runs, fault: { kind: 'lost', how: 'silence', lateMs: 1_000 }, times: 1, met }),

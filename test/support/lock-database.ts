@@ -126,7 +126,7 @@ export class LockDatabase {
     } else if (lock !== undefined) {
       return [{ taken: await this.#take(connection, lock) }];
     } else if (sql.includes('information_schema')) {
-      return [...this.made].map((name) => ({ name }));
+      return [...this.made].flatMap((made) => (made.startsWith('vault.') ? [{ name: made.slice(6) }] : []));
     } else if (created !== undefined) {
       this.made.add(created);
     } else if (sql.includes('INSERT INTO')) {

@@ -117,6 +117,21 @@ async function isAllowed(
   return status.allowed;
 }
 
+/** What the API server says of a right that is missing in a namespace, as a log (in JSON or not) or a condition quotes it. */
+export function refusalOf({ verb, resource }: Right, namespace: string): RegExp {
+  const [, plural = '', group = ''] = /^([^.]+)\.?(.*)$/.exec(resource) ?? [];
+  const quoted = (text: string) => `\\\\?"${text.replaceAll('.', '\\.')}\\\\?"`;
+  return new RegExp(
+    `cannot ${verb} resource ${quoted(plural)} in API group ${quoted(group)} in the namespace ${quoted(namespace)}`,
+  );
+}
+
+/** `get pods` as a right. */
+export function right(written: string): Right {
+  const [verb = '', resource = ''] = written.split(' ');
+  return { verb, resource };
+}
+
 function rulesOf({ rules }: Manifest): readonly Rule[] {
   return (rules as readonly Rule[] | undefined) ?? [];
 }
