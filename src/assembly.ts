@@ -137,9 +137,7 @@ function triggersOn(ground: Ground, kept: Caches | undefined): readonly Part[] {
     client,
     served: config.namespaces,
     watchSeconds: config.watchSeconds,
-    ...(runs === undefined || kept === undefined
-      ? {}
-      : { runs: { store: runs, filled: (signal) => kept.filled(signal) } }),
+    ...(runs === undefined ? {} : { runs }),
     lease: {
       namespace: replica.leaseNamespace,
       name: config.leaseName,

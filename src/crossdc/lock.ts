@@ -71,7 +71,8 @@ const LONGEST_IDENTITY = 120;
  * The lock as a part of the process. `start` asks the database once: Fault `refused` or `bad-request` when waiting would not
  * help, and a warning when it does not answer. From then on the lock is sought, and sought again after every loss, until
  * `stop`, which drops the claim, waits for `settled` and then frees the lock. While the database cannot be reached the lock
- * is not held. To begin with, and after every loss, it is held 15 s after it was taken at the earliest.
+ * is not held. To begin with, and after every loss, it is held 15 s after it was taken at the earliest. When a look is overdue,
+ * as in a process that was stopped, it is not held until the next one, and nobody is told.
  */
 export function createCrossDcLock(parts: CrossDcLockParts): Election {
   const { open, place, within, settled = async () => {}, clock, random, log, metrics } = parts;
@@ -159,7 +160,8 @@ export function createCrossDcLock(parts: CrossDcLockParts): Election {
       if (difference !== undefined) throw new Fault('unavailable', difference);
       sentAt = sending;
       if (isQuietOver && !isStopping) claim(true);
-      await clock.sleep(Math.max(0, LOOK_EVERY_MS - (clock.now() - sending)), signal);
+      const tookMs = Math.max(0, clock.now() - sending); // no less, though the clock was set back meanwhile
+      await clock.sleep(Math.max(0, LOOK_EVERY_MS - tookMs), signal);
       signal.throwIfAborted();
     }
   };

@@ -154,6 +154,25 @@ describe('store', () => {
     assert.deepEqual([...owned('first'), ...owned('second')], []);
   });
 
+  it('an owner may have one child or very many', () => {
+    const { store, writer } = world();
+    const names = Array.from({ length: 30 }, (_, at) => `child-${at}`);
+    for (const [at, name] of names.entries()) {
+      writer.put(thing(name, { owner: 'first' }));
+      assert.equal(store.ownedBy('first').length, at + 1);
+    }
+    const words = store.ownedBy('first').map(({ word }) => word);
+    assert.deepEqual(
+      words,
+      names.map((name) => `${name}@1`),
+    );
+    for (const name of names.slice(1)) writer.remove(thing(name, { owner: 'first' }));
+    assert.deepEqual(
+      store.ownedBy('first').map(({ word }) => word),
+      ['child-0@1'],
+    );
+  });
+
   it('what is at rest is kept small, and is as it was', () => {
     const packing = createPacking<Thing>(new Set());
     const { store, writer } = createStore<Thing>(silentLog, { isAtRest: ({ word }) => word.endsWith('@2'), packing });

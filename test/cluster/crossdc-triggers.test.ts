@@ -4,19 +4,35 @@
  * seen.
  */
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Manifest } from '../support/admin.ts';
 import { eventually } from '../support/eventually.ts';
 import { checkout, type Gateway } from '../support/gateway.ts';
+import { onCluster } from '../support/ground.ts';
 import { type MariaDb, mariadbSuite, startMariaDb } from '../support/mariadb.ts';
 import { runProgram } from '../support/program.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
+import { startWire, type Wire } from '../support/wire.ts';
+import { kubeconfigFor } from '../support/world.ts';
+import { connect } from './cluster.ts';
 
 const sha = (digit: number) => String(digit).repeat(40);
 const within = { withinMs: 60_000 };
+
+/** What a line of the audit log says of a write. */
+interface Write {
+  readonly user: { readonly username: string };
+  readonly objectRef?: { readonly resource: string };
+  readonly requestReceivedTimestamp: string;
+}
 
 mariadbSuite('two data centres with one lock', () => {
   let mariadb: MariaDb;
   let world: TriggerWorld;
   let pair: readonly [Gateway, Gateway];
+  /** From each to the database. */
+  let ways: readonly [Wire, Wire];
   let environment: Readonly<Record<string, string>>;
 
   before(async () => {
@@ -24,7 +40,8 @@ mariadbSuite('two data centres with one lock', () => {
     await mariadb.admin("CREATE USER 'lock'@'%' IDENTIFIED BY 's3cret'", "GRANT ALL ON vault.* TO 'lock'@'%'");
     world = await startTriggerWorld({ namespaces: 2, gateway: false });
     await world.pipeline('build');
-    await lease(world.namespaces[1] ?? '');
+    await writeFile(join(world.folder, 'dc-2'), await secondAccount());
+    ways = [await startWire(mariadb.port), await startWire(mariadb.port)];
     environment = {
       username: 'lock',
       password: 's3cret',
@@ -33,30 +50,52 @@ mariadbSuite('two data centres with one lock', () => {
       plaintext_connection_allowed: 'true',
       PARTS: 'triggers',
     };
-    const start = (place: number) =>
+    const start = (place: 0 | 1) =>
       world.startGateway({
         args: ['--cross-dc-leader-elect'],
-        env: { ...environment, LEASE_NAMESPACE: world.namespaces[place] ?? '', POD_NAME: `dc-${place + 1}` },
+        env: {
+          ...environment,
+          address: `127.0.0.1:${ways[place].port}`,
+          KUBECONFIG: place === 0 ? world.kubeconfig : join(world.folder, 'dc-2'),
+          LEASE_NAMESPACE: world.namespaces[place] ?? '',
+          POD_NAME: `dc-${place + 1}`,
+        },
         ready: false,
       });
     pair = [await start(0), await start(1)];
   });
   after(async () => {
     await world?.end();
+    for (const way of ways ?? []) await way.end();
     await mariadb?.end();
   });
 
-  /** Lets rungate keep a Lease in that namespace as well. */
-  const lease = async (namespace: string) => {
-    const rules = [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create', 'get', 'update'] }];
-    const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'lease', namespace } };
-    await world.apply({ ...rbac, kind: 'Role', rules });
-    await world.apply({
-      ...rbac,
-      kind: 'RoleBinding',
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'lease' },
-      subjects: [{ kind: 'ServiceAccount', name: 'rungate', namespace: world.namespace }],
-    });
+  /** A kubeconfig for an account of the second rungate's own, so that the API server can tell the two apart. */
+  const secondAccount = async (): Promise<string> => {
+    const { admin, namespace, namespaces } = world;
+    const subject = { kind: 'ServiceAccount', name: 'dc-2', namespace };
+    await world.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'dc-2' } });
+    for (const place of namespaces) {
+      // Its Lease is in the second namespace, so it needs the rights for one there as well.
+      const at = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+      for (const kind of ['roles', 'rolebindings'] as const) {
+        const { items } = await admin.get<{ items: Manifest[] }>(`${at}/${kind}`);
+        for (const { metadata, rules, roleRef } of items) {
+          await world.apply({
+            apiVersion: 'rbac.authorization.k8s.io/v1',
+            kind: kind === 'roles' ? 'Role' : 'RoleBinding',
+            metadata: { name: kind === 'roles' ? metadata.name : `${metadata.name}-2`, namespace: place },
+            ...(kind === 'roles' ? { rules } : { roleRef, subjects: [subject] }),
+          } as Manifest);
+        }
+      }
+    }
+    const { status } = await admin.post<{ status: { token: string } }>(
+      `/api/v1/namespaces/${namespace}/serviceaccounts/dc-2/token`,
+      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 86_400 } },
+    );
+    const { server, authority } = admin;
+    return kubeconfigFor({ server, authority, namespace, token: status.token });
   };
   const active = async (): Promise<0 | 1> => {
     const leads = await Promise.all(pair.map(async (one) => (await one.metric('rungate_leader')) === 1));
@@ -111,14 +150,46 @@ mariadbSuite('two data centres with one lock', () => {
     await world.hasRuns('t', 3);
   });
 
+  it('the network between the active one and the database is cut, and the other one goes on', async () => {
+    const first = await active();
+    ways[first].cut();
+    await world.push('app', `main@sha1:${sha(4)}`);
+    await eventually(async () => assert.equal(await active(), first === 0 ? 1 : 0), within);
+    await world.hasRuns('t', 4);
+    await bothLive();
+    ways[first].mend();
+  });
+
   it('one that is told to stop gives the lock away, and the other goes on', async () => {
     const first = await active();
     assert.equal((await pair[first].stop()).code, 0);
     const other = pair[first === 0 ? 1 : 0];
     await eventually(async () => assert.equal(await other.metric('rungate_leader'), 1), within);
-    await world.push('app', `main@sha1:${sha(4)}`);
-    await world.hasRuns('t', 4);
+    await world.push('app', `main@sha1:${sha(5)}`);
+    await world.hasRuns('t', 5);
   });
+
+  if (onCluster) {
+    it('trigger 40: never wrote at the same time, as the audit log of the API server has it', async () => {
+      const { own } = await connect();
+      const accounts = ['rungate', 'dc-2'].map((name) => `system:serviceaccount:${world.namespace}:${name}`);
+      assert(own, 'the cluster is not ours');
+      const lines = (await readFile(own.auditLogPath, 'utf8')).trim().split('\n');
+      const writes = lines
+        .filter((line) => line.includes(`"namespace":"${world.namespace}"`))
+        .map((line) => JSON.parse(line) as Write)
+        .filter(({ user, objectRef }) => accounts.includes(user.username) && objectRef?.resource !== 'leases')
+        .map(({ user, requestReceivedTimestamp }) => ({ who: user.username, at: Date.parse(requestReceivedTimestamp) }))
+        .sort((a, b) => a.at - b.at);
+      const changes = writes.flatMap(({ who, at }, place) => {
+        const last = writes[place - 1];
+        return last === undefined || last.who === who ? [] : [at - last.at];
+      });
+      assert(changes.length >= 2, `the writer changed ${changes.length} times among ${writes.length} writes`);
+      // 15 s of quiet, less the 5 s for which the one before may have believed in its last look.
+      for (const gapMs of changes) assert(gapMs >= 10_000, `${gapMs} ms between two writers`);
+    });
+  }
 
   const refused: readonly [name: string, env: Readonly<Record<string, string>>, code: number, says: RegExp][] = [
     ['a wrong password', { password: 'wr0ng' }, 1, /Access denied for user 'lock'/],

@@ -143,7 +143,10 @@ describe('the rights of k8s/components/triggers', () => {
     }
     if (kinds.includes('ImagePolicy')) {
       const policy = { imageRepositoryRef: { name: 'app' }, policy: { semver: { range: '*' } } };
-      await source(namespace, 'ImagePolicy', policy, { latestRef: { name: 'ghcr.io/org/app', tag: `v1.0.${letter}` } });
+      await source(namespace, 'ImagePolicy', policy, {
+        observedGeneration: 1,
+        latestRef: { name: 'ghcr.io/org/app', tag: `v1.0.${letter}` },
+      });
     }
     if (kinds.includes('PullRequest')) {
       const provider = {
@@ -242,7 +245,10 @@ describe('the rights of k8s/components/triggers', () => {
       });
       assert.deepEqual(await runsIn(unlisted, kind.toLowerCase()), []);
       await logSays(world.gateway, lacking['list sources'][at] as Right, unlisted);
-      await eventually(async () => assert.equal((await runsIn(unwatched, kind.toLowerCase())).length, 1));
+      await eventually(async () => {
+        const said = JSON.stringify(await status(unwatched, kind.toLowerCase()));
+        assert.equal((await runsIn(unwatched, kind.toLowerCase())).length, 1, said);
+      });
       assert.doesNotMatch(JSON.stringify(await status(unwatched, kind.toLowerCase())), /2{40}|v1\.0\.2/);
       await logSays(world.gateway, lacking['watch sources'][at] as Right, unwatched);
     });

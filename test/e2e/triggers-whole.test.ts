@@ -69,7 +69,7 @@ describe('triggers with spec.pipelineRun', () => {
       ['Success'],
     );
     await world.until(async () => {
-      const told = (await world.eventsOf('one')).map(({ type, reason, message }) => [type, reason, message]);
+      const told = (await world.eventsOf('one')).map(({ type, reason, message }) => [type, reason, message]).sort();
       assert.deepEqual(told, [
         ['Normal', 'Info', `Source one in namespace ${world.namespace} got new event main@sha1:${sha('1')}`],
         ['Normal', 'Info', `Started the pipeline ${run.metadata.name} in namespace ${world.namespace}`],
@@ -423,22 +423,12 @@ async function leftByTheOriginal(
   const path = `/apis/pipeline.jquad.rocks/v1alpha1/namespaces/${world.namespace}/pipelinetriggers/${trigger}`;
   const { metadata } = await world.admin.get(path);
   const run = `${trigger}-x7k2p`;
+  const owner = { apiVersion: 'pipeline.jquad.rocks/v1alpha1', kind: 'PipelineTrigger', name: trigger };
+  const ownerReferences = [{ ...owner, uid: metadata.uid ?? '', controller: true, blockOwnerDeletion: true }];
   await world.apply({
     apiVersion: 'tekton.dev/v1',
     kind: 'PipelineRun',
-    metadata: {
-      name: run,
-      ownerReferences: [
-        {
-          apiVersion: 'pipeline.jquad.rocks/v1alpha1',
-          kind: 'PipelineTrigger',
-          name: trigger,
-          uid: metadata.uid ?? '',
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ] as unknown as RunManifest['metadata']['ownerReferences'], // the type names what is read
-    },
+    metadata: { name: run, ownerReferences },
     spec: { pipelineRef: { name: 'skips' } },
   });
   await world.finished(run);

@@ -197,14 +197,17 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
       await artifactStatus(isBucket ? 'buckets' : 'ocirepositories', name, revision, digestOf(revision));
     },
     async image(name, latest) {
-      await world.apply({
+      const [policy] = await world.apply({
         apiVersion: `image.toolkit.fluxcd.io/${imageVersion}`,
         kind: 'ImagePolicy',
         metadata: { name, labels: ours },
         spec: { imageRepositoryRef: { name }, policy: { semver: { range: '*' } } },
       });
       const at = path(`${imageApi}/${imageVersion}`, 'imagepolicies', name);
-      await admin.patch(`${at}/status`, { status: { latestImage: null, latestRef: null, ...latest } });
+      const { generation } = (policy as unknown as { metadata: { generation: number } }).metadata; // as the API server keeps it
+      await admin.patch(`${at}/status`, {
+        status: { observedGeneration: generation, latestImage: null, latestRef: null, ...latest },
+      });
     },
     async pullRequest(name, branches) {
       await world.apply({

@@ -8,7 +8,7 @@ import type { Log } from '../../log.ts';
 import { hangBells } from './bells.ts';
 import { decide } from './decide.ts';
 import { type GatherParts, gather, latestOf, type Memory, readTrigger } from './gather.ts';
-import { carryOut, type PerformParts, warn, writeStatusOf } from './perform.ts';
+import { carryOut, type PerformParts, WARN_AGAIN_MS, warn, writeStatusOf } from './perform.ts';
 import type { PipelineTrigger } from './resource.ts';
 
 /** What the controller needs. Its caches and its leadership are parts above it. */
@@ -54,6 +54,7 @@ export function createTriggers(parts: TriggersParts): Part {
     // Where runs may not be listed nothing is started: what became of it would not be seen. `onLate` rings when they can be.
     if (!caches.isComplete(key.namespace)) return {};
     const memory = memoryOf(kept);
+    let isNews = false;
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const trigger = latestOf(kept, memory);
       // Garbage collection takes its runs; there is nothing more to say.
@@ -64,6 +65,7 @@ export function createTriggers(parts: TriggersParts): Part {
         const written = await writeStatusOf(trigger, decision.status, parts, signal);
         if (written !== undefined) {
           remember(memory, trigger, written);
+          isNews = true;
           continue;
         }
       } catch (error) {
@@ -74,7 +76,9 @@ export function createTriggers(parts: TriggersParts): Part {
         remember(memory, trigger, fresh);
         continue;
       }
-      if (decision.warning !== undefined) warn(trigger, decision.warning, parts);
+      if (decision.warning !== undefined && isWorthTelling(decision.warning, memory, isNews, now)) {
+        warn(trigger, decision.warning, parts);
+      }
       metrics.triggerCondition(key, decision.series);
       if (decision.orders.length === 0)
         return { ...(decision.againMs === undefined ? {} : { againMs: decision.againMs }) };
@@ -146,6 +150,17 @@ export function createTriggers(parts: TriggersParts): Part {
       await controller.stop(signal);
     },
   };
+}
+
+/**
+ * Whether a warning is news, or long known. One that stands in the status when a process first looks was told by whoever wrote it
+ * there: a restart must not tell of everything again.
+ */
+function isWorthTelling(message: string, memory: Memory, isNews: boolean, now: number): boolean {
+  const known = memory.warned;
+  const isDue = isNews || (known?.message === message && now - known.at >= WARN_AGAIN_MS);
+  if (isDue || known?.message !== message) memory.warned = { message, at: now };
+  return isDue;
 }
 
 function* refsOf(triggers: Iterable<PipelineTrigger>): Iterable<ObjectRef> {

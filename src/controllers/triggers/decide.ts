@@ -33,11 +33,15 @@ export type Tried = { readonly sequence: number; readonly attempt: number } & (
   | { readonly came: 'run'; readonly run: string }
   /** Another cluster runs it. */
   | { readonly came: 'elsewhere'; readonly message: string }
-  /** It was refused. `untilMs`: when to try again; without it, not before the trigger has changed. `taken`: the name that another run has. */
+  /**
+   * It was refused. `untilMs`: when to try again; without it, not before the trigger has changed, or `details`, those of the event
+   * that was tried. `taken`: the name that another run has.
+   */
   | {
       readonly came: 'refused';
       readonly message: string;
       readonly generation: number;
+      readonly details?: string;
       readonly untilMs?: number;
       readonly taken?: string;
     }
@@ -331,6 +335,7 @@ function hindranceOf(
   const last = tried.get(name);
   if (last?.came !== 'refused' || last.sequence !== line.sequence || last.attempt !== line.attempt) return undefined;
   if (last.generation !== trigger.generation) return undefined;
+  if (last.details !== undefined && last.details !== event.details) return undefined;
   if (last.untilMs !== undefined && last.untilMs <= now) return undefined;
   return { type: 'Error', message: last.message, ...present({ untilMs: last.untilMs }) };
 }

@@ -28,6 +28,8 @@ export interface Memory {
   readonly failures: Map<string, number>;
   /** Runs we have made, and when: until the watch tells of them they are not taken for deleted. */
   readonly made: Map<string, number>;
+  /** What was last warned of, or stood in the status already, and when. */
+  warned?: { readonly message: string; readonly at: number };
 }
 
 /** How long a watch may take to tell of a run that was made. */

@@ -41,7 +41,8 @@ const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 60_000;
 /** What the API server refuses as it is will be refused again; somebody may change a quota or a webhook. */
 const REFUSED_MS = 5 * 60_000;
-const WARN_AGAIN_MS = 10 * 60_000;
+/** A warning about the same trigger is told again after this time at the earliest. */
+export const WARN_AGAIN_MS = 10 * 60_000;
 
 /** What an Event about a trigger says it is about. */
 export function involved({ meta }: PipelineTrigger): Involved {
@@ -137,8 +138,8 @@ export async function carryOut(
     const fault = faultOf(error);
     const message = fault instanceof WriteFault && fault.said !== '' ? fault.said : fault.message;
     switch (fault.code) {
-      case 'bad-request': // our own word about the template or a parameter: only a change of the trigger helps
-        return refused(message);
+      case 'bad-request': // our own word about the template or a parameter: only a change of either side helps
+        return { ...refused(message), details: event.details };
       case 'refused':
         return refused(message, clock.now() + REFUSED_MS);
       default: {

@@ -35,8 +35,8 @@ export interface CachesParts {
 /** The caches as a part of the process. */
 export interface Caches extends Part {
   readonly runs: Runs;
-  /** Every PipelineRun of the served namespaces; absent where none are kept. */
-  readonly pipelineRuns?: Store<PipelineRun>;
+  /** Every PipelineRun of the served namespaces, and when all of them have been listed; absent where none are kept. */
+  readonly pipelineRuns?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
   /** Neither `readiness` nor `filled` depends on them: a cluster may have none. */
   readonly triggers: Triggers;
   readiness(): Readiness;
@@ -109,7 +109,13 @@ export function createCaches(parts: CachesParts): Caches {
       { lookup: createLookup({ reader, versions }), requireFresh, log },
     ),
     triggers: triggers.triggers,
-    pipelineRuns: runs.store,
+    pipelineRuns: {
+      store: runs.store,
+      async filled(signal) {
+        const needed = watches.filter(({ resource }) => resource === PIPELINE_RUNS.resource);
+        await Promise.all(needed.map((watch) => watch.ready(signal)));
+      },
+    },
     readiness: () => readinessOf(watches, clock.now()),
     async filled(signal) {
       await Promise.all(watches.map((watch) => watch.ready(signal)));

@@ -7,11 +7,18 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Strategy } from '../api/kind.ts';
 import { objectIn, objectsIn } from '../core/reading.ts';
 import type { PipelineRunSpec } from '../life/tekton/types.ts';
+import { at, Complaints } from '../life/tekton/validation/complaints.ts';
+import { checkPipeline, type PipelineSpecAsWritten } from '../life/tekton/validation/pipelines.ts';
+import {
+  checkStepAction,
+  checkTask,
+  type StepActionSpec,
+  type TaskSpecAsWritten,
+} from '../life/tekton/validation/tasks.ts';
 import { groupVersionOf, type Json, type JsonObject, type KubeObject } from '../object.ts';
-import { at, Complaints, denied } from './webhook/complaints.ts';
 import { converted } from './webhook/convert.ts';
 import { fillIn, managedBy, managedByLabel } from './webhook/defaults.ts';
-import { checkPipeline, type PipelineSpecAsWritten } from './webhook/pipelines.ts';
+import { denied } from './webhook/denied.ts';
 import { rewritten } from './webhook/rewrite.ts';
 import {
   type CustomRunSpec,
@@ -20,7 +27,6 @@ import {
   checkTaskRun,
   type TaskRunSpecAsWritten,
 } from './webhook/runs.ts';
-import { checkStepAction, checkTask, type StepActionSpec, type TaskSpecAsWritten } from './webhook/tasks.ts';
 
 /** By the name of the CustomResourceDefinition. `mutate` and `admit` take objects in the version that was asked for. */
 export const tektonWebhooks: ReadonlyMap<string, Partial<Strategy>> = new Map(

@@ -21,7 +21,7 @@ import {
 } from '../podfields.ts';
 import { customRunSpec, olderPipelineRunSpec, olderTaskRunSpec, pipelineRunSpec, taskRunSpec } from '../runfields.ts';
 import { olderTaskSpec, stepActionSpec, taskSpec } from '../taskfields.ts';
-import { denied } from './complaints.ts';
+import { denied } from './denied.ts';
 
 /**
  * The spec of a kind as Tekton writes it. A new value; what was handed in is not changed. Throws the webhook's StatusError

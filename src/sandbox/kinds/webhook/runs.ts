@@ -11,13 +11,13 @@ import type {
   TaskRunSpec,
   WorkspaceBinding,
 } from '../../life/tekton/types.ts';
+import { at, type Complaints } from '../../life/tekton/validation/complaints.ts';
+import { checkGivenOnce, checkTypes, declaredBy, InlineParams } from '../../life/tekton/validation/params.ts';
+import { checkParamDeclarations, checkPipelineSpec, checkTaskValues } from '../../life/tekton/validation/pipelines.ts';
+import { checkReference, namesOf } from '../../life/tekton/validation/references.ts';
+import { stepsOf } from '../../life/tekton/validation/steps.ts';
+import { checkParamsUsed, checkParamVariables, checkTaskSpec } from '../../life/tekton/validation/tasks.ts';
 import type { Json } from '../../object.ts';
-import { at, type Complaints } from './complaints.ts';
-import { checkGivenOnce, checkTypes, declaredBy, InlineParams } from './params.ts';
-import { checkParamDeclarations, checkPipelineSpec, checkTaskValues } from './pipelines.ts';
-import { checkReference, namesOf } from './references.ts';
-import { stepsOf } from './steps.ts';
-import { checkParamsUsed, checkParamVariables, checkTaskSpec } from './tasks.ts';
 
 /** What a run was before: how much of it may still be changed depends on whether it is over. */
 export interface Before<Spec> {

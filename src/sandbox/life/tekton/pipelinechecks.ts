@@ -5,6 +5,9 @@ import { unknownResult } from './results.ts';
 import { isList, variablesIn, variablesInValue } from './substitute.ts';
 import type { TaskState } from './taskstate.ts';
 import type { Param, PipelineRun, PipelineSpec, TaskSpec } from './types.ts';
+import { Complaints } from './validation/complaints.ts';
+import { checkOnError, checkPipelineSpec } from './validation/pipelines.ts';
+import { checkParamsUsed, checkTaskSpec } from './validation/tasks.ts';
 
 /** The run is over before it began, or cannot go on: reason and message of its condition. */
 export class Refused extends Error {
@@ -14,6 +17,47 @@ export class Refused extends Error {
     super(message);
     this.reason = reason;
   }
+}
+
+/**
+ * The webhook's questions about a pipeline, asked again of what a run remembers of it. A pipeline that was taken over by name
+ * is remembered with values put in, and what is in them is judged as if it had been written there. Throws Refused.
+ */
+export function checkSpec(run: PipelineRun, name: string, spec: PipelineSpec): void {
+  refuseSpec(run, name, (say) => checkPipelineSpec(spec, '', say));
+}
+
+/** What is wrong with a pipeline only since values have been put in. Throws Refused. */
+export function checkSubstituted(run: PipelineRun, name: string, spec: PipelineSpec): void {
+  refuseSpec(run, name, (say) => {
+    for (const task of [...(spec.tasks ?? []), ...(spec.finally ?? [])]) checkOnError(task, '', say);
+  });
+}
+
+function refuseSpec({ metadata }: PipelineRun, name: string, check: (say: Complaints) => void): void {
+  const why = complaintsOf(check);
+  if (why === undefined) return;
+  throw userError(
+    'PipelineValidationFailed',
+    `Pipeline ${metadata.namespace}/${name} can't be Run; it has an invalid spec: ${why}`,
+  );
+}
+
+/**
+ * What is wrong with a Task that has every value in it, just before its pod is made: undefined when nothing is. Variables
+ * that came with the values count as the Task's own.
+ */
+export function wrongTask(spec: TaskSpec): string | undefined {
+  return (
+    complaintsOf((say) => checkParamsUsed(spec.steps ?? [], spec.params ?? [], '', say)) ??
+    complaintsOf((say) => checkTaskSpec(spec, '', say))
+  );
+}
+
+function complaintsOf(check: (say: Complaints) => void): string | undefined {
+  const say = new Complaints();
+  check(say);
+  return say.sentence();
 }
 
 /** What is wrong with the values that a run gives to a pipeline. Throws Refused for the first thing. */

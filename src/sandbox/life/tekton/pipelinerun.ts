@@ -21,7 +21,17 @@ import { buildGraph } from './graph.ts';
 import type { Lookup } from './lookup.ts';
 import { combinations } from './matrix.ts';
 import { pipelineParams, replacementsOf } from './params.ts';
-import { checkMatrixTypes, checkReferences, checkRun, checkTasks, list, Refused, userError } from './pipelinechecks.ts';
+import {
+  checkMatrixTypes,
+  checkReferences,
+  checkRun,
+  checkSpec,
+  checkSubstituted,
+  checkTasks,
+  list,
+  Refused,
+  userError,
+} from './pipelinechecks.ts';
 import { Progress } from './progress.ts';
 import { dependenciesOf } from './reference.ts';
 import { ancestorsOf, knownChildren, resolvePipeline, resolveTasks } from './resolve.ts';
@@ -130,9 +140,11 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
   }
   const { name, spec } = resolvePipeline(draft, lookup);
   const graph = graphOf(draft, spec);
+  checkSpec(run, name, spec);
   checkRun(run, name, spec);
   const { spec: replaced, workspaces } = substituted(draft, name, spec);
   draft.setSpec(replaced);
+  checkSubstituted(run, name, replaced);
   const states = resolveTasks(draft, replaced, name, lookup);
   const progress = new Progress({ run: draft.current(), states, graph, now, startedAt: draft.startedAt });
   checkTasks(run, states);

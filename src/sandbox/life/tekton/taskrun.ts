@@ -5,7 +5,7 @@ import { isDone, succeeded, timestamp, withVerdict } from './condition.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import type { Lookup } from './lookup.ts';
 import { replacementsOf, taskParams } from './params.ts';
-import { Refused } from './pipelinechecks.ts';
+import { Refused, wrongTask } from './pipelinechecks.ts';
 import {
   buildPod,
   podName as podNameOf,
@@ -160,6 +160,8 @@ function withPod({ run, lookup, now, suffix }: TaskRunFacts, task: ResolvedTask)
   const spec = substituteTask(run, task, bindings, volumes);
   const current: TaskRun = { ...run, status: { ...run.status, taskSpec: plainPaths(spec) } };
   if (pod !== undefined) return followPod(current, pod, task.spec, now);
+  const wrong = wrongTask(plainPaths(spec));
+  if (wrong !== undefined) throw podCreationFailed(run, wrong);
   try {
     const { serviceAccountName: account = 'default' } = run.spec;
     if (!lookup.hasServiceAccount(account)) throw new Unbuildable(`serviceaccounts "${account}" not found`);

@@ -1,6 +1,6 @@
 /** Declared parameters: their types, names and defaults, and what texts make of them. */
-import { isList } from '../../life/tekton/substitute.ts';
-import type { Param, ParamSpec, ParamValue, WhenExpression } from '../../life/tekton/types.ts';
+import { isList } from '../substitute.ts';
+import type { Param, ParamSpec, ParamValue, WhenExpression } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkIsolated, checkKnown, checkNoList, checkNoWhole, wholeReference } from './variables.ts';
 

@@ -1,6 +1,9 @@
-/** What Tekton's webhook refuses of Tasks and of StepActions. */
+/**
+ * What Tekton refuses of Tasks and of StepActions. Its webhook asks of what is written, its controller of Tasks once more
+ * before it makes their pods.
+ */
 import { posix } from 'node:path';
-import type { Sidecar, TaskSpec } from '../../life/tekton/types.ts';
+import type { Sidecar, TaskSpec } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import {
   checkDeclarations,

@@ -1,7 +1,7 @@
-/** What Tekton's webhook refuses of steps, and what a step template gives them. */
-import { dnsLabel } from '../../core/formats.ts';
-import type { ContainerFields, EnvVar, Step, VolumeMount } from '../../life/tekton/types.ts';
-import { goDurationNanoseconds } from '../../schema/formats.ts';
+/** What Tekton refuses of steps, and what a step template gives them. */
+import { dnsLabel } from '../../../core/formats.ts';
+import { goDurationNanoseconds } from '../../../schema/formats.ts';
+import type { ContainerFields, EnvVar, Step, VolumeMount } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkConditions } from './params.ts';
 import { checkReference } from './references.ts';

@@ -1,6 +1,6 @@
-/** What Tekton's webhook refuses of references to Tasks, Pipelines and StepActions. */
-import { qualifiedName } from '../../core/formats.ts';
-import type { Param, Reference } from '../../life/tekton/types.ts';
+/** What Tekton refuses of references to Tasks, Pipelines and StepActions. */
+import { qualifiedName } from '../../../core/formats.ts';
+import type { Param, Reference } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkGivenOnce } from './params.ts';
 

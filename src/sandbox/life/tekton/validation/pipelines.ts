@@ -1,9 +1,12 @@
-/** What Tekton's webhook refuses of Pipelines: tasks, their order, what they tell one another, and results. */
-import { dnsLabel } from '../../core/formats.ts';
-import { dependenciesOf, parseReference } from '../../life/tekton/reference.ts';
-import { isMatrixed } from '../../life/tekton/specs.ts';
-import { isList, variablesIn, variablesInValue } from '../../life/tekton/substitute.ts';
-import type { ParamValue, PipelineSpec, PipelineTask, WhenExpression } from '../../life/tekton/types.ts';
+/**
+ * What Tekton refuses of Pipelines: tasks, their order, what they tell one another, and results. Its webhook asks of what is
+ * written, its controller once more of what has become of it.
+ */
+import { dnsLabel } from '../../../core/formats.ts';
+import { dependenciesOf, parseReference } from '../reference.ts';
+import { isMatrixed } from '../specs.ts';
+import { isList, variablesIn, variablesInValue } from '../substitute.ts';
+import type { ParamValue, PipelineSpec, PipelineTask, WhenExpression } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkMatrix, checkMatrixResults, checkMatrixValues, looksLikeResult, matrixParams } from './matrix.ts';
 import {
@@ -22,7 +25,7 @@ import { stepsOf } from './steps.ts';
 import { checkParamsUsed, checkTaskSpec } from './tasks.ts';
 import { checkKnown } from './variables.ts';
 
-/** A Pipeline's spec as the webhook meets it: types may be none. */
+/** A Pipeline's spec as people write it: types may be none. */
 export type PipelineSpecAsWritten = Omit<PipelineSpec, 'params'> & {
   readonly description?: string;
   readonly params?: readonly DeclaredParam[];
@@ -128,9 +131,20 @@ function checkTaskName(name: string, names: Set<string>, path: string, say: Comp
   names.add(name);
 }
 
+/** What a task does on an error is a word for it, or a parameter that is still to become one. */
+export function checkOnError({ onError = '', retries = 0 }: PipelineTask, path: string, say: Complaints): void {
+  if (onError === '' || onError.startsWith('$(params')) return;
+  if (onError !== 'continue' && onError !== 'stopAndFail') {
+    say.invalid(onError, at(path, 'OnError'), 'PipelineTask OnError must be either "continue" or "stopAndFail"');
+  }
+  if (onError === 'continue' && retries > 0) {
+    say.say('PipelineTask OnError cannot be set to "continue" when Retries is greater than 0', '');
+  }
+}
+
 /** Pipelines in pipelines, an experiment that Tekton wants to be turned on, are always taken. */
 function checkPipelineTask(task: PipelineTask, path: string, say: Complaints): void {
-  const { taskRef, taskSpec, onError = '', retries = 0 } = task;
+  const { taskRef, taskSpec } = task;
   const given = (['taskRef', 'taskSpec', 'pipelineRef', 'pipelineSpec'] as const).filter(
     (field) => task[field] !== undefined,
   );
@@ -147,14 +161,7 @@ function checkPipelineTask(task: PipelineTask, path: string, say: Complaints): v
       say.say(`taskSpec.${field} cannot be specified when using taskSpec.steps`, at(path, 'taskSpec', field));
     }
   }
-  if (onError !== '' && !onError.startsWith('$(params')) {
-    if (onError !== 'continue' && onError !== 'stopAndFail') {
-      say.invalid(onError, at(path, 'OnError'), 'PipelineTask OnError must be either "continue" or "stopAndFail"');
-    }
-    if (onError === 'continue' && retries > 0) {
-      say.say('PipelineTask OnError cannot be set to "continue" when Retries is greater than 0', '');
-    }
-  }
+  checkOnError(task, path, say);
   if (isCustom(taskRef) || isCustom(taskSpec)) {
     checkCustomTask('ref', taskRef, at(path, 'taskRef'), say);
     checkCustomTask('spec', taskSpec, at(path, 'taskSpec'), say);
@@ -221,6 +228,11 @@ function checkPrefixes(task: PipelineTask, path: string, say: Complaints): void 
   }
   for (const { name, value } of task.matrix?.params ?? []) {
     check(variablesInValue(value), at(path, 'matrix.params', { key: name }, 'value'));
+  }
+  for (const [place, { params = [] }] of (task.matrix?.include ?? []).entries()) {
+    for (const { name, value } of params) {
+      check(variablesInValue(value), at(path, 'matrix.include', place, 'params', { key: name }, 'value'));
+    }
   }
   for (const [index, condition] of (task.when ?? []).entries()) {
     check(variablesInCondition(condition), at(path, 'when', index));
@@ -425,6 +437,6 @@ function textsIn(value: ParamValue): readonly string[] {
   return isList(value) ? value : Object.values(value);
 }
 
-function variablesInCondition({ input = '', values = [] }: WhenExpression): string[] {
-  return [input, ...values].flatMap(variablesIn);
+function variablesInCondition({ input = '', cel = '', values = [] }: WhenExpression): string[] {
+  return [input, cel, ...values].flatMap(variablesIn);
 }

@@ -1,8 +1,8 @@
-/** What Tekton's webhook refuses of matrices: how many combinations, and of what. */
-import { parseReference } from '../../life/tekton/reference.ts';
-import { isMatrixed } from '../../life/tekton/specs.ts';
-import { isList, variablesInValue } from '../../life/tekton/substitute.ts';
-import type { Matrix, Param, PipelineTask } from '../../life/tekton/types.ts';
+/** What Tekton refuses of matrices: how many combinations, and of what. */
+import { parseReference } from '../reference.ts';
+import { isMatrixed } from '../specs.ts';
+import { isList, variablesInValue } from '../substitute.ts';
+import type { Matrix, Param, PipelineTask } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { checkElement, checkText, checkUnique, type Declared } from './params.ts';
 

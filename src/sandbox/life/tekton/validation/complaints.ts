@@ -1,16 +1,7 @@
 /**
- * What Tekton's webhook finds wrong, and how it says many things in one sentence.
+ * What Tekton finds wrong with a spec, and how it says many things in one sentence.
  * https://github.com/knative/pkg/blob/main/apis/field_error.go
  */
-import { StatusError } from '../../status.ts';
-
-/** Which of Tekton's two webhooks refuses: the one that fills in defaults, or the one that judges. */
-export type Webhook = 'webhook.pipeline.tekton.dev' | 'validation.webhook.pipeline.tekton.dev';
-
-/** 400 as an API server answers it for a webhook. */
-export function denied(webhook: Webhook, why: string): StatusError {
-  return new StatusError(400, 'BadRequest', `admission webhook ${JSON.stringify(webhook)} denied the request: ${why}`);
-}
 
 /** A step of a path below another: a field, the place in a list, or the key of a map. */
 export type Below = string | number | { readonly key: string };

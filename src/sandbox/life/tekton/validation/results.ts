@@ -1,7 +1,7 @@
-/** What Tekton's webhook refuses of the results that Tasks, steps and StepActions declare. */
-import { dnsLabel } from '../../core/formats.ts';
-import { variablesIn } from '../../life/tekton/substitute.ts';
-import type { ParamValue, ResultSpec } from '../../life/tekton/types.ts';
+/** What Tekton refuses of the results that Tasks, steps and StepActions declare. */
+import { dnsLabel } from '../../../core/formats.ts';
+import { variablesIn } from '../substitute.ts';
+import type { ParamValue, ResultSpec } from '../types.ts';
 import { at, type Complaints } from './complaints.ts';
 import { mistypedKeys, typeOf } from './params.ts';
 
