@@ -100,19 +100,14 @@ describe('limits', function () {
   });
 
   it('run 34: a client that hangs up leaves nothing open towards Kubernetes', async () => {
+    const before = await open('kubernetes streams'); // the watches
     const log = await gateway.stream(`/logs/${ticking}?color=never`);
     await eventually(() => assert.match(log.text(), /tick/));
     const withStream = world.faults.upstreamSockets();
     log.close();
     await eventually(() => assert(world.faults.upstreamSockets() < withStream), { everyMs: 20 });
-    await eventually(async () => assert.equal(await open('kubernetes streams'), await watches()));
+    await eventually(async () => assert((await open('kubernetes streams')) <= before));
   });
-
-  /** The watches are streams as well, and stay. */
-  async function watches(): Promise<number> {
-    const page = await gateway.metrics();
-    return page.match(/^rungate_watch_age_seconds\{/gm)?.length ?? 0;
-  }
 
   it('run 34: after a thousand clients that came and went everything is back where it was', async () => {
     await eventually(async () => assert.equal(await open('streams'), 0));
