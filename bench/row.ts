@@ -11,7 +11,14 @@ export type Goal =
       readonly below: number;
       readonly also?: Readonly<Record<string, number>>;
     }
-  | { readonly of: 'ours'; readonly named: string; readonly atLeast: number };
+  | { readonly of: 'ours'; readonly named: string; readonly atLeast: number }
+  /** How much more than the peer ours may be, and `also` those figures. */
+  | {
+      readonly of: 'difference';
+      readonly named: string;
+      readonly below: number;
+      readonly also?: Readonly<Record<string, number>>;
+    };
 
 /** Ours and its peer, measured one right after the other, so that both meet the same noise of the machine. */
 export interface Round<T = number> {
@@ -26,7 +33,7 @@ export interface Measured {
 }
 
 /** What a figure is counted in. */
-export type Unit = 'requests/s' | 'objects/s' | 'events/s' | 'MB/s' | 'ms' | 'KiB' | 'MiB';
+export type Unit = 'requests/s' | 'objects/s' | 'events/s' | 'runs/s' | 'MB/s' | 'ms' | 'KiB' | 'MiB';
 
 /** One comparison. */
 export interface Row {
@@ -65,14 +72,15 @@ export interface Figure extends Round {
 export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
   const ratios = rounds.map(({ ours, peer }) => ours / peer);
   const ours = median(rounds.map((round) => round.ours));
+  const peer = median(rounds.map((round) => round.peer));
   const ratio = median(ratios);
   return {
     row: row.name,
     ours: rounded(ours),
-    peer: rounded(median(rounds.map(({ peer }) => peer))),
+    peer: rounded(peer),
     ratio: rounded(ratio),
     goal: goalText(row),
-    holds: isReached(row.goal, { ours, ratio, also }),
+    holds: isReached(row.goal, { ours, peer, ratio, also }),
     unit: row.unit,
     units: row.units ?? {},
     rounds: rounds.length,
@@ -86,17 +94,16 @@ export function figureOf(row: Row, { rounds, also = {} }: Measured): Figure {
 
 function isReached(
   goal: Goal,
-  {
-    ours,
-    ratio,
-    also,
-  }: { readonly ours: number; readonly ratio: number; readonly also: Readonly<Record<string, Round>> },
+  { ours, peer, ratio, also }: Round & { readonly ratio: number; readonly also: Readonly<Record<string, Round>> },
 ): boolean {
   if (goal.of === 'ratio') return ratio >= goal.atLeast;
   if ('atLeast' in goal) return ours >= goal.atLeast;
+  const measured = ({ ours, peer }: Round) => (goal.of === 'difference' ? ours - peer : ours);
+  const isBelow = (round: Round | undefined, bound: number) =>
+    // A figure that was not measured reaches nothing.
+    round !== undefined && measured(round) < bound;
   const more = Object.entries(goal.also ?? {});
-  // A figure that was not measured reaches nothing.
-  return ours < goal.below && more.every(([name, below]) => (also[name]?.ours ?? Number.POSITIVE_INFINITY) < below);
+  return isBelow({ ours, peer }, goal.below) && more.every(([name, bound]) => isBelow(also[name], bound));
 }
 
 /** A goal as people write it. */
@@ -104,7 +111,8 @@ export function goalText({ goal, unit, units = {} }: Pick<Row, 'goal' | 'unit' |
   if (goal.of === 'ratio') return `ratio >= ${goal.atLeast}`;
   if ('atLeast' in goal) return `${goal.named} >= ${goal.atLeast} ${unit}`;
   const bounds = [[goal.named, goal.below] as const, ...Object.entries(goal.also ?? {})];
-  return bounds.map(([name, below]) => `${name} < ${below} ${units[name] ?? unit}`).join(', ');
+  const text = bounds.map(([name, below]) => `${name} < ${below} ${units[name] ?? unit}`).join(', ');
+  return goal.of === 'difference' ? `${text} above the peer` : text;
 }
 
 /** The value that as many are above as below. */

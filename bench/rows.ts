@@ -7,6 +7,7 @@ import { logBytes } from './p5-log-bytes.ts';
 import { logBytesOfSandbox } from './p5s-log-bytes-sandbox.ts';
 import { logBesideTkn } from './p6-log-tkn.ts';
 import { idleFollowers } from './p7-idle-followers.ts';
+import { triggerLatency, triggerLatencyOfSandbox } from './p8-trigger-latency.ts';
 import { largeStart } from './p9-start.ts';
 import { runPages } from './p10-run-pages.ts';
 import { manyWaiters } from './p11-waiters.ts';
@@ -26,6 +27,8 @@ export const rows: readonly Row[] = [
   logBytesOfSandbox,
   logBesideTkn,
   idleFollowers,
+  triggerLatency,
+  triggerLatencyOfSandbox,
   largeStart,
   runPages,
   manyWaiters,

@@ -1,6 +1,6 @@
 /** The cross-data-centre lock on a real MariaDB: who may write while sessions, servers and networks fail. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
@@ -209,7 +209,11 @@ mariadbSuite('the cross-data-centre lock on MariaDB', () => {
     it('refuses a server that another authority vouches for', async () => {
       const file = join(tmpdir(), `rungate-authority-${process.pid}.pem`);
       await writeFile(file, (await loopbackCertificate()).authority);
-      await assert.rejects(newLock('ours', { tlsCaFile: file }).start(), { code: 'refused' });
+      try {
+        await assert.rejects(newLock('ours', { tlsCaFile: file }).start(), { code: 'refused' });
+      } finally {
+        await rm(file);
+      }
     });
 
     it('refuses a certificate that is for another address', async () => {

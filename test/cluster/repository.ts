@@ -7,12 +7,15 @@ import type { OwnCluster } from './cluster.ts';
 import { run } from './commands.ts';
 import { repositoriesFolder } from './flux.ts';
 
-/** A repository on the git server, with one branch, `main`. */
+/** A repository on the git server. */
 export interface Repository {
   /** What a GitRepository's `spec.url` holds. */
   readonly url: string;
-  /** Pushes one commit that adds or replaces these files (path to content), and returns its hash. */
-  push(files: Readonly<Record<string, string>>, message?: string): Promise<string>;
+  /**
+   * Pushes one commit that adds or replaces these files (path to content), and returns its hash. `branch` is `main` unless told;
+   * a new one begins at `main`.
+   */
+  push(files: Readonly<Record<string, string>>, message?: string, branch?: string): Promise<string>;
   /** Takes it off the server. */
   remove(): Promise<void>;
 }
@@ -26,18 +29,19 @@ export async function makeRepository(cluster: OwnCluster, name: string): Promise
   const url = `${cluster.gitUrl}/${name}.git`;
   return {
     url,
-    async push(files, message = 'a change') {
+    async push(files, message = 'a change', branch = 'main') {
       const work = await mkdtemp(join(tmpdir(), 'rungate-push-'));
       try {
         await git(work, 'clone', '--quiet', url, '.');
-        await git(work, 'checkout', '--quiet', '-B', 'main');
+        const isThere = (await git(work, 'ls-remote', '--heads', 'origin', `refs/heads/${branch}`)) !== '';
+        await git(work, 'checkout', '--quiet', '-B', branch, ...(isThere ? [`origin/${branch}`] : []));
         for (const [path, content] of Object.entries(files)) {
           await mkdir(dirname(join(work, path)), { recursive: true });
           await writeFile(join(work, path), content);
         }
         await git(work, 'add', '--all');
         await git(work, 'commit', '--quiet', '--allow-empty', '-m', message);
-        await git(work, 'push', '--quiet', 'origin', 'main');
+        await git(work, 'push', '--quiet', 'origin', branch);
         return (await git(work, 'rev-parse', 'HEAD')).trim();
       } finally {
         await rm(work, { recursive: true, force: true });

@@ -47,9 +47,12 @@ const alsoInSandbox = [
   'recipes',
   'restart',
   'runs',
+  'second-cluster',
   'soak',
   'status',
+  'trigger-elections',
   'trigger-examples',
+  'trigger-kills',
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */

@@ -71,6 +71,7 @@ const cases: readonly Case[] = [
     'literal-index',
     'literal-known',
     'literal-on-error',
+    'literal-pod',
     'literal-refused',
     'literal-step',
     'matrix',

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dice, diceOf, planOf } from '../../bench/soak/dice.ts';
 import { eventually } from '../support/eventually.ts';
-import { on, type RequestMatch } from '../support/fault-proxy.ts';
+import { on, type RequestMatch, type WireFault } from '../support/fault-proxy.ts';
 import { onCluster } from '../support/ground.ts';
 import { leaderOf, openPlace, type Place } from '../support/places.ts';
 import { commitOf, intentWrite, revisionOf, runWrite, type Shape, shapes, triggerOf } from '../support/shapes.ts';
@@ -92,20 +92,28 @@ describe(`exactly once, through ${kills} kills (TRIGGER_SEED=${seed})`, function
     }
   }
 
-  /** Kills who leads at that instant, and resolves when it is dead. */
-  async function kill(leader: Place, instant: Instant, dice: Dice): Promise<void> {
+  /** Kills who leads at that instant, and resolves with the place when it is dead. */
+  async function kill(places: readonly Place[], instant: Instant, dice: Dice): Promise<Place> {
     const match = writeOf(instant);
-    if (match === undefined) {
-      await sleep(dice.whole(0, 1_000));
-    } else {
-      // A delay of nothing: the answer is passed on before the end is told of.
-      const fault = instant.endsWith('unheard')
-        ? ({ kind: 'lost', how: 'silence' } as const)
-        : ({ kind: 'delay', ms: 0 } as const);
-      const after = dice.whole(0, 3);
-      await new Promise((met) => leader.faults.add({ on: match, fault, after, times: 1, met }));
-    }
-    await leader.gateway.stop('SIGKILL');
+    const killed = match === undefined ? await atAnyTime(places, dice) : await writing(places, instant, match, dice);
+    for (const { faults } of places) faults.lift();
+    await killed.gateway.stop('SIGKILL');
+    return killed;
+  }
+
+  async function atAnyTime(places: readonly Place[], dice: Dice): Promise<Place> {
+    await sleep(dice.whole(0, 1_000));
+    return eventually(() => leaderOf(places), patience);
+  }
+
+  /** Who makes this write, one of the next few: whoever leads then. */
+  function writing(places: readonly Place[], instant: Instant, match: RequestMatch, dice: Dice): Promise<Place> {
+    // A delay of nothing: the answer is passed on before the end is told of.
+    const fault: WireFault = instant.endsWith('unheard') ? { kind: 'lost', how: 'silence' } : { kind: 'delay', ms: 0 };
+    const after = dice.whole(0, 3);
+    return new Promise((resolve) => {
+      for (const place of places) place.faults.add({ on: match, fault, after, times: 1, met: () => resolve(place) });
+    });
   }
 
   /** Everything that is promised of one world, when its kills are over. */
@@ -178,12 +186,13 @@ describe(`exactly once, through ${kills} kills (TRIGGER_SEED=${seed})`, function
     const driving = Promise.all(
       triggers.map((driven, number) => drive(world, driven, diceOf(seed + 100 * place + number), over.signal)),
     );
-    driving.catch(() => {}); // awaited below
+    /** Only ever rejects. */
+    const failing = driving.then(() => new Promise<never>(() => {}));
+    failing.catch(() => {}); // heard of by the next kill
     for (const instant of plan) {
-      const leader = await eventually(() => leaderOf(places), patience);
-      await Promise.race([kill(leader, instant, dice), driving]);
-      leader.faults.lift();
-      await leader.start(); // while the other one finds that nobody leads
+      await eventually(() => leaderOf(places), patience);
+      const killed = await Promise.race([kill(places, instant, dice), failing]);
+      await killed.start(); // while the other one finds that nobody leads
     }
     over.abort();
     await driving;

@@ -30,7 +30,7 @@ describe('500 triggers', function () {
   const start = async () => {
     const env = { PARTS: 'triggers', LOG_LEVEL: 'info', NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` };
     gateway = await world.startGateway({ env });
-    const looked = 'rungate_reconcile_seconds_count{controller="triggers",outcome="done"}';
+    const looked = 'rungate_reconcile_duration_seconds_count{controller="triggers",outcome="done"}';
     await eventually(async () => assert.ok((await gateway.metric(looked)) >= TRIGGERS), { withinMs: 120_000 });
   };
   /** Until nothing is due, twice in a row. */

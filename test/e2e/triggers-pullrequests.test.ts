@@ -112,8 +112,10 @@ describe('triggers on pull requests', () => {
     assert.equal(run && paramsOf(run).branch, 'fine');
     const said = await world.says('partly', 'Error', 'False');
     assert.equal(said.message, 'branch lacking: parameter rev: Expression $.head.sha evaluates to null.');
-    const { fine, lacking } = await entriesOf('partly');
-    assert.deepEqual([fine?.conditions[0]?.type, lacking?.conditions[0]?.type], ['Success', 'Error']);
+    await world.until(async () => {
+      const { fine, lacking } = await entriesOf('partly');
+      assert.deepEqual([fine?.conditions[0]?.type, lacking?.conditions[0]?.type], ['Success', 'Error']);
+    });
     await world.pullRequest('partly', [pull('fine', sha('1')), pull('lacking', sha('2'))]);
     assert.deepEqual(valuesOf(await has('partly', 2), 'branch'), ['fine', 'lacking']);
     await world.says('partly', 'Success', 'True');

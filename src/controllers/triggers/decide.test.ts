@@ -134,7 +134,7 @@ class Stage {
       this.runs.set(name, run(name));
     }
     const generation = Number(objectOf(this.trigger.metadata).generation);
-    const refused = { sequence, attempt, came: 'refused' as const, message: 'no', generation };
+    const refused = { sequence, attempt, came: 'refused' as const, message: 'no', generation, details: event.details };
     this.tried.set(
       event.line,
       came === 'taken' || (isThere && came !== 'lost')
@@ -335,6 +335,20 @@ describe('what to do about a trigger', () => {
     stage.seen = stage.trigger;
     stage.rest();
     assert.equal(stage.created.length, 1);
+  });
+
+  it('trigger 26: what is refused of a branch is tried again with other details of the same commit', () => {
+    const stage = new Stage(pulls);
+    const report = (details: string) =>
+      stage.report({ sourceBranches: { branches: [{ name: 'one', commit: '1', details }] } });
+    report('{}');
+    stage.nextCreate = 'invalid';
+    stage.rest();
+    stage.rest();
+    assert.deepEqual(stage.created, []);
+    report('{"title":"x"}');
+    stage.rest();
+    assert.deepEqual(stage.created, ['t-one-1-0']);
   });
 
   it('trigger 32, 33: each branch is a line of its own; one that comes back with its commit is no news', () => {

@@ -38,6 +38,7 @@ import { ClientSink } from './sink.ts';
 import type { Spooling } from './spool.ts';
 import { openStage, turnStage } from './stage.ts';
 import { type LogOutcome, streamRunLog } from './stream.ts';
+import { Ticker } from './ticker.ts';
 
 /** What the routes are made of. */
 export interface LogsParts {
@@ -60,6 +61,8 @@ export interface LogsParts {
   readonly draining: AbortSignal;
 }
 
+/** How often a stream looks at the clock: whether it is idle, or should give a sign of life. */
+const LOOK_MS = 1_000;
 /** Of a message in a trailer; proxies refuse long ones. */
 const LONGEST_TRAILER = 512;
 const TRAILERS = ['X-Run-Status', 'X-Run-Reason', 'X-Run-Message', 'X-Log-Complete', 'X-Log-Cursor'] as const;
@@ -114,20 +117,26 @@ function taskRunLogsOperation(maxWaitSeconds: number) {
   } as const satisfies Operation;
 }
 
+/** What handlers share. */
+interface Streaming extends LogsParts {
+  readonly ticker: Ticker;
+}
+
 /** Routes `/logs` and `/taskruns/.../logs`, each with the namespace or in the default one. */
 export function logsRoutes(parts: LogsParts): readonly Route[] {
-  const { runs, defaultNamespace, maxWaitSeconds } = parts;
+  const { runs, defaultNamespace, maxWaitSeconds, clock } = parts;
+  const streaming: Streaming = { ...parts, ticker: new Ticker(clock, LOOK_MS) };
   const asRuns = followedRuns(runs);
   const asTaskRuns = followedTaskRuns(runs);
   const ofRun = (params: PathParams) => runRef(params, defaultNamespace);
   const ofTaskRun = (params: PathParams) => taskRunRef(params, defaultNamespace);
   return [
-    { operation: logsOperation(maxWaitSeconds), handler: answerWith(asRuns, ofRun, parts) },
-    { operation: taskRunLogsOperation(maxWaitSeconds), handler: answerWith(asTaskRuns, ofTaskRun, parts) },
+    { operation: logsOperation(maxWaitSeconds), handler: answerWith(asRuns, ofRun, streaming) },
+    { operation: taskRunLogsOperation(maxWaitSeconds), handler: answerWith(asTaskRuns, ofTaskRun, streaming) },
   ];
 }
 
-function answerWith(followed: Followed, refOf: (params: PathParams) => ObjectRef, parts: LogsParts) {
+function answerWith(followed: Followed, refOf: (params: PathParams) => ObjectRef, parts: Streaming) {
   const read = optionReader(logOptions(parts.maxWaitSeconds));
   return async (request: Request, response: Response): Promise<void> => {
     const ref = refOf(request.params);
@@ -209,7 +218,7 @@ function begunAt(
 async function answer(
   request: Request,
   response: Response,
-  parts: LogsParts & { readonly followed: Followed; readonly gone: AbortSignal },
+  parts: Streaming & { readonly followed: Followed; readonly gone: AbortSignal },
   asked: Asked,
 ): Promise<void> {
   const { clock, metrics, log, followed, gone, cursors, spooling } = parts;

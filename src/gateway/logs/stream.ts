@@ -38,12 +38,10 @@ import { type ExternalTrouble, Readings } from './readings.ts';
 import type { ClientSink } from './sink.ts';
 import { sourceOf } from './speech.ts';
 import type { Stage } from './stage.ts';
+import type { Ticker } from './ticker.ts';
 
 /** A deleted run's last lines are waited for this long. */
 const DELETED_GRACE_MS = 10_000;
-/** How often idleness is looked at; nothing else is found by looking at the clock. */
-const IDLE_LOOK_MS = 1_000;
-
 /** What a client asked for. */
 export interface LogWish {
   readonly follow: boolean;
@@ -62,6 +60,8 @@ export interface LogSessionParts {
   readonly runs: Followed;
   readonly logs: ContainerLogs;
   readonly clock: Clock;
+  /** What is found by looking at the clock is looked for once in a round of it. */
+  readonly ticker: Ticker;
   readonly outbox: Outbox;
   readonly sink: ClientSink;
   readonly stage: Stage;
@@ -138,7 +138,11 @@ class LogSession {
   }
 
   async stream(): Promise<LogOutcome> {
-    const { runs, gone, draining, sink, clock, stage } = this.#parts;
+    const { runs, gone, draining, sink, stage, ticker } = this.#parts;
+    const over = new Promise<void>((resolve) => {
+      this.#over.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const leave = ticker.join(() => this.#tick());
     const unsubscribe = runs.subscribe(this.#run.meta, () => this.#look());
     const ends = [
       { signal: gone, end: () => this.#end('disconnected') },
@@ -149,15 +153,11 @@ class LogSession {
     try {
       for (const { signal, end } of ends) if (signal.aborted) end();
       this.#look();
-      while (!this.#over.signal.aborted) {
-        await clock.sleep(IDLE_LOOK_MS, this.#over.signal);
-        stage.tick();
-        this.#beat();
-        this.#judge();
-      }
+      await over;
       if (this.#mistake !== undefined) throw this.#mistake;
       return await this.#close(this.#outcome ?? 'disconnected');
     } finally {
+      leave();
       unsubscribe();
       stage.close();
       for (const { signal, end } of ends) signal.removeEventListener('abort', end);
@@ -205,6 +205,18 @@ class LogSession {
     if (this.#over.signal.aborted) return;
     try {
       this.#update();
+      this.#judge();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Time has passed. */
+  #tick(): void {
+    if (this.#over.signal.aborted) return;
+    try {
+      this.#parts.stage.tick();
+      this.#beat();
       this.#judge();
     } catch (error) {
       this.#fail(error);

@@ -161,6 +161,8 @@ export function createVerbs(parts: VerbParts): Verbs {
     validate(request, object, undefined, checkMetadata(object.metadata, kind));
     const taken = liveOf(target, name);
     if (taken !== undefined) throw nameTaken(kind, taken);
+    // No status can be sent along, but one that the schema begins with is there whenever the object is read.
+    if (kind.custom && kind.statusSubresource) served.schema.applyDefaults(object);
     return shown(store(parts, ordered(object), commitOf(request, 'create')), target);
   }
 

@@ -684,9 +684,9 @@ describe('PipelineRun: refused', () => {
       want: String.raw`InvalidMatrixParameterTypes: [User error] Failed to validate matrix "parameters of type array only are allowed, but param \"p\" has type \"string\" in pipelineTask \"m\"" with error %!v(MISSING)`,
     },
     {
-      name: 'a guard that is no boolean',
-      spec: `pipelineSpec: { tasks: [{ name: a, when: [{ cel: "'x'" }], taskSpec: { ${step} } }] }`,
-      want: `CELEvaluationFailed: [User error] Error evaluating CEL run: The CEL expression 'x' is not evaluated to a boolean`,
+      name: 'what a task does on an error, by a value that is none of the words for it',
+      spec: `{ params: [{ name: p, value: $(date) }], pipelineSpec: { params: [{ name: p }], tasks: [{ name: a, onError: $(params.p), taskSpec: { ${step} } }] } }`,
+      want: `PipelineValidationFailed: [User error] Pipeline here/run can't be Run; it has an invalid spec: invalid value: $(date): OnError\nPipelineTask OnError must be either "continue" or "stopAndFail"`,
     },
   ];
   for (const { name, spec, others, want } of cases) {

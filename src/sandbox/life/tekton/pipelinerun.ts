@@ -60,7 +60,6 @@ import type {
   TaskRun,
   WorkspaceBinding,
 } from './types.ts';
-import { checkCel } from './when.ts';
 
 /** What `decidePipelineRun` goes by. */
 export interface PipelineRunFacts {
@@ -148,7 +147,6 @@ function advance(draft: RunDraft, lookup: Lookup, now: number): void {
   const states = resolveTasks(draft, replaced, name, lookup);
   const progress = new Progress({ run: draft.current(), states, graph, now, startedAt: draft.startedAt });
   checkTasks(run, states);
-  checkAllCel(run, states);
   if (asked === 'CancelledRunFinally' && progress.isRunning) draft.stopAll('cancelled');
   if (progress.isBeforeFirst) {
     checkReferences(run, replaced, states);
@@ -227,14 +225,6 @@ function substituted(
   };
 }
 
-function checkAllCel(run: PipelineRun, states: readonly TaskState[]): void {
-  try {
-    for (const { task } of states) checkCel(task.when ?? []);
-  } catch (error) {
-    throw userError('CELEvaluationFailed', `Error evaluating CEL ${run.metadata.name}: ${messageOf(error)}`);
-  }
-}
-
 /** Tasks that run beyond the time of all tasks, and finally tasks beyond theirs. */
 function stopLate(draft: RunDraft, progress: Progress): void {
   const isLate = progress.finallyStartedAt === undefined ? progress.haveTasksTimedOut : progress.hasFinallyTimedOut;
@@ -269,7 +259,6 @@ function startNext(draft: RunDraft, progress: Progress, parent: Parent): void {
     if ('replacements' in results) putResults(state, results.replacements);
     return 'replacements' in results;
   });
-  checkAllCel(draft.run, ready);
   if (progress.isFinallyStarted) draft.startFinally(progress);
   for (const state of [...(invalid.length > 0 ? [] : next), ...ready]) {
     if (state.isFinal) draft.startFinally(progress);

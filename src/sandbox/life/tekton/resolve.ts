@@ -22,8 +22,8 @@ export function resolvePipeline(draft: RunDraft, lookup: Lookup): Pick<Pipelined
     const spec = {
       ...pipeline.spec,
       ...only('params', params?.map(withType)),
-      ...only('tasks', tasks?.map(withTemplate)),
-      ...only('finally', final?.map(withTemplate)),
+      ...only('tasks', tasks?.map(complete)),
+      ...only('finally', final?.map(complete)),
     };
     draft.remember({ ...pipeline, spec });
     return { name: pipeline.name, spec };
@@ -48,12 +48,14 @@ export function resolvePipeline(draft: RunDraft, lookup: Lookup): Pick<Pipelined
 }
 
 /**
- * A task whose embedded steps are complete: Tekton's check of a pipeline leaves them so, in the status and in what is made
- * of it. Steps that refer to a StepAction stay as they are until it is read.
+ * A task whose embedded Task is complete: with its types, and with what its template gives to its steps. Tekton's check of a
+ * pipeline leaves them so, in the status and in what is made of it. Steps that refer to a StepAction stay as they are until
+ * it is read.
  */
-function withTemplate(task: PipelineTask): PipelineTask {
-  const { taskSpec } = task;
-  if (taskSpec?.steps === undefined || taskSpec.stepTemplate === undefined) return task;
+function complete(task: PipelineTask): PipelineTask {
+  const taskSpec = task.taskSpec && withTypes(task.taskSpec);
+  if (taskSpec === undefined) return task;
+  if (taskSpec.steps === undefined || taskSpec.stepTemplate === undefined) return { ...task, taskSpec };
   const steps = taskSpec.steps.map((step) => (step.ref ? step : mergeTemplate(taskSpec.stepTemplate, step)));
   return { ...task, taskSpec: { ...taskSpec, steps } };
 }

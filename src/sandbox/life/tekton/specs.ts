@@ -17,6 +17,7 @@ import type {
   ParamSpec,
   PipelineSpec,
   PipelineTask,
+  ResultSpec,
   Step,
   TaskSpec,
   Volume,
@@ -178,20 +179,31 @@ export function withTypes<Spec extends TaskSpec>(spec: Spec): Spec {
   return {
     ...spec,
     ...only('params', spec.params?.map(withType)),
+    ...only('results', spec.results?.map(withResultType)),
     ...only(
-      'results',
-      spec.results?.map((result) => ({
-        ...result,
-        type: result.type ?? (result.properties === undefined ? 'string' : 'object'),
-      })),
+      'steps',
+      spec.steps?.map((step) => ({ ...step, ...only('results', step.results?.map(withResultType)) })),
     ),
   };
 }
 
+/** The type of a declared result, and those of its properties: what they say, else texts. */
+export function withResultType(result: ResultSpec): ResultSpec {
+  const { type, properties } = result;
+  if (properties === undefined) return { ...result, type: type ?? 'string' };
+  return { ...result, type: type ?? 'object', properties: withPropertyTypes(properties) };
+}
+
+function withPropertyTypes(properties: NonNullable<ResultSpec['properties']>): NonNullable<ResultSpec['properties']> {
+  return Object.fromEntries(Object.entries(properties).map(([key, { type = 'string' }]) => [key, { type }]));
+}
+
 /** The type of a declared parameter: what it says, or what its properties or its default are. */
 export function withType(param: ParamSpec): ParamSpec {
+  if (param.properties !== undefined) {
+    return { ...param, type: param.type ?? 'object', properties: withPropertyTypes(param.properties) };
+  }
   if (param.type !== undefined) return param;
-  if (param.properties !== undefined) return { ...param, type: 'object' };
   if (param.default === undefined || typeof param.default === 'string') return { ...param, type: 'string' };
   return { ...param, type: isList(param.default) ? 'array' : 'object' };
 }

@@ -4,7 +4,7 @@ import type { Lookup } from './lookup.ts';
 import { follow } from './lookup.ts';
 import { replacementsOf, taskParams } from './params.ts';
 import { parseReference } from './reference.ts';
-import { only, replaceInStep, withType } from './specs.ts';
+import { only, replaceInStep, withResultType, withType } from './specs.ts';
 import { allOf, replaceParams, texts, variablesIn } from './substitute.ts';
 import type { Param, Step, StepAction, TaskRun, TaskSpec } from './types.ts';
 
@@ -37,7 +37,7 @@ function merged({ ref: __, params = [], ...step }: Step, { spec: action }: StepA
     ...only('workingDir', replaced.workingDir),
     ...only('env', replaced.env ?? step.env),
     ...only('volumeMounts', replaced.volumeMounts ?? step.volumeMounts),
-    ...only('results', action.results?.map((result) => ({ ...result, type: result.type ?? 'string' })) ?? step.results),
+    ...only('results', action.results?.map(withResultType) ?? step.results),
   };
 }
 

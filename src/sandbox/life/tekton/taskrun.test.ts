@@ -430,7 +430,20 @@ describe('TaskRun: refused', () => {
     {
       name: 'two volumes of one name',
       spec: 'taskSpec: { volumes: [{ name: v, emptyDir: {} }, { name: v, emptyDir: {} }], steps: [{ image: i, script: "true" }] }',
-      want: 'PodCreationFailed: failed to create task run pod "run": translating TaskSpec to Pod: multiple volumes with same name "v". Maybe invalid TaskSpec',
+      want: 'PodCreationFailed: failed to create task run pod "run": multiple volumes with same name "v": volumes[1].name. Maybe invalid TaskSpec',
+    },
+    {
+      name: 'variables that come with a value, into a step of a Task by name',
+      spec: '{ params: [{ name: a, value: $(params.b) and $(results.none.path) }], taskRef: { name: t } }',
+      others: {
+        tasks: { t: parse('{ params: [{ name: a }], steps: [{ image: i, command: [echo], args: [$(params.a)] }] }') },
+      },
+      want: 'PodCreationFailed: failed to create task run pod "run": non-existent variable in "$(params.b) and $(results.none.path)": steps[0].args[0]. Maybe missing or invalid Task here/t',
+    },
+    {
+      name: 'a path that comes with a value, into a script',
+      spec: '{ params: [{ name: a, value: $(results.none.path) }], taskSpec: { params: [{ name: a }], steps: [{ image: i, script: "cat $(params.a)" }] } }',
+      want: 'PodCreationFailed: failed to create task run pod "run": non-existent variable in "cat $(results.none.path)": steps[0].script. Maybe invalid TaskSpec',
     },
   ];
   for (const { name, spec, others, want } of cases) {
