@@ -13,8 +13,8 @@ const RUNS = 4;
 const STREAMS = 200;
 const ROUNDS = 3;
 const SECONDS = 4;
-/** Twenty lines a second: busy for a build, and nobody has to keep up with it. */
-const SCRIPT = 'while :; do echo "a line of a build that is under way"; usleep 50000; done';
+/** What a step does: twenty lines a second, busy for a build, and nobody has to keep up with it. */
+export const SPEAKING = 'while :; do echo "a line of a build that is under way"; usleep 50000; done';
 
 /** The row. */
 export const lineLatency: Row = {
@@ -24,7 +24,7 @@ export const lineLatency: Row = {
   unit: 'ms',
   goal: { of: 'ours', named: 'p99', below: 100, also: { p50: 20 } },
   async measure(world) {
-    const speakers = await Promise.all(Array.from({ length: RUNS }, () => speakingRun(world, 'p4', SCRIPT)));
+    const speakers = await Promise.all(Array.from({ length: RUNS }, () => speakingRun(world, 'p4', SPEAKING)));
     const ours = {
       target: rungateOf(world),
       paths: speakers.map(({ run }) => `/logs/${run}?timestamps=true&prefix=none&color=never&tail=1`),
@@ -52,7 +52,7 @@ export const lineLatency: Row = {
  * milliseconds since the container runtime wrote it, which is what its timestamp says. That needs the cluster's node and
  * us to share a clock, as on one machine they do.
  */
-async function agesOfLines({
+export async function agesOfLines({
   target,
   paths,
 }: {

@@ -11,6 +11,7 @@ import { triggerLatency, triggerLatencyOfSandbox } from './p8-trigger-latency.ts
 import { largeStart } from './p9-start.ts';
 import { runPages } from './p10-run-pages.ts';
 import { manyWaiters } from './p11-waiters.ts';
+import { pruning } from './p12-pruning.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -32,6 +33,7 @@ export const rows: readonly Row[] = [
   largeStart,
   runPages,
   manyWaiters,
+  pruning,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,

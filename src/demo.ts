@@ -206,7 +206,9 @@ function greeting(told: Greeting): string {
     '  kubectl get pipelineruns,pods',
     '  kubectl create -f examples/hello.yaml',
     `A push to ${repository}`,
-    'moves the GitRepository demo, and the PipelineTrigger demo starts a run of the new commit:',
+    'starts a run of the new commit, because the PipelineTrigger demo follows it:',
+    `  git clone ${shellWord(repository)} work && cd work && date > now && git add now && git commit -m now && git push`,
+    `  curl ${credentials} ${url}/triggers/default/demo        # names the run; follow it with curl -N and /logs/NAME`,
     '  kubectl get pipelinetrigger demo',
     '',
     simulate

@@ -60,7 +60,7 @@ export function createMetrics(options: {
   const triggers = triggerConditions(registers);
   const created = new Counter({
     name: 'rungate_runs_created_total',
-    help: 'Runs created for PipelineTriggers, by why: an event, a retry of a run that failed, or a request.',
+    help: 'Runs created for PipelineTriggers, by why: an event (asked for by hand, too), or a retry of a run that failed.',
     labelNames: ['cause'],
     registers,
   });

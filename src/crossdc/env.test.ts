@@ -46,7 +46,11 @@ describe('the environment of the cross-data-centre lock', () => {
     ],
     ['ha_enabled: yes', { ...right, ha_enabled: 'yes' }, ["value [yes] of 'ha_enabled' could not be understood"]],
     ['ha_enabled: false', { ...right, ha_enabled: 'f' }, ["value [f] of 'ha_enabled' leaves nothing to lock"]],
-    ['an address without a host', { ...right, address: ':3306' }, ["value [:3306] of 'address'"]],
+    [
+      'an address without a host',
+      { ...right, address: ':3306' },
+      ["value [:3306] of 'address' could not be understood: it must be host, host:port or [IPv6]:port"],
+    ],
     [
       'plaintext_connection_allowed: maybe',
       { ...right, plaintext_connection_allowed: 'maybe' },

@@ -38,7 +38,7 @@ export function readCrossDcEnv(env: Readonly<Record<string, string | undefined>>
   const place = parseAddress(variable('address') || '127.0.0.1');
   if (place === undefined) {
     mistakes.push(
-      `value [${variable('address')}] of 'address' could not be understood: it must be host:port, [IPv6]:port`,
+      `value [${variable('address')}] of 'address' could not be understood: it must be host, host:port or [IPv6]:port`,
     );
   }
 

@@ -179,6 +179,22 @@ export function createStore<T extends Kept>(
   };
 }
 
+/** A writer that passes on the objects of some namespaces alone: for a watch of all namespaces where not all are looked after. */
+export function within<T extends Kept>(writer: StoreWriter<T>, namespaces: readonly string[]): StoreWriter<T> {
+  const wanted = new Set(namespaces);
+  const only = (put: (object: T) => void) => (object: T) => {
+    if (wanted.has(object.meta.namespace)) put(object);
+  };
+  return {
+    relist: (scope) => {
+      const { put, end } = writer.relist(scope);
+      return { put: only(put), end };
+    },
+    put: only(writer.put),
+    remove: only(writer.remove),
+  };
+}
+
 /** Most owners have so many objects at most. */
 const FEW = 8;
 

@@ -53,6 +53,7 @@ const alsoInSandbox = [
   'trigger-elections',
   'trigger-examples',
   'trigger-kills',
+  'triggers-flux',
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Suites whose flows are the same with CACHE=off, which they are run with once more, in a sandbox. */

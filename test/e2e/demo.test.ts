@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { connect } from '../cluster/cluster.ts';
@@ -31,6 +31,11 @@ describe('the demo at a terminal', () => {
   /** The commands of the greeting that begin with a word, without what is said about them. */
   const told = (word: string) =>
     [...demo.output().matchAll(new RegExp(`^ +(${word} .*?)(?: +#.*)?$`, 'gm'))].map(([, command]) => command ?? '');
+
+  const triggerOfDemo = async () => {
+    const { stdout } = await shell(told('curl -u').find((line) => line.includes('/triggers/')) ?? 'false');
+    return JSON.parse(stdout) as { readonly latestEvent: string; readonly latestPipelineRun?: string };
+  };
 
   it('the first curl streams the log of a run while it runs', async () => {
     const [stream] = told('curl -N');
@@ -84,6 +89,42 @@ describe('the demo at a terminal', () => {
     }
     const { stdout } = await shell('kubectl get pipelineruns');
     assert.match(stdout, /^green-build +True +Succeeded/m);
+  });
+
+  it('trigger 1: what is cloned, committed and pushed as it says starts a run, and curl -N follows its log', async () => {
+    const person = ['-c user.name=somebody', '-c user.email=somebody@rungate.invalid'].join(' ');
+    const [clone = ''] = told('git clone');
+    const before = await triggerOfDemo();
+    const pushed = await shell(
+      `cd ${folder} && ${clone.replace('git commit', `git ${person} commit`)} && git rev-parse HEAD`,
+    );
+    assert.equal(pushed.code, 0, pushed.stderr);
+    const commit = pushed.stdout.trim().split('\n').at(-1) ?? '';
+    const run = await eventually(
+      async () => {
+        const { latestEvent, latestPipelineRun } = await triggerOfDemo();
+        assert.equal(latestEvent, `main@sha1:${commit}`);
+        assert.ok(latestPipelineRun && !['Unknown', before.latestPipelineRun].includes(latestPipelineRun));
+        return latestPipelineRun;
+      },
+      { withinMs: 30_000 },
+    );
+    const followed = await shell(`curl -sN -u demo:demo ${demo.url}/logs/${run}`);
+    assert.match(followed.stdout, new RegExp(`fetching ${commit}`));
+    assert.match(followed.stdout, /the build has ended, Succeeded/);
+  });
+
+  it('the README says the same', async () => {
+    const readme = await readFile(`${checkout}README.md`, 'utf8');
+    const [, block = ''] = /```sh\n(git clone [\s\S]*?)```/.exec(readme) ?? [];
+    const [clone = '', push = '', ...follow] = block.split('\n');
+    const [line = ''] = told('git clone');
+    const repository = `${folder}/.rungate/sandbox/demo.git`;
+    assert.equal(`${clone} && ${push}`.replace('.rungate/sandbox/demo.git', repository), line);
+    const script = follow.join('\n').replaceAll('localhost:8080', demo.url);
+    const { code, stdout, stderr } = await shell(script);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /fetching [0-9a-f]{40}/);
   });
 
   it('nothing listens anywhere but on loopback', async () => {

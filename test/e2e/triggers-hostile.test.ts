@@ -96,13 +96,21 @@ spec:
     assert.match(message, /^spec\.pipeline\.inputParams\[0\]\.name is missing/);
   });
 
-  it('a kind that is nested deeper than can be shown is told of all the same', async () => {
-    const kind = JSON.parse('['.repeat(6_000) + ']'.repeat(6_000));
+  it('a kind that is no text is told of in the condition', async () => {
     await world.repository('deep', revisionOf(1));
     await world.trigger(triggerOf('pipelineRun', 'deep', { pipeline: 'skips' }));
     await world.reached('deep', revisionOf(1));
-    const body = `{"spec":{"pipelineRun":{"kind":${'['.repeat(6_000)}${']'.repeat(6_000)}}}}`;
-    assert.ok(kind);
-    await world.admin.patch(triggerPath(world, 'deep'), { toJSON: () => JSON.parse(body) }).catch(() => {});
+    await world.change('deep', { spec: { pipelineRun: { kind: nested(60) } } });
+    const { message } = await world.says('deep', 'Error');
+    assert.match(message, /^spec\.pipelineRun\.kind is a list; write PipelineRun/);
+    await world.push('deep', revisionOf(2));
+    await world.settled();
+    await world.hasRuns('deep', 1);
   });
 });
+
+function nested(depth: number): unknown {
+  let value: unknown = [];
+  for (let level = 1; level < depth; level++) value = [value];
+  return value;
+}

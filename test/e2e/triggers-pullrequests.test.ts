@@ -12,7 +12,8 @@ interface Entry {
   readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
 }
 
-describe('triggers on pull requests', () => {
+describe('triggers on pull requests', function () {
+  this.timeout(300_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);

@@ -6,7 +6,8 @@ import { paramsOf, pull, sha, Tally, type TemplateParam, valuesOf, wholeTrigger 
 const skips = { pipelineRef: { name: 'skips' } };
 const revision = (digit: string) => `main@sha1:${sha(digit)}`;
 
-describe('templates of triggers', () => {
+describe('templates of triggers', function () {
+  this.timeout(300_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);
@@ -234,6 +235,40 @@ describe('templates of triggers', () => {
       const { gitRepository } = await world.reached(name, revision('1'));
       assert.equal((gitRepository as { commitId: string }).commitId, sha('1'));
     }
+  });
+
+  it('spec.pipeline of 0.2.x: paths in its parameters, a security context, and a PullRequest for a source', async () => {
+    await world.pullRequest('second', [pull('feature/one', sha('1')), pull('two', sha('2'))]);
+    await world.trigger(
+      JSON.stringify({
+        apiVersion: 'pipeline.jquad.rocks/v1alpha1',
+        kind: 'PipelineTrigger',
+        metadata: { name: 'second' },
+        spec: {
+          source: { kind: 'PullRequest', name: 'second' },
+          pipeline: {
+            name: 'skips',
+            serviceAccountName: 'default',
+            inputParams: [
+              { name: 'rev', value: '$.head.sha' },
+              { name: 'branch', value: '$(branch)' },
+            ],
+            securityContext: { runAsUser: 65532, fsGroup: 65532 },
+          },
+        },
+      }),
+    );
+    const runs = await has('second', 2);
+    assert.deepEqual(valuesOf(runs, 'rev'), [sha('1'), sha('2')]);
+    assert.deepEqual(valuesOf(runs, 'branch'), ['feature/one', 'two']);
+    for (const { metadata, spec } of runs) {
+      assert.match(metadata.name, /^second-[a-z]{4}$/);
+      assert.deepEqual(spec.taskRunTemplate, {
+        serviceAccountName: 'default',
+        podTemplate: { securityContext: { runAsUser: 65532, fsGroup: 65532 } },
+      });
+    }
+    await world.says('second', 'Success', 'True');
   });
 
   it('trigger 39: templates that are none of Tekton say so, and hurt no other', async () => {

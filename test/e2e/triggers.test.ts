@@ -1,9 +1,7 @@
 /** PipelineTriggers of the first releases (`spec.pipeline`), in a real rungate: what becomes of revisions, runs and triggers. */
 import assert from 'node:assert/strict';
-import { onCluster } from '../support/ground.ts';
-import { type RunManifest, startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-
-const sha = (letter: string) => letter.repeat(40);
+import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
+import { paramsOf, sha, Tally } from '../support/whole-trigger.ts';
 
 /** A trigger of release 0.1.4. */
 const trigger = (name: string, source: string, more: Readonly<Record<string, unknown>> = {}): string =>
@@ -29,17 +27,11 @@ const trigger = (name: string, source: string, more: Readonly<Record<string, unk
     },
   });
 
-const paramsOf = ({ spec }: RunManifest) =>
-  Object.fromEntries((spec.params ?? []).map(({ name, value }) => [name, value]));
-
-describe('triggers with spec.pipeline', () => {
+describe('triggers with spec.pipeline', function () {
+  this.timeout(300_000);
   let world: TriggerWorld;
-  /** How many runs each trigger had when its test was over. */
-  const counted = new Map<string, number>();
-  const count = async (name: string, runs: number): Promise<readonly RunManifest[]> => {
-    counted.set(name, runs);
-    return world.hasRuns(name, runs);
-  };
+  const tally = new Tally();
+  const count = (name: string, runs: number) => tally.has(world, name, runs);
 
   before(async () => {
     world = await startTriggerWorld();
@@ -181,7 +173,7 @@ describe('triggers with spec.pipeline', () => {
     assert.equal(new Set(revisions).size, revisions.length);
     assert.ok(revisions.includes(sha('3')) && revisions.length <= 3, revisions.join());
     assert.equal((await world.status('twice')).latestEvent, `main/${sha('3')}`);
-    counted.set('twice', revisions.length);
+    tally.expect('twice', revisions.length);
   });
 
   it('trigger 15: a source that is touched without a new revision starts nothing', async () => {
@@ -242,7 +234,7 @@ describe('triggers with spec.pipeline', () => {
     assert.deepEqual(kept.map(({ metadata }) => metadata.name).sort(), names.slice(3).sort());
     for (const { metadata } of kept) await world.remove(metadata.name);
     await world.settled();
-    counted.set('history', 0);
+    tally.expect('history', 0);
     await world.hasRuns('history', 0);
     await world.says('history', 'Success', 'True');
   });
@@ -301,8 +293,10 @@ describe('triggers with spec.pipeline', () => {
     await world.trigger(trigger('right', 'sizes'));
     const said = await world.says('wrong', 'Error');
     assert.match(said.message, /spec\.pipeline\.workspace\.size is "abc"/);
+    const told = /"a trigger needs to be looked at"[^\n]*"trigger":"wrong"[^\n]*spec\.pipeline\.workspace\.size/;
+    await world.until(async () => assert.match(world.gateway.log(), told));
     await count('right', 1);
-    counted.set('wrong', 0);
+    tally.expect('wrong', 0);
   });
 
   it('trigger 43: the gauge of the original tells of the last run', async () => {
@@ -317,7 +311,7 @@ describe('triggers with spec.pipeline', () => {
       );
       assert.deepEqual(values, [1, 0, 0]);
     });
-    counted.set('gauge', 1);
+    tally.expect('gauge', 1);
   });
 
   it('trigger 44: what the original left is taken over without a new run, another form of the revision included', async () => {
@@ -364,10 +358,7 @@ describe('triggers with spec.pipeline', () => {
   });
 
   it('and in the end no trigger has another run', async () => {
-    await world.settled();
-    await new Promise((resolve) => setTimeout(resolve, onCluster ? 30_000 : 2_000));
-    await world.settled();
-    for (const [name, runs] of counted) assert.equal((await world.runsOf(name)).length, runs, name);
+    await tally.again(world);
     const writes = 'rungate_kube_requests_total{verb="patch",code="409"}';
     assert.ok((await world.gateway.metric(writes)) < 20, 'few conflicts');
   });

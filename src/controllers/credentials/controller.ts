@@ -13,7 +13,7 @@ import { type Again, createController } from '../../kube/controller.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { Leadership } from '../../kube/lease.ts';
 import { type JsonObject, type ObjectRef, objectOf, stringOf } from '../../kube/objects.ts';
-import { createStore } from '../../kube/store.ts';
+import { createStore, within } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
@@ -197,7 +197,7 @@ export function createCredentials(parts: CredentialsParts): Credentials {
       resource: CREDENTIALS.resource,
       scope,
       optional: true,
-      writer: kept,
+      writer: served === '*' ? kept : within(kept, served),
       project: projectCredential,
     });
 
@@ -212,9 +212,9 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   };
 
   const knowledgeOf = (namespace: string): Knowledge => {
+    if (served !== '*' && !served.includes(namespace)) return { of: 'other namespaces' };
     const watching = watches.find(({ scope }) => scope === '' || scope === namespace);
     if (watching?.listed()) return isServed ? { of: 'all' } : { of: 'no kind' };
-    if (watching === undefined && watches.length > 0) return { of: 'other namespaces' };
     return { of: 'nothing', because: watching?.problem()?.message ?? 'they have not been listed yet' };
   };
 

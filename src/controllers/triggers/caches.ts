@@ -5,7 +5,7 @@ import { SOURCE_KINDS, type Source, type SourceKind } from '../../flux/types.ts'
 import type { KubeReader } from '../../kube/client.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
 import { type JsonObject, type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
-import { createStore, type Store } from '../../kube/store.ts';
+import { createStore, type Store, within } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
@@ -50,6 +50,10 @@ export interface TriggerCaches extends Part {
    * for longer either: see `isComplete`. Rejects with the reason of `signal`. Only after `start`.
    */
   filled(signal: AbortSignal): Promise<void>;
+  /** What keeps a kind from being listed, a sentence for each. */
+  problems(): readonly string[];
+  /** Whether the cluster has the kind PipelineTrigger, as far as that is known. */
+  isServed(): boolean;
   /** Calls `listener` when a kind has been listed that `filled` did not wait for. */
   onLate(listener: () => void): void;
 }
@@ -109,7 +113,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
     });
 
   const watchScope = (scope: string): readonly Watch[] => [
-    watchKind(TRIGGERS, scope, triggers.writer, projectTrigger),
+    watchKind(TRIGGERS, scope, served === '*' ? triggers.writer : within(triggers.writer, served), projectTrigger),
     ...SOURCE_KINDS.map((kind) =>
       watchKind(SOURCE_RESOURCES[kind], scope, sources[kind].writer, (raw) => projectSource(kind, raw)),
     ),
@@ -173,6 +177,12 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       isOver = true;
     },
     onLate: (listener) => void late.add(listener),
+    problems: () =>
+      watches.flatMap((watch) => {
+        const problem = watch.listed() ? undefined : watch.problem();
+        return problem === undefined ? [] : [`${watch.resource}: ${problem.message}`];
+      }),
+    isServed: () => !unserved.has(TRIGGERS.resource),
     async start() {
       watches = scopes.flatMap(watchScope);
     },

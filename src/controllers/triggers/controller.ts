@@ -3,6 +3,7 @@ import { Fault } from '../../fault.ts';
 import { createController } from '../../kube/controller.ts';
 import type { Leadership } from '../../kube/lease.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
+import { WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import { hangBells } from './bells.ts';
@@ -20,8 +21,14 @@ export interface TriggersParts extends GatherParts, PerformParts {
   readonly log: Log;
 }
 
-/** An event takes four steps, a pull request with new branches as many more creates; what goes on longer goes round. */
+/** Two looks write down an intent and what comes of it; more follow conflicts. What goes on longer goes round. */
 const MOST_STEPS = 50;
+
+/** After so many creates others have their turn: a pull request may have hundreds of branches. */
+const MOST_ORDERS = 25;
+
+/** A part that could not begin by then is told of. */
+const IDLE_MS = 10_000;
 
 /** What is logged of an order, by what came of it. */
 const OUTCOMES = {
@@ -46,7 +53,11 @@ export function createTriggers(parts: TriggersParts): Part {
   const remember = (memory: Memory, before: PipelineTrigger, after: PipelineTrigger) => {
     const over = new Set([...(memory.written?.over ?? []), before.meta.resourceVersion]);
     memory.written = { trigger: after, over };
+    memory.live = after.meta.resourceVersion;
   };
+
+  /** Whether it is known by now that there is no such trigger any more, though there may be another one of its name. */
+  const isGone = ({ meta }: PipelineTrigger) => caches.triggers.get(meta)?.meta.uid !== meta.uid;
 
   const reconcile = async (key: ObjectRef, signal: AbortSignal) => {
     const kept = caches.triggers.get(key);
@@ -57,6 +68,7 @@ export function createTriggers(parts: TriggersParts): Part {
     let isNews = false;
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const trigger = latestOf(kept, memory);
+      if (isGone(trigger)) return {};
       // Garbage collection takes its runs; there is nothing more to say.
       if (trigger.meta.deleting !== undefined) return {};
       const now = clock.now();
@@ -69,7 +81,12 @@ export function createTriggers(parts: TriggersParts): Part {
           continue;
         }
       } catch (error) {
-        if (!(error instanceof Fault) || error.code !== 'conflict') throw error;
+        if (!(error instanceof Fault) || error.code !== 'conflict') {
+          if (error instanceof WriteFault && error.code === 'refused') {
+            warn(trigger, `the status cannot be written: ${error.said || error.message}`, parts);
+          }
+          throw error;
+        }
         // Somebody wrote first, or the watch lags: what counts is what is there now.
         const fresh = await readTrigger(reader, key, signal);
         if (fresh === undefined || fresh.meta.uid !== kept.meta.uid) return {};
@@ -78,13 +95,26 @@ export function createTriggers(parts: TriggersParts): Part {
       }
       if (decision.warning !== undefined && isWorthTelling(decision.warning, memory, isNews, now)) {
         warn(trigger, decision.warning, parts);
+        log.warn('a trigger needs to be looked at', {
+          namespace: key.namespace,
+          trigger: key.name,
+          problem: decision.warning,
+        });
       }
       metrics.triggerCondition(key, decision.series);
       if (decision.orders.length === 0)
         return { ...(decision.againMs === undefined ? {} : { againMs: decision.againMs }) };
       const { spec } = trigger;
       if ('mistakes' in spec) return {}; // gives no orders
-      for (const order of decision.orders) {
+      // A watch that lags may tell of an intent whose run has been made, has ended and has been deleted since.
+      if (memory.live !== trigger.meta.resourceVersion) {
+        const fresh = await readTrigger(reader, key, signal);
+        if (fresh === undefined || fresh.meta.uid !== kept.meta.uid) return {};
+        remember(memory, trigger, fresh);
+        if (fresh.meta.resourceVersion !== trigger.meta.resourceVersion) continue;
+      }
+      for (const order of decision.orders.slice(0, MOST_ORDERS)) {
+        if (isGone(trigger)) return {};
         const tried = await carryOut(order, trigger, spec, memory, parts, signal);
         memory.tried.set(order.event.line, tried);
         log.info(OUTCOMES[tried.came], {
@@ -97,6 +127,8 @@ export function createTriggers(parts: TriggersParts): Part {
           problem: tried.came === 'run' ? undefined : tried.message,
         });
       }
+      // What came of it is written down when those have had their turn who wait for their run: many revisions can come at once.
+      return { againMs: 0 };
     }
     throw new Fault('internal', 'a trigger does not come to rest');
   };
@@ -111,6 +143,23 @@ export function createTriggers(parts: TriggersParts): Part {
     log,
     metrics,
   });
+
+  /** A part that cannot do its work says so once, and what would help. */
+  const tellIfIdle = async (filled: Promise<void>): Promise<void> => {
+    const inTime = await Promise.race([
+      filled.then(() => true),
+      clock.sleep(IDLE_MS, stopped.signal).then(() => false),
+    ]);
+    if (stopped.signal.aborted) return;
+    if (!inTime) {
+      const [problem] = caches.problems();
+      log.warn('triggers are not looked after: apply k8s/components/triggers, or leave them out of PARTS', { problem });
+      await filled;
+      if (!stopped.signal.aborted) log.info('triggers are looked after now');
+    } else if (!caches.isServed()) {
+      log.warn('this cluster has no PipelineTriggers: apply k8s/crds, or leave triggers out of PARTS');
+    }
+  };
 
   return {
     name: 'triggers',
@@ -136,10 +185,11 @@ export function createTriggers(parts: TriggersParts): Part {
         ...(credentialChanges === undefined ? {} : { credentials: credentialChanges }),
       });
       // What is not known yet would be taken for missing.
-      void caches.filled(stopped.signal).then(
+      const filled = caches.filled(stopped.signal).then(
         () => controller.start(),
         () => {},
       );
+      void tellIfIdle(filled);
       caches.onLate(() => {
         for (const key of refsOf(caches.triggers.values())) controller.ring(key);
       });

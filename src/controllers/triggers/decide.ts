@@ -96,6 +96,8 @@ export interface Decision {
 
 /** How a cancelled run ends: nobody wants it tried again. https://tekton.dev/docs/pipelines/pipelineruns/#monitoring-execution-status */
 const CANCELLED = new Set(['Cancelled', 'CancelledRunningFinally', 'StoppedRunningFinally']);
+/** What is to be tried again is tried after this time at the latest, also where the clock was set back meanwhile. */
+export const LONGEST_WAIT_MS = 10 * 60_000;
 /** How long a branch that is gone is remembered. */
 const REMEMBERED_MS = 7 * 24 * 3_600_000;
 /** And how many of them: a status has to fit into an object. */
@@ -336,7 +338,7 @@ function hindranceOf(
   if (last?.came !== 'refused' || last.sequence !== line.sequence || last.attempt !== line.attempt) return undefined;
   if (last.generation !== trigger.generation) return undefined;
   if (last.details !== undefined && last.details !== event.details) return undefined;
-  if (last.untilMs !== undefined && last.untilMs <= now) return undefined;
+  if (last.untilMs !== undefined && (last.untilMs <= now || last.untilMs - now > LONGEST_WAIT_MS)) return undefined;
   return { type: 'Error', message: last.message, ...present({ untilMs: last.untilMs }) };
 }
 

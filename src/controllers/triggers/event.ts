@@ -6,6 +6,8 @@ import { type JsonObject, objectOf, stringOf } from '../../kube/objects.ts';
 /** Labels of runs of a trigger, and their exact values as annotations. */
 export { EVENT_KEY_ANNOTATION, TRIGGER_ANNOTATION } from '../../tekton/project.ts';
 export const TRIGGER_LABEL = 'pipeline.jquad.rocks/pipelinetrigger';
+/** The event of a run, as the source has it. */
+export const EVENT_ANNOTATION = 'pipeline.jquad.rocks/event';
 
 /** Which names an event shows itself under: what stands in the trigger's status and in the labels of its runs. */
 export type Shown =
@@ -127,8 +129,8 @@ export function sameAsUpstream(status: JsonObject, event: TriggerEvent, source: 
       );
     }
     case 'PullRequest': {
-      const entry = objectOf(objectOf(status.branches).branch)[event.line];
-      return objectOf(entry).commit === event.commit;
+      const branches = objectOf(objectOf(status.branches).branch);
+      return Object.hasOwn(branches, event.line) && objectOf(branches[event.line]).commit === event.commit;
     }
     case 'OCIRepository':
     case 'Bucket':

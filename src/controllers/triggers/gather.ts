@@ -7,7 +7,7 @@ import type { PipelineRun } from '../../tekton/types.ts';
 import type { TriggerCaches } from './caches.ts';
 import { type CredentialFact, pipelineOf, type Tried, type TriggerFacts } from './decide.ts';
 import { type CredentialRef, type PipelineTrigger, projectTrigger, TRIGGER_API_VERSION } from './resource.ts';
-import { readStanding } from './status.ts';
+import { readStanding, type Standing } from './status.ts';
 
 /** What gathering asks. */
 export interface GatherParts {
@@ -22,6 +22,10 @@ export interface Memory {
   readonly uid: string;
   /** The trigger as we last wrote it, and the versions that it takes the place of while the watch lags. */
   written?: { readonly trigger: PipelineTrigger; readonly over: ReadonlySet<string> };
+  /** The version in which the API server itself had the trigger when it was last asked or written to. */
+  live?: string;
+  /** The highest number of an event in the status when it was last looked at. */
+  sequence?: number;
   /** What came of orders, by line. */
   readonly tried: Map<string, Tried>;
   /** How often in a row an order failed, by line. */
@@ -44,6 +48,9 @@ export function triggerPath({ namespace, name }: ObjectRef): string {
 export function runPath({ namespace, name }: ObjectRef): string {
   return `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns/${name}`;
 }
+
+/** What the API server takes for a name; anything else in its place could make the path one of another object. */
+const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /** The trigger as we know it: as it was last written by us while the watch has not caught up, else as the watch has it. */
 export function latestOf(kept: PipelineTrigger, memory: Memory): PipelineTrigger {
@@ -76,7 +83,10 @@ export async function gather(
   const { spec, meta } = trigger;
   const { namespace } = meta;
   const runs = new Map<string, PipelineRun | 'gone' | undefined>();
-  for (const { run: name, outcome } of readStanding(trigger).lines.values()) {
+  const standing = readStanding(trigger);
+  const { lines } = standing;
+  forgetOthers(memory, standing);
+  for (const { run: name, outcome } of lines.values()) {
     if (name === undefined || outcome !== undefined) continue;
     runs.set(name, await findRun({ namespace, name }, memory, { reader, caches }, now, signal));
   }
@@ -95,7 +105,7 @@ export async function gather(
       ? undefined
       : (credentialOf?.(spec.credential, namespace) ?? {
           ready: false as const,
-          message: `ManagedCredential ${spec.credential.name}: this installation does not look after ManagedCredentials (MANAGED_CREDENTIALS)`,
+          message: `ManagedCredential ${spec.credential.name}: ManagedCredentials are switched off here; whoever runs rungate sets MANAGED_CREDENTIALS=on`,
         });
   return {
     ...facts,
@@ -103,6 +113,21 @@ export async function gather(
     pipelineMissing: pipeline !== undefined && caches.isPipelineMissing({ namespace, name: pipeline }),
     ...(credential === undefined ? {} : { credential }),
   };
+}
+
+/**
+ * Branches come and go: what is remembered of those that are gone would only grow. Where the numbers of events have fallen somebody
+ * has written another status, and what came of an event of that number says nothing of the next one that gets it.
+ */
+function forgetOthers(memory: Memory, { lines, sequence }: Standing): void {
+  const { tried, failures } = memory;
+  const isAnother = sequence < (memory.sequence ?? 0);
+  memory.sequence = sequence;
+  for (const line of [...tried.keys(), ...failures.keys()]) {
+    if (lines.has(line) && !isAnother) continue;
+    tried.delete(line);
+    failures.delete(line);
+  }
 }
 
 async function findRun(
@@ -117,6 +142,7 @@ async function findRun(
     made.delete(ref.name);
     return kept;
   }
+  if (!OBJECT_NAME.test(ref.name)) return 'gone'; // somebody has written that into the status: there is no such run
   const madeAt = made.get(ref.name);
   if (madeAt !== undefined && now - madeAt < WATCH_LAG_MS) return undefined;
   return (

@@ -82,6 +82,7 @@ export function jsonOf(value: Value, budget: Budget): string {
  * functions `match` and `search` are not supported, because a regular expression can take for ever.
  */
 export function select(path: string, document: Value, budget: Budget): readonly Value[] {
+  budget.spend(path.length); // reading a path takes time as well
   return walk(compile(path), document, { root: document, budget });
 }
 

@@ -164,9 +164,8 @@ function runMetadata(trigger: PipelineTrigger, event: TriggerEvent, intent: Inte
     annotations: {
       ...objectAt(rest.annotations, `${field}.annotations`),
       ...eventAnnotations(event),
+      // The label of a long name would not say whose run this is where nothing owns it.
       [TRIGGER_ANNOTATION]: triggerName,
-      // The label alone would not say whose run this is where nothing owns it.
-      ...(labelValue(triggerName) === triggerName ? {} : { [TRIGGER_ANNOTATION]: triggerName }),
       [EVENT_KEY_ANNOTATION]: eventKey(uid, intent.sequence, intent.attempt),
     },
     ownerReferences: [

@@ -1,13 +1,14 @@
 /** The one place where triggers write: their status, their runs, and what is told of both. */
 import type { Clock } from '../../clock.ts';
 import { Fault, faultOf } from '../../fault.ts';
+import { sameRevision } from '../../flux/revision.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Metrics } from '../../metrics.ts';
-import type { Order, Tried } from './decide.ts';
-import { EVENT_KEY_ANNOTATION } from './event.ts';
+import { LONGEST_WAIT_MS, type Order, type Tried } from './decide.ts';
+import { EVENT_ANNOTATION, EVENT_KEY_ANNOTATION } from './event.ts';
 import { type Memory, triggerPath } from './gather.ts';
 import { buildRun, eventKey } from './manifest.ts';
 import {
@@ -52,7 +53,8 @@ export function involved({ meta }: PipelineTrigger): Involved {
 
 /**
  * Makes the status what it should be; resolves with the trigger as it is then, or undefined where it is that already. Faults: as
- * `KubeWriter.patch`; `conflict` when somebody else has written the trigger since it was read.
+ * `KubeWriter.patch`; `conflict` when somebody else has written the trigger since it was read; `refused` when the API server drops a part
+ * of what is written, as one does that has an older definition of the kind: nothing may be started on what was not kept.
  */
 export async function writeStatusOf(
   trigger: PipelineTrigger,
@@ -68,7 +70,15 @@ export async function writeStatusOf(
     { metadata: { resourceVersion }, status: merge },
     { signal },
   );
-  return projectTrigger(taken);
+  const kept = projectTrigger(taken);
+  const dropped = mergeOf(kept.status, status);
+  if (dropped !== undefined) {
+    const fields = Object.keys(dropped).join(', ');
+    throw new Fault('refused', `the cluster does not keep all of a trigger's status (${fields}): apply k8s/crds`, {
+      retryAfterMs: LONGEST_RETRY_MS,
+    });
+  }
+  return kept;
 }
 
 /** Tells of what a person should look at, seldom. */
@@ -146,7 +156,8 @@ export async function carryOut(
         const failures = (memory.failures.get(line) ?? 0) + 1;
         memory.failures.set(line, failures);
         const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
-        return refused(message, clock.now() + Math.max(waitMs, fault.retryAfterMs ?? 0));
+        const askedMs = Math.min(fault.retryAfterMs ?? 0, LONGEST_WAIT_MS);
+        return refused(message, clock.now() + Math.max(waitMs, askedMs));
       }
     }
   }
@@ -178,7 +189,10 @@ async function createRun(
     }
     // It may be ours: made by an order whose answer was lost, or before a crash.
     const standing = objectOf((await reader.get(`${built.path}/${name}`, { signal })).metadata);
-    if (stringsOf(standing.annotations)[EVENT_KEY_ANNOTATION] === key) return { run: name };
+    const annotations = stringsOf(standing.annotations);
+    // Where a status was written by another program, which drops our fields, events are counted from 1 again.
+    const isOfEvent = sameRevision(annotations[EVENT_ANNOTATION] ?? '', event.raw);
+    if (annotations[EVENT_KEY_ANNOTATION] === key && isOfEvent) return { run: name };
     if (built.isFixed) return { taken: name };
   }
   throw new Fault('unavailable', 'no free name was found for the run', { retryAfterMs: LONGEST_RETRY_MS });

@@ -97,12 +97,18 @@ export function projectTrigger(raw: JsonObject): PipelineTrigger {
   };
 }
 
+/** What is told of a spec with more mistakes than anybody reads. */
+const MOST_MISTAKES = 20;
+
 /** A name for what is wrong while reading on: every mistake is told, not only the first. */
 type Wrong = (sentence: string) => undefined;
 
 function readSpec(spec: JsonObject, namespace: string, maxHistory: string | undefined): PipelineTrigger['spec'] {
   const mistakes: string[] = [];
-  const wrong: Wrong = (sentence) => void mistakes.push(sentence);
+  const wrong: Wrong = (sentence) => {
+    if (mistakes.length < MOST_MISTAKES) mistakes.push(sentence);
+    return undefined;
+  };
   const source = readSource(objectOf(spec.source), wrong);
   const template = readTemplate(spec, namespace, wrong);
   const pipeline = objectOf(spec.pipeline);
@@ -267,9 +273,11 @@ function wholeNumber(value: Json | undefined, field: string, wrong: Wrong, most 
   return wrong(`${field} is ${shown(value)}; write a whole number from 1 to ${most}`);
 }
 
-/** A value as JSON shows it, no longer than a line. */
+/** A value as JSON shows it, no longer than a line; of a list or an object only that it is one. */
 function shown(value: Json | undefined): string {
   if (value === undefined) return 'missing';
+  // What is nested deeply enough cannot be made into text at all.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

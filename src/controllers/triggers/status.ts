@@ -12,6 +12,7 @@ import {
   present,
   stringOf,
 } from '../../kube/objects.ts';
+import { plainText } from '../../kube/plain.ts';
 import type { Shown } from './event.ts';
 import type { PipelineTrigger } from './resource.ts';
 
@@ -202,7 +203,7 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     eventDigest: line.digest,
     attempt: line.attempt > 0 ? line.attempt : undefined,
     currentPipelineRetry: inShape && line.attempt > 0 ? line.attempt : undefined,
-    outcome: line.outcome && { ...line.outcome },
+    outcome: outcomeField(line),
     ...(inShape ? {} : blockFields(status, latest, at)),
   };
 }
@@ -236,17 +237,14 @@ function blockFields(status: JsonObject, { line, shown, details, said }: Written
 
 function pullRequestFields(status: JsonObject, { standing, lines }: WrittenStatus, at: At): JsonObject {
   const before = objectOf(objectOf(status.branches).branch);
-  const branch: Record<string, Json> = {};
-  for (const { name, line, said } of lines) {
-    const entry = objectOf(before[name]);
-    branch[name] = {
-      ...entry,
-      name,
-      ...lineFields(line),
-      details: '',
-      conditions: [conditionOf(said, entry.conditions, at)],
-    };
-  }
+  // A branch may be called `__proto__` or `constructor`: only an object's own fields are entries.
+  const branch: JsonObject = Object.fromEntries(
+    lines.map(({ name, line, said }) => {
+      const entry = objectOf(ownField(before, name));
+      const conditions = [conditionOf(said, entry.conditions, at)];
+      return [name, { ...entry, name, ...lineFields(line), details: '', conditions }];
+    }),
+  );
   const closed = standing.closed.map(
     (each): Json => ({
       name: each.name,
@@ -267,9 +265,18 @@ function lineFields(line: Line): JsonObject {
     sequence: line.sequence > 0 ? line.sequence : undefined,
     attempt: line.attempt > 0 ? line.attempt : undefined,
     latestPipelineRun: runField(line),
-    outcome: line.outcome && { ...line.outcome },
+    outcome: outcomeField(line),
   };
 }
+
+function outcomeField({ outcome }: Line): JsonObject | undefined {
+  return outcome && { ...outcome, message: plainText(outcome.message, MESSAGE_BYTES) };
+}
+
+/** The schema refuses a condition with any other reason, and with it the whole status. */
+const REASON = /^[A-Za-z](?:[A-Za-z0-9_,:]{0,1000}[A-Za-z0-9_])?$/;
+/** Of what is said: enough to read, and little enough for hundreds of branches in one object. */
+const MESSAGE_BYTES = 2_048;
 
 /** The condition as it is written: its time is that of the one before, unless something of it has changed but the words. */
 function conditionOf(said: Said, before: Json | undefined, { generation, now }: At): JsonObject {
@@ -280,8 +287,8 @@ function conditionOf(said: Said, before: Json | undefined, { generation, now }: 
   return {
     type: said.type,
     status: said.status,
-    reason: said.reason,
-    message: said.message,
+    reason: REASON.test(said.reason) ? said.reason : 'Failed',
+    message: plainText(said.message, MESSAGE_BYTES),
     observedGeneration: generation,
     lastTransitionTime: since ?? new Date(now).toISOString().replace(/\.\d+Z$/, 'Z'),
   };
@@ -292,19 +299,24 @@ function conditionOf(said: Said, before: Json | undefined, { generation, now }: 
  * `after` is taken away.
  */
 export function mergeOf(before: JsonObject, after: JsonObject): JsonObject | undefined {
-  const merge: Record<string, Json> = {};
+  const merge: (readonly [string, Json])[] = [];
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const [was, is] = [before[key], after[key]];
+    const [was, is] = [ownField(before, key), ownField(after, key)];
     if (is === undefined || is === null) {
-      if (was !== undefined && was !== null) merge[key] = null;
+      if (was !== undefined && was !== null) merge.push([key, null]);
     } else if (isObject(is) && isObject(was)) {
       const inner = mergeOf(was, is);
-      if (inner !== undefined) merge[key] = inner;
+      if (inner !== undefined) merge.push([key, inner]);
     } else if (!isEqual(was, is)) {
-      merge[key] = withoutAbsent(is);
+      merge.push([key, withoutAbsent(is)]);
     }
   }
-  return Object.keys(merge).length > 0 ? merge : undefined;
+  return merge.length > 0 ? Object.fromEntries(merge) : undefined;
+}
+
+/** What an object itself has under a key that somebody else chose. */
+function ownField(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

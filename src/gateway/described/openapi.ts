@@ -105,7 +105,7 @@ const tags: Readonly<Record<Tag, string>> = {
 };
 
 const ABOUT = [
-  'Status and logs of Tekton runs, straight from a Kubernetes API.',
+  'Status and logs of Tekton runs, and the PipelineTriggers that start them, straight from a Kubernetes API.',
   'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`; the last is in the header `X-Request-Id` of every answer, and a request may bring its own.',
   'What is refused before it is a request (400, 408, 431) has no `X-Request-Id`. No request needs a body.',
 ].join('\n\n');

@@ -194,6 +194,33 @@ describe('the verbs', () => {
     );
   });
 
+  it('a status whose schema begins with something has that from the start, whatever was sent along', () => {
+    const status = { type: 'object', default: { seen: -1 }, properties: { seen: { type: 'integer' } } };
+    api.client.create(resources.definitions, {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'gauges.test.rungate.dev' },
+      spec: {
+        group: 'test.rungate.dev',
+        scope: 'Namespaced',
+        names: { plural: 'gauges', kind: 'Gauge' },
+        versions: [
+          {
+            name: 'v1',
+            served: true,
+            storage: true,
+            subresources: { status: {} },
+            schema: { openAPIV3Schema: { type: 'object', properties: { status } } },
+          },
+        ],
+      },
+    });
+    const gauges = { ...widgets, plural: 'gauges' };
+    const gauge = { ...widget('a', { status: { seen: 7 } }), kind: 'Gauge' };
+    assert.deepEqual(api.client.create(gauges, gauge).status, { seen: -1 });
+    assert.deepEqual(api.client.get(gauges, 'ci', 'a')?.status, { seen: -1 });
+  });
+
   it("stored objects are nobody else's: what was handed in can be changed, and shared parts stay", () => {
     const shared = { size: 1, weight: 2 } as JsonObject;
     const first = api.client.create(widgets, widget('a', { spec: shared }));

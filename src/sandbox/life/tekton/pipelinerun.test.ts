@@ -701,6 +701,75 @@ describe('PipelineRun: refused', () => {
   }
 });
 
+describe('PipelineRun: values that look like variables', () => {
+  const pipeline = `{ params: [{ name: a }, { name: b, default: "" }], tasks: [{ name: one, taskRef: { name: t }, params: [{ name: x, value: $(params.a) }] }, { name: two, runAfter: [one], taskRef: { name: t }, params: [{ name: x, value: $(params.a) }] }] }`;
+  const tasks = { t: parse(`{ params: [{ name: x }], ${step} }`) };
+  const named = (params: string) =>
+    new Story(`{ pipelineRef: { name: p }, params: ${params} }`, { tasks, pipelines: { p: parse(pipeline) } });
+  const embedded = (params: string) => new Story(`{ params: ${params}, pipelineSpec: ${pipeline} }`, { tasks });
+  const givenTo = (story: Story, child: string) => story.child(child).spec.params?.[0]?.value;
+  const advice = `must start with a valid prefix: params, tasks, finally, context, workspaces, or results; if you meant a shell variable, use \${VAR} instead`;
+  const unfit: readonly { readonly value: string; readonly why: string }[] = [
+    {
+      value: '$(date)',
+      why: `invalid value: invalid variable reference "$(date)", ${advice}: tasks[0].params[x].value, tasks[1].params[x].value`,
+    },
+    {
+      value: '$$(date)',
+      why: `invalid value: invalid variable reference "$(date)", ${advice}: tasks[0].params[x].value, tasks[1].params[x].value`,
+    },
+    {
+      value: '$(tasks.one.status)',
+      why: 'invalid value: pipeline tasks can not refer to execution status of any other pipeline task or aggregate status of tasks: tasks[0].params[x].value, tasks[1].params[x].value',
+    },
+    {
+      value: '$(context.pipelineRun.owner)',
+      why: 'non-existent variable in "$(context.pipelineRun.owner)": tasks.value',
+    },
+  ];
+  for (const { value, why } of unfit) {
+    it(`${value} starts the first task of a pipeline by name, and then ends the run`, () => {
+      const story = named(`[{ name: a, value: ${value} }]`);
+      assert.match(story.told(), /^run-one \| Unknown Running/);
+      assert.equal(givenTo(story, 'run-one'), value);
+      assert.equal(
+        story.told(),
+        `- | False PipelineValidationFailed: [User error] Pipeline here/p can't be Run; it has an invalid spec: ${why}`,
+      );
+    });
+
+    it(`${value} goes through an embedded pipeline`, () => {
+      const story = embedded(`[{ name: a, value: ${value} }]`);
+      story.look();
+      story.end('run-one', succeeds());
+      assert.match(story.told(), /^run-two \| Unknown Running/);
+      assert.equal(givenTo(story, 'run-two'), value);
+    });
+  }
+
+  it('context is put in, whoever wrote it', () => {
+    for (const story of [named, embedded].map((make) => make('[{ name: a, value: "$$(context.pipelineRun.name)" }]'))) {
+      story.look();
+      assert.equal(givenTo(story, 'run-one'), '$run');
+    }
+  });
+
+  it('a parameter in the value of another is put in only where a pipeline is remembered with values', () => {
+    const params = '[{ name: a, value: $(params.b) }, { name: b, value: c }]';
+    for (const [make, later] of [
+      [named, 'c'],
+      [embedded, '$(params.b)'],
+    ] as const) {
+      const story = make(params);
+      story.look();
+      assert.equal(givenTo(story, 'run-one'), '$(params.b)');
+      story.end('run-one', succeeds());
+      story.look();
+      assert.equal(givenTo(story, 'run-two'), later);
+    }
+  });
+});
+
 describe('PipelineRun: on hold', () => {
   it('waits without a start time, and starts when it is let go', () => {
     const story = new Story(
