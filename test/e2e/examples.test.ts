@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout, type Gateway } from '../support/gateway.ts';
 import { type Ran, runProgram } from '../support/program.ts';
-import { startWorld, type World } from '../support/world.ts';
+import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
 
 const page = readFileSync(`${checkout}docs/api.md`, 'utf8');
 
@@ -14,15 +14,32 @@ const examples = [...page.matchAll(/```sh\n(curl [^`]+)\n```(?:\s+```json\n([^`]
   ([, command = '', answer]) => ({ command, answer }),
 );
 
+/** The trigger that the page asks about. */
+const app = `
+apiVersion: pipeline.jquad.rocks/v1alpha1
+kind: PipelineTrigger
+metadata:
+  name: app
+spec:
+  source:
+    kind: GitRepository
+    name: app
+  pipeline:
+    name: build
+`;
+
 describe('the examples of docs/api.md', () => {
-  let world: World;
+  let world: TriggerWorld;
   let gateway: Gateway;
 
   before(async () => {
-    world = await startWorld({ env: { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'secret' } });
+    world = await startTriggerWorld({ env: { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'secret' } });
     ({ gateway } = world);
+    await Promise.all([world.pipeline('skips', 'build'), world.repository('app', `main@sha1:${'0'.repeat(40)}`)]);
+    await world.trigger(app);
     await world.apply(readFileSync(`${checkout}examples/hello.yaml`, 'utf8'));
     await world.finished('hello');
+    await world.says('app', 'Success', 'True');
     // The page speaks of localhost:8080, where something else may listen.
     const { host } = new URL(gateway.url);
     await writeFile(join(world.folder, '.curlrc'), `connect-to = "localhost:8080:${host}"\nsilent\nshow-error\n`);
@@ -36,7 +53,7 @@ describe('the examples of docs/api.md', () => {
 
   it('are there for every chapter', () => {
     const paths = examples.map(({ command }) => /localhost:8080(\/\w+)/.exec(command)?.[1]);
-    assert.deepEqual([...new Set(paths)].sort(), ['/logs', '/runs', '/status', '/taskruns', '/tickets']);
+    assert.deepEqual([...new Set(paths)].sort(), ['/logs', '/runs', '/status', '/taskruns', '/tickets', '/triggers']);
   });
 
   for (const { command, answer } of examples) {
