@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type LogFields, silentLog } from '../log.ts';
 import type { Kept } from './objects.ts';
 import { createPacking } from './packing.ts';
-import { createStore, type StoreChange, type StoreWriter } from './store.ts';
+import { createStore, type StoreChange, type StoreWriter, within } from './store.ts';
 
 interface Thing extends Kept {
   readonly word: string;
@@ -190,6 +190,26 @@ describe('store', () => {
     writer.remove(over);
     assert.deepEqual([store.ownedBy('x'), store.size], [[], 0]);
     assert.deepEqual(heard, ['added a@1', 'modified a@2', 'deleted a@2']);
+  });
+
+  it('what is of other namespaces is not kept where only some are wanted, listed or told of', () => {
+    const { store, writer } = createStore<Thing>(silentLog);
+    const some = within(writer, ['ci', 'team']);
+    const relisting = some.relist('');
+    for (const namespace of ['ci', 'other', 'team']) relisting.put(thing('a', { namespace, uid: namespace }));
+    relisting.end();
+    some.put(thing('b', { namespace: 'other' }));
+    some.put(thing('b'));
+    some.remove(thing('a', { namespace: 'team', uid: 'team' }));
+    const kept = [...store.values()].map(({ meta }) => `${meta.namespace}/${meta.name}`);
+    assert.deepEqual(kept.sort(), ['ci/a', 'ci/b']);
+    const again = some.relist('');
+    again.put(thing('b'));
+    again.end();
+    assert.deepEqual(
+      [...store.values()].map(({ meta }) => meta.name),
+      ['b'],
+    );
   });
 
   it('a listener that throws is logged and keeps nobody else from hearing', () => {

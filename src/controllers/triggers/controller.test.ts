@@ -36,6 +36,8 @@ class Rig {
   /** What the API server makes of a status before it keeps it. */
   keep = (status: JsonObject): JsonObject => status;
   refuseStatus: string | undefined;
+  /** What the API server says to creates, one after another, before it takes one. */
+  readonly refusals: Fault[] = [];
   onCreate = () => {};
   readonly triggers = createStore<PipelineTrigger>(silentLog);
   readonly #runs = createStore<PipelineRun>(silentLog);
@@ -121,7 +123,10 @@ class Rig {
     return {
       create: async (_path, object) => {
         const name = String(objectOf(object.metadata).name);
-        if (this.runs.has(name)) throw new WriteFault('conflict', '409', { status: 409, reason: 'AlreadyExists', said: '' });
+        const refusal = this.refusals.shift();
+        if (refusal !== undefined) throw refusal;
+        if (this.runs.has(name))
+          throw new WriteFault('conflict', '409', { status: 409, reason: 'AlreadyExists', said: '' });
         this.writes.push(`run ${name}`);
         this.runs.set(name, object);
         this.#runs.writer.put(projectPipelineRun(object));
@@ -180,7 +185,8 @@ describe('the controller of triggers', () => {
   let rig: Rig;
   afterEach(() => rig.stop());
 
-  const runsNamed = () => Object.values(objectOf(objectOf(rig.status.branches).branch)).map((entry) => objectOf(entry).latestPipelineRun);
+  const runsNamed = () =>
+    Object.values(objectOf(objectOf(rig.status.branches).branch)).map((entry) => objectOf(entry).latestPipelineRun);
 
   it('makes a run of each branch, and writes down which', async () => {
     rig = new Rig(['a', 'b']);
@@ -250,7 +256,9 @@ describe('the controller of triggers', () => {
     rig = new Rig(['a']);
     rig.refuseStatus = 'status.conditions: Invalid value';
     await rig.start();
-    await rig.until(() => assert.deepEqual(rig.told, ['the status cannot be written: status.conditions: Invalid value']));
+    await rig.until(() =>
+      assert.deepEqual(rig.told, ['the status cannot be written: status.conditions: Invalid value']),
+    );
     assert.equal(rig.creates, 0);
   });
 
@@ -268,6 +276,26 @@ describe('the controller of triggers', () => {
     await rig.start();
     await rig.clock.turn(60_000);
     assert.deepEqual([rig.told, rig.writes], [[], []]);
+  });
+
+  it('a create that failed is tried again in time, though the clock was set back meanwhile', async () => {
+    rig = new Rig(['a']);
+    rig.refusals.push(new Fault('unavailable', 'no answer'));
+    await rig.start();
+    await rig.until(() => assert.equal(objectOf((rig.status.conditions as readonly JsonObject[])[0]).type, 'Error'));
+    rig.clock.correct(-3_600_000);
+    await rig.clock.turn(1_000);
+    await rig.until(() => assert.equal(rig.creates, 1));
+  });
+
+  it('a server that asks to be left alone for ever is asked again after ten minutes', async () => {
+    rig = new Rig(['a']);
+    rig.refusals.push(new Fault('unavailable', 'busy', { retryAfterMs: Number.POSITIVE_INFINITY }));
+    await rig.start();
+    await rig.until(() => assert.equal(objectOf((rig.status.conditions as readonly JsonObject[])[0]).type, 'Error'));
+    assert.equal(rig.creates, 0);
+    await rig.clock.turn(600_000);
+    await rig.until(() => assert.equal(rig.creates, 1));
   });
 
   it('a trigger that goes while its runs are made gets no more of them', async () => {

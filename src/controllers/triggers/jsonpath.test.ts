@@ -79,6 +79,14 @@ describe('JSONPath', () => {
     assert.deepEqual(found(`$[?${'('.repeat(480)}@.ref${')'.repeat(480)}].ref`), ['"feature/x"']);
   });
 
+  it('gives up where there are too many expressions to read', () => {
+    const budget = new Budget();
+    const path = `$['a'${",'b'".repeat(200)}]`;
+    assert.throws(() => {
+      for (let each = 0; each < 200; each++) select(path, parseDocument('{}'), budget);
+    }, /it takes more than 100000 steps/);
+  });
+
   it('gives up on what makes too much text', () => {
     const text = JSON.stringify(Array.from({ length: 90 }).reduce((inner) => [inner, 'x'.repeat(400)], 1));
     assert.match(refusal('$..[0]', text), /^it makes more than 524288 characters$/);
