@@ -80,9 +80,10 @@ export function numberOf(value: Json | undefined): number | undefined {
 
 /** The string values of an object; anything else in it is dropped. */
 export function stringsOf(value: Json | undefined): Readonly<Record<string, string>> {
-  const strings: Record<string, string> = {};
-  for (const [key, item] of Object.entries(objectOf(value))) if (typeof item === 'string') strings[key] = item;
-  return strings;
+  // Not by assignment: the keys of a Secret may be `__proto__`.
+  return Object.fromEntries(
+    Object.entries(objectOf(value)).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
 }
 
 function sharedStrings(value: Json | undefined): Readonly<Record<string, string>> {

@@ -1,6 +1,6 @@
 /**
  * `npm run test:cluster [-- file ... --grep TEXT]`: raises the cluster, or finds it, and runs every suite that needs one,
- * each in a process of its own; those of sandboxes run beside those of the cluster. Prints as they go; ends with what was
+ * each in a process of its own; those of sandboxes, and those of the controllers, run beside the others. Prints as they go; ends with what was
  * not run and why, and with the sums.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -79,6 +79,9 @@ const suites: readonly Suite[] = [
     .filter((file) => alsoWithoutCaches.includes(file))
     .map((file) => ({ file, ground: 'sandbox', cache: 'off' }) as const),
 ];
+/** Suites of the controllers: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes no difference to them. */
+const isOfControllers = ({ file }: Suite) =>
+  /\/(?:trigger|crossdc|credentials|crds|history|second-cluster|rbac-)[^/]*$/.test(file);
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
 const titleOf = ({ file, ground, cache }: Suite) =>
   `${file}${ground === 'sandbox' ? ' in a sandbox' : ''}${cache === 'off' ? ' without caches' : ''}`;
@@ -112,25 +115,33 @@ async function main(): Promise<number> {
     ...(cluster.tkn === undefined ? {} : { [tknVariable]: cluster.tkn }),
   };
   let begun = 0;
-  const lane = async (ground: Suite['ground'], say: (suite: Suite, title: string) => Promise<void>): Promise<void> => {
-    for (const suite of suites.filter((one) => one.ground === ground)) {
+  const lane = async (
+    isIn: (suite: Suite) => boolean,
+    say: (suite: Suite, title: string) => Promise<void>,
+  ): Promise<void> => {
+    for (const suite of suites.filter(isIn)) {
       if (interrupted) return;
       begun += 1;
       await say(suite, `\n${titleOf(suite)} (${begun} of ${suites.length})\n`);
     }
   };
   const envOf = ({ ground, cache }: Suite) => ({ ...env, [groundVariable]: ground, [cacheVariable]: cache });
-  // Suites of the cluster mostly wait for it: those of sandboxes run meanwhile, each printed when it is over.
+  const whenOver = async (suite: Suite, title: string): Promise<void> => {
+    const printed: Buffer[] = [];
+    await runSuite(suite, envOf(suite), (piece) => printed.push(piece));
+    process.stdout.write(`${title}${Buffer.concat(printed)}`);
+  };
+  // Suites of the cluster mostly wait for it: others run meanwhile, each printed when it is over.
   await Promise.all([
-    lane('cluster', async (suite, title) => {
-      process.stdout.write(title);
-      await runSuite(suite, envOf(suite));
-    }),
-    lane('sandbox', async (suite, title) => {
-      const printed: Buffer[] = [];
-      await runSuite(suite, envOf(suite), (piece) => printed.push(piece));
-      process.stdout.write(`${title}${Buffer.concat(printed)}`);
-    }),
+    lane(
+      (suite) => suite.ground === 'cluster' && !isOfControllers(suite),
+      async (suite, title) => {
+        process.stdout.write(title);
+        await runSuite(suite, envOf(suite));
+      },
+    ),
+    lane((suite) => suite.ground === 'cluster' && isOfControllers(suite), whenOver),
+    lane((suite) => suite.ground === 'sandbox', whenOver),
   ]);
   return sumUp();
 }

@@ -100,6 +100,12 @@ class Rig {
     return objectOf(this.trigger.status);
   }
 
+  /** The cluster has this run already. */
+  have(run: JsonObject) {
+    this.runs.set(String(objectOf(run.metadata).name), run);
+    this.#runs.writer.put(projectPipelineRun(run));
+  }
+
   /** The API server keeps it, whoever wrote it. */
   write(status: JsonObject) {
     const metadata = objectOf(this.trigger.metadata);
@@ -222,6 +228,28 @@ describe('the controller of triggers', () => {
     // It asks after its run, which is gone: that is how it ended.
     await rig.until(() => assert.deepEqual(rig.writes, ['status']));
     await rig.clock.turn(60_000);
+    assert.equal(rig.creates, 0);
+  });
+
+  it('a run that was made before a crash is known again, though the template gives it another name by now', async () => {
+    const before = new Rig(['a']);
+    let intended: JsonObject | undefined;
+    before.onCreate = () => {
+      intended = before.trigger;
+    };
+    await before.start();
+    await before.until(() => assert.ok(intended));
+    await before.stop();
+
+    rig = new Rig(['a']);
+    const trigger = intended ?? assert.fail('nothing was created');
+    const spec = objectOf(trigger.spec);
+    const pipelineRun = { ...objectOf(spec.pipelineRun), metadata: { generateName: 'other-' } };
+    rig.trigger = { ...trigger, spec: { ...spec, pipelineRun } };
+    rig.watch();
+    for (const run of before.runs.values()) rig.have(run);
+    await rig.start();
+    await rig.until(() => assert.equal(rig.status.latestPipelineRun, [...before.runs.keys()][0]));
     assert.equal(rig.creates, 0);
   });
 

@@ -7,6 +7,7 @@ import { WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import { hangBells } from './bells.ts';
+import type { TriggerCaches } from './caches.ts';
 import { decide } from './decide.ts';
 import { type GatherParts, gather, latestOf, type Memory, readTrigger } from './gather.ts';
 import { carryOut, type PerformParts, WARN_AGAIN_MS, warn, writeStatusOf } from './perform.ts';
@@ -14,6 +15,7 @@ import type { PipelineTrigger } from './resource.ts';
 
 /** What the controller needs. Its caches and its leadership are parts above it. */
 export interface TriggersParts extends GatherParts, PerformParts {
+  readonly caches: TriggerCaches;
   readonly leadership: Leadership;
   /** Calls back with each ManagedCredential that changes; returns the end of that. */
   readonly credentialChanges?: (changed: (credential: ObjectRef) => void) => () => void;

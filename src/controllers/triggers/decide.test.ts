@@ -273,6 +273,26 @@ describe('what to do about a trigger', () => {
     assert.equal(stage.created.length, 2);
   });
 
+  for (const [from, to] of [
+    [first, whole],
+    [whole, first],
+  ]) {
+    it(`a template that comes into another shape is no event, and the next revision is one (to ${Object.keys(to ?? {})[1]})`, () => {
+      const stage = new Stage(from ?? {});
+      stage.push(`main@sha1:${shas[0]}`);
+      stage.rest();
+      stage.finish(stage.created[0] ?? '', 'Succeeded');
+      stage.rest();
+      stage.change(to ?? {});
+      stage.seen = stage.trigger;
+      stage.rest();
+      assert.equal(stage.created.length, 1);
+      stage.push(`main@sha1:${shas[1]}`);
+      stage.rest();
+      assert.equal(stage.created.length, 2);
+    });
+  }
+
   it('trigger 20: back to an older revision is an event', () => {
     const stage = new Stage(first);
     for (const sha of [shaA, shaB, shaA]) {

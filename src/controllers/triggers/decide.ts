@@ -251,13 +251,20 @@ const skipped: Outcome = {
 
 /** Whether a line stands for an event. */
 function isOf(line: Line, event: TriggerEvent, spec: TriggerSpec, trigger: PipelineTrigger, source: Source): boolean {
-  if (line.identity !== undefined) return line.identity === identityOf(event, spec);
+  if (line.identity !== undefined) {
+    // Written in either form: a trigger whose template was brought into another shape has seen no other event for that.
+    return line.identity === event.identity || line.identity === namedIdentity(event, spec);
+  }
   return sameAsUpstream(trigger.status, event, source);
 }
 
 /** Releases with `spec.pipeline` compared revisions alone, all others the source's name as well. */
-function identityOf(event: TriggerEvent, { source, template }: TriggerSpec): string {
-  return template.shape === 'pipeline' ? event.identity : `${source.kind}/${source.name} ${event.identity}`;
+function identityOf(event: TriggerEvent, spec: TriggerSpec): string {
+  return isOfFirstReleases(spec) ? event.identity : namedIdentity(event, spec);
+}
+
+function namedIdentity({ identity }: TriggerEvent, { source }: TriggerSpec): string {
+  return `${source.kind}/${source.name} ${identity}`;
 }
 
 function isChanged(line: Line, digest: string | undefined, { byContent }: TriggerSpec): boolean {

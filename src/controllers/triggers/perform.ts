@@ -7,9 +7,10 @@ import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Metrics } from '../../metrics.ts';
+import type { TriggerCaches } from './caches.ts';
 import { LONGEST_WAIT_MS, type Order, type Tried } from './decide.ts';
 import { EVENT_ANNOTATION, EVENT_KEY_ANNOTATION } from './event.ts';
-import { type Memory, triggerPath } from './gather.ts';
+import { type Memory, runPath, triggerPath } from './gather.ts';
 import { buildRun, eventKey } from './manifest.ts';
 import {
   type PipelineTrigger,
@@ -24,6 +25,7 @@ import { mergeOf } from './status.ts';
 /** What performing needs. */
 export interface PerformParts {
   readonly reader: KubeReader;
+  readonly caches: Pick<TriggerCaches, 'runIndex'>;
   /** Fenced: it refuses while another replica leads. */
   readonly writer: KubeWriter;
   readonly events: EventRecorder;
@@ -166,12 +168,22 @@ export async function carryOut(
 async function createRun(
   order: Order,
   trigger: PipelineTrigger,
-  { reader, writer, secondCluster, servesV1, orphanRuns }: PerformParts,
+  { reader, caches, writer, secondCluster, servesV1, orphanRuns }: PerformParts,
   signal: AbortSignal,
 ): Promise<{ readonly run: string } | { readonly taken: string } | 'covered'> {
   const { event, sequence, attempt, credential } = order;
   const tektonV1 = await servesV1();
   const key = eventKey(trigger.meta.uid, sequence, attempt);
+  /** Whether a run is the one that is meant: made by an order whose answer was lost, or before a crash. */
+  const isMeant = async (path: string): Promise<boolean> => {
+    const annotations = stringsOf(objectOf((await reader.get(path, { signal })).metadata).annotations);
+    // Where a status was written by another program, which drops our fields, events are counted from 1 again.
+    const isOfEvent = sameRevision(annotations[EVENT_ANNOTATION] ?? '', event.raw);
+    return annotations[EVENT_KEY_ANNOTATION] === key && isOfEvent;
+  };
+  // Since then the template may have been changed, and with it the name.
+  const made = caches.runIndex.of(trigger.meta).find(({ meta }) => meta.annotations[EVENT_KEY_ANNOTATION] === key);
+  if (made !== undefined && (await isMeant(runPath(made.meta)))) return { run: made.meta.name };
   for (let salt = 0; salt < MOST_SALTS; salt++) {
     const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
     const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
@@ -187,12 +199,7 @@ async function createRun(
     } catch (error) {
       if (!(error instanceof WriteFault) || error.reason !== 'AlreadyExists') throw error;
     }
-    // It may be ours: made by an order whose answer was lost, or before a crash.
-    const standing = objectOf((await reader.get(`${built.path}/${name}`, { signal })).metadata);
-    const annotations = stringsOf(standing.annotations);
-    // Where a status was written by another program, which drops our fields, events are counted from 1 again.
-    const isOfEvent = sameRevision(annotations[EVENT_ANNOTATION] ?? '', event.raw);
-    if (annotations[EVENT_KEY_ANNOTATION] === key && isOfEvent) return { run: name };
+    if (await isMeant(`${built.path}/${name}`)) return { run: name };
     if (built.isFixed) return { taken: name };
   }
   throw new Fault('unavailable', 'no free name was found for the run', { retryAfterMs: LONGEST_RETRY_MS });
