@@ -103,6 +103,14 @@ describe('what is made of a ManagedCredential', () => {
       annotations: {},
     },
     {
+      name: 'generic: under whichever key is asked for',
+      spec: 'credentialType: generic\nsecretTemplate: { dataKey: __proto__ }',
+      source: token,
+      type: 'Opaque',
+      data: { ['__proto__']: 's3cret' },
+      annotations: {},
+    },
+    {
       name: 'generic: under its own key unless told',
       spec: 'credentialType: generic',
       source: sourceWith({ token: 's3cret', other: 'x' }),

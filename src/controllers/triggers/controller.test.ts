@@ -5,7 +5,6 @@ import { Fault } from '../../fault.ts';
 import { projectSource } from '../../flux/project.ts';
 import { SOURCE_KINDS, type Source, type SourceKind } from '../../flux/types.ts';
 import type { KubeReader } from '../../kube/client.ts';
-import type { Leadership } from '../../kube/lease.ts';
 import { type JsonObject, type Kept, objectOf } from '../../kube/objects.ts';
 import { createStore } from '../../kube/store.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
@@ -18,13 +17,6 @@ import { createTriggers } from './controller.ts';
 import { type PipelineTrigger, projectTrigger } from './resource.ts';
 import { createRunIndex } from './runs.ts';
 
-const alwaysLeading: Leadership = {
-  held: () => true,
-  remainingMs: () => 10_000,
-  subscribe: () => () => {},
-  holder: () => 'us',
-};
-
 /** One trigger on a PullRequest, an API server that keeps it and its runs, and a watch that tells of it when the test says so. */
 class Rig {
   readonly clock = new HandClock();
@@ -33,6 +25,10 @@ class Rig {
   readonly runs = new Map<string, JsonObject>();
   readonly writes: string[] = [];
   readonly told: string[] = [];
+  /** Whose conditions are shown in the metrics. */
+  readonly shown = new Set<string>();
+  readonly #listeners = new Set<(held: boolean) => void>();
+  #leads = true;
   /** What the API server makes of a status before it keeps it. */
   keep = (status: JsonObject): JsonObject => status;
   refuseStatus: string | undefined;
@@ -83,11 +79,23 @@ class Rig {
       events: { tell: (_about, { message }) => void this.told.push(message) },
       servesV1: async () => true,
       orphanRuns: false,
-      leadership: alwaysLeading,
+      leadership: {
+        held: () => this.#leads,
+        remainingMs: () => (this.#leads ? 10_000 : 0),
+        subscribe: (listener) => {
+          this.#listeners.add(listener);
+          return () => void this.#listeners.delete(listener);
+        },
+        holder: () => 'us',
+      },
       clock: this.clock,
       random: () => 0,
       log: silentLog,
-      metrics: silentMetrics,
+      metrics: {
+        ...silentMetrics,
+        triggerCondition: ({ name }) => void this.shown.add(name),
+        triggerGone: ({ name }) => void this.shown.delete(name),
+      },
     });
   }
 
@@ -98,6 +106,12 @@ class Rig {
 
   get status(): JsonObject {
     return objectOf(this.trigger.status);
+  }
+
+  /** Another replica leads from now on, or we do. */
+  lead(held: boolean) {
+    this.#leads = held;
+    for (const hear of this.#listeners) hear(held);
   }
 
   /** The cluster has this run already. */
@@ -324,6 +338,17 @@ describe('the controller of triggers', () => {
     assert.equal(rig.creates, 0);
     await rig.clock.turn(600_000);
     await rig.until(() => assert.equal(rig.creates, 1));
+  });
+
+  it('whoever no longer leads shows no conditions any more', async () => {
+    rig = new Rig(['a']);
+    await rig.start();
+    await rig.until(() => assert.deepEqual([...rig.shown], ['t']));
+    rig.lead(false);
+    await rig.clock.turn(60_000);
+    assert.deepEqual([...rig.shown], []);
+    rig.lead(true);
+    await rig.until(() => assert.deepEqual([...rig.shown], ['t']));
   });
 
   it('a trigger that goes while its runs are made gets no more of them', async () => {

@@ -45,6 +45,7 @@ export function createTriggers(parts: TriggersParts): Part {
   const memories = new Map<string, Memory>();
   const stopped = new AbortController();
   let takeDown = () => {};
+  let endOfLeading = () => {};
 
   const memoryOf = ({ meta: { uid } }: PipelineTrigger): Memory => {
     const known = memories.get(uid) ?? { uid, tried: new Map(), failures: new Map(), made: new Map() };
@@ -103,7 +104,7 @@ export function createTriggers(parts: TriggersParts): Part {
           problem: decision.warning,
         });
       }
-      metrics.triggerCondition(key, decision.series);
+      if (!signal.aborted) metrics.triggerCondition(key, decision.series);
       if (decision.orders.length === 0)
         return { ...(decision.againMs === undefined ? {} : { againMs: decision.againMs }) };
       const { spec } = trigger;
@@ -186,6 +187,10 @@ export function createTriggers(parts: TriggersParts): Part {
         },
         ...(credentialChanges === undefined ? {} : { credentials: credentialChanges }),
       });
+      // Whoever leads next tells of conditions; ours would stand still beside them.
+      endOfLeading = leadership.subscribe((held) => {
+        if (!held) for (const key of refsOf(caches.triggers.values())) metrics.triggerGone(key);
+      });
       // What is not known yet would be taken for missing.
       const filled = caches.filled(stopped.signal).then(
         () => controller.start(),
@@ -199,6 +204,7 @@ export function createTriggers(parts: TriggersParts): Part {
     async stop(signal) {
       stopped.abort();
       takeDown();
+      endOfLeading();
       await controller.stop(signal);
     },
   };

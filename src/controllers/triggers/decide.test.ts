@@ -281,7 +281,7 @@ describe('what to do about a trigger', () => {
       const stage = new Stage(from ?? {});
       stage.push(`main@sha1:${shas[0]}`);
       stage.rest();
-      stage.finish(stage.created[0] ?? '', 'Succeeded');
+      stage.finish(stage.created[0] ?? '', 'True');
       stage.rest();
       stage.change(to ?? {});
       stage.seen = stage.trigger;
