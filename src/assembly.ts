@@ -135,6 +135,7 @@ function triggersOn(ground: Ground, kept: Caches | undefined): readonly Part[] {
   const secondCluster = config.secondCluster && createSecondCluster({ ...config.secondCluster, clock, log, metrics });
   const controllers = createControllers({
     client,
+    leaseClient: kubeClient(ground.connection, { metrics: { ...metrics, level() {} } }), // it streams nothing
     served: config.namespaces,
     watchSeconds: config.watchSeconds,
     ...(runs === undefined ? {} : { runs }),

@@ -28,6 +28,8 @@ import type { SecondCluster } from './triggers/secondcluster.ts';
 /** What the controllers need. */
 export interface ControllersParts {
   readonly client: KubeClient;
+  /** For the Lease alone: whoever fills the sockets of the other one must not cost a leader its Lease. */
+  readonly leaseClient: KubeClient;
   /** The namespaces that are looked after. */
   readonly served: '*' | readonly string[];
   readonly watchSeconds?: number;
@@ -59,7 +61,7 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   const { client, lease, clock, random, log, metrics } = parts;
   const settled = () => writer.settled();
   const election = createElection({
-    client,
+    client: parts.leaseClient,
     namespace: lease.namespace,
     name: lease.name,
     identity: lease.identity,
@@ -82,6 +84,7 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   const watching = watchSeconds === undefined ? { served } : { served, watchSeconds };
   const credentials = parts.credentials && createCredentials({ ...common, ...watching, ...parts.credentials });
   return [
+    { name: 'lease client', start: async () => {}, stop: async () => parts.leaseClient.close() },
     caches,
     election, // given back when all below has stopped writing
     ...(lock === undefined ? [] : [lock]),

@@ -418,7 +418,7 @@ describe('k8s/crds', function () {
     const table = await tableOf(world, path('pipelinetriggers', 'shown'));
     assert.deepEqual(
       table.columnDefinitions.map(({ name }) => name),
-      ['Name', 'Source', 'Latest Event', 'Latest Run', 'Status', 'Age'],
+      ['Name', 'Source', 'Latest Event', 'Latest Run', 'Status', 'Message', 'Age'],
     );
     assert.deepEqual(table.rows[0]?.cells.slice(0, 5), ['shown', 'app', 'main@sha1:03da4fd', 'shown-abcd', 'Succeded']);
   });

@@ -4,8 +4,7 @@ import type { ObjectRef } from '../../kube/objects.ts';
 import type { StoreChange } from '../../kube/store.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import type { TriggerCaches } from './caches.ts';
-import { pipelineOf } from './decide.ts';
-import type { PipelineTrigger } from './resource.ts';
+import { type PipelineTrigger, pipelineOf } from './resource.ts';
 
 /** What is told of. */
 export interface BellParts {

@@ -12,7 +12,7 @@ import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
-import type { SourceTrouble } from './decide.ts';
+import type { SourceTrouble } from './conditions.ts';
 import { type PipelineTrigger, projectTrigger, TRIGGER_GROUP } from './resource.ts';
 import { createRunIndex, type RunIndex } from './runs.ts';
 

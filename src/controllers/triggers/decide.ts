@@ -6,11 +6,21 @@
  * intent, creates the same name, and is told that it exists.
  */
 import type { Source } from '../../flux/types.ts';
-import { objectOf, present } from '../../kube/objects.ts';
-import { phaseOf } from '../../tekton/phase.ts';
+import { present } from '../../kube/objects.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import {
+  type ConditionSeries,
+  type Hindrance,
+  hindered,
+  isOfFirstReleases,
+  type SourceTrouble,
+  saidOf,
+  saidOfSource,
+  seriesOf,
+  sumOf,
+} from './conditions.ts';
 import { eventsOf, sameAsUpstream, type TriggerEvent } from './event.ts';
-import type { MistakenSpec, PipelineTrigger, TriggerSpec } from './resource.ts';
+import { type MistakenSpec, type PipelineTrigger, pipelineOf, type TriggerSpec } from './resource.ts';
 import {
   type ClosedBranch,
   type Line,
@@ -21,12 +31,6 @@ import {
   type WrittenLine,
   writeStatus,
 } from './status.ts';
-
-/** Why a source cannot be looked at. `unknown`: it has not been asked about yet. */
-export interface SourceTrouble {
-  readonly trouble: 'missing' | 'unserved' | 'unreadable' | 'unknown';
-  readonly message: string;
-}
 
 /** What came of an order to create a run. It counts for the sequence and attempt that it names, and no others. */
 export type Tried = { readonly sequence: number; readonly attempt: number } & (
@@ -73,14 +77,6 @@ export interface Order {
   readonly sequence: number;
   readonly attempt: number;
   readonly credential?: { readonly serviceAccountName?: string; readonly secretName?: string };
-}
-
-/** One series of `pipelinetrigger_reconcile_condition`. */
-export interface ConditionSeries {
-  readonly sourceKind: string;
-  readonly repo: string;
-  readonly type: string;
-  readonly status: 'True' | 'False' | 'Unknown';
 }
 
 /** What to do. `orders` count only once the status is what `status` says. */
@@ -281,14 +277,6 @@ function remembered(
   return closed.filter((each) => now - Date.parse(each.closed) < REMEMBERED_MS).slice(-MOST_REMEMBERED);
 }
 
-/** What keeps an intended run from being created. */
-interface Hindrance {
-  readonly message: string;
-  /** `Unknown`: it is waited for. `Error`: somebody has to do something. */
-  readonly type: 'Unknown' | 'Error';
-  readonly untilMs?: number;
-}
-
 /** The status, the orders and what to tell, once it is known which lines there are. */
 function conclude({ standing, events }: News, spec: TriggerSpec, facts: TriggerFacts): Decision {
   const { trigger, source, now } = facts;
@@ -306,7 +294,10 @@ function conclude({ standing, events }: News, spec: TriggerSpec, facts: TriggerF
     }
     if (hindrance?.untilMs !== undefined) untils.push(hindrance.untilMs);
     if (hindrance?.type === 'Error') warning ??= hindrance.message;
-    const said = hindrance === undefined ? saidOf(line, spec, facts) : hindered(hindrance, spec);
+    const said =
+      hindrance === undefined
+        ? saidOf(line, spec, line.run === undefined ? undefined : facts.run(line.run))
+        : hindered(hindrance, spec);
     lines.push({ name, line, said, ...present({ shown: event?.shown, details: event?.details }) });
   }
   const onSource = saidOfSource(source, lines, spec);
@@ -355,96 +346,4 @@ function pipelineNotFound({ template }: TriggerSpec): string {
   return template.shape === 'pipeline'
     ? `Pipeline.tekton.dev "${name}" not found`
     : `pipelines.tekton.dev "${name}" not found`;
-}
-
-/** The Pipeline that a template names in its own namespace; undefined where it names none, or leaves finding it to a resolver. */
-export function pipelineOf(template: TriggerSpec['template']): string | undefined {
-  if (template.shape === 'pipeline') return template.pipeline.name;
-  const spec = template.shape === 'pipelineRun' ? objectOf(template.pipelineRun.spec) : template.spec;
-  const { name, resolver, bundle } = objectOf(spec.pipelineRef);
-  if (typeof name !== 'string' || name === '') return undefined;
-  return resolver === undefined && bundle === undefined ? name : undefined;
-}
-
-function hindered({ type, message }: Hindrance, spec: TriggerSpec): Said {
-  if (type === 'Unknown') return { type, status: 'Unknown', reason: 'Unknown', message };
-  return { type, status: isOfFirstReleases(spec) ? 'True' : 'False', reason: 'Failed', message };
-}
-
-/** Releases with `spec.pipeline` have conditions of their own form. */
-function isOfFirstReleases({ template }: TriggerSpec): boolean {
-  return template.shape === 'pipeline';
-}
-
-/** What is said of a line with nothing in its way. */
-function saidOf({ run, outcome, attempt }: Line, spec: TriggerSpec, facts: TriggerFacts): Said {
-  const first = isOfFirstReleases(spec);
-  if (outcome !== undefined) {
-    if (outcome.status === 'True') {
-      const message = first ? outcome.message : 'Reconciliation is successful.';
-      return { type: 'Success', status: 'True', reason: 'Succeded', message };
-    }
-    if (outcome.status === 'Unknown') {
-      return { type: 'Unknown', status: 'Unknown', reason: 'Unknown', message: outcome.message };
-    }
-    return first
-      ? { type: 'Error', status: 'False', reason: 'Failed', message: outcome.message }
-      : { type: 'Success', status: 'False', reason: outcome.reason || 'Failed', message: outcome.message };
-  }
-  if (!first && run !== undefined) {
-    const known = facts.run(run);
-    if (known !== undefined && known !== 'gone' && phaseOf(known.succeeded) !== 'pending') {
-      return { type: 'InProgress', status: 'Unknown', reason: 'InProgress', message: 'Progressing' };
-    }
-  }
-  const again = attempt > 0 ? `, attempt ${attempt + 1} of ${spec.retries + 1}` : '';
-  const message = run === undefined ? 'a run is being created' : `run ${run} goes on${again}`;
-  return { type: 'Unknown', status: 'Unknown', reason: 'Unknown', message: first ? message : 'Unknown' };
-}
-
-/** What is to be said of the source before anything else; undefined: nothing. */
-function saidOfSource(
-  source: TriggerFacts['source'],
-  lines: readonly WrittenLine[],
-  spec: TriggerSpec,
-): Said | undefined {
-  const { kind, name } = spec.source;
-  const unknown = (message: string): Said => ({ type: 'Unknown', status: 'Unknown', reason: 'Unknown', message });
-  if ('trouble' in source) {
-    switch (source.trouble) {
-      case 'missing':
-      case 'unserved':
-        return hindered({ type: 'Error', message: source.message }, spec);
-      case 'unreadable':
-        return unknown(source.message);
-      case 'unknown':
-        return lines.length === 0 ? unknown(`looking for ${kind} ${name}`) : undefined;
-    }
-  }
-  if (lines.length > 0) return undefined;
-  if (spec.suspend) return unknown('suspended: spec.suspend is true');
-  if (source.suspended) return unknown(`waiting for ${kind} ${name}, which is suspended`);
-  if (source.branches?.length === 0) return unknown(`${kind} ${name} has no branches`);
-  return unknown(`waiting for ${kind} ${name} to report a revision`);
-}
-
-/** The worst that is said of any line: one line is its own sum. */
-function sumOf(lines: readonly WrittenLine[]): Said {
-  const weight = ({ said }: WrittenLine) =>
-    ['Error', 'InProgress', 'Unknown', 'Success'].indexOf(said.type) * 2 + (said.status === 'True' ? 1 : 0);
-  const [worst] = [...lines].sort((a, b) => weight(a) - weight(b));
-  if (worst === undefined) return { type: 'Unknown', status: 'Unknown', reason: 'Unknown', message: 'Unknown' };
-  if (worst.name === '' || worst.said.type === 'Unknown') return worst.said;
-  return { ...worst.said, message: `branch ${worst.name}: ${worst.said.message}` };
-}
-
-function seriesOf(lines: readonly WrittenLine[], said: Said, spec: TriggerSpec): ConditionSeries[] {
-  const { kind, name } = spec.source;
-  if (lines.length === 0) return [{ sourceKind: kind, repo: name, type: said.type, status: said.status }];
-  return lines.map(({ name: branch, shown, said: own }) => ({
-    sourceKind: kind,
-    repo: branch || (shown === undefined ? name : shown.as === 'image' ? shown.imageName : shown.branchName) || name,
-    type: own.type,
-    status: own.status,
-  }));
 }

@@ -5,8 +5,14 @@ import type { ObjectRef } from '../../kube/objects.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import type { TriggerCaches } from './caches.ts';
-import { type CredentialFact, pipelineOf, type Tried, type TriggerFacts } from './decide.ts';
-import { type CredentialRef, type PipelineTrigger, projectTrigger, TRIGGER_API_VERSION } from './resource.ts';
+import type { CredentialFact, Tried, TriggerFacts } from './decide.ts';
+import {
+  type CredentialRef,
+  type PipelineTrigger,
+  pipelineOf,
+  projectTrigger,
+  TRIGGER_API_VERSION,
+} from './resource.ts';
 import { readStanding, type Standing } from './status.ts';
 
 /** What gathering asks. */

@@ -100,6 +100,15 @@ export function projectTrigger(raw: JsonObject): PipelineTrigger {
 /** What is told of a spec with more mistakes than anybody reads. */
 const MOST_MISTAKES = 20;
 
+/** The Pipeline that a template names in its own namespace; undefined where it names none, or leaves finding it to a resolver. */
+export function pipelineOf(template: Template): string | undefined {
+  if (template.shape === 'pipeline') return template.pipeline.name;
+  const spec = template.shape === 'pipelineRun' ? objectOf(template.pipelineRun.spec) : template.spec;
+  const { name, resolver, bundle } = objectOf(spec.pipelineRef);
+  if (typeof name !== 'string' || name === '') return undefined;
+  return resolver === undefined && bundle === undefined ? name : undefined;
+}
+
 /** A name for what is wrong while reading on: every mistake is told, not only the first. */
 type Wrong = (sentence: string) => undefined;
 

@@ -267,7 +267,11 @@ async function fetched(
 }
 
 function unreadable(cause: Fault): Fault {
-  return new Fault('refused', `PipelineTriggers cannot be read: ${cause.message}`, { cause });
+  return new Fault(
+    'refused',
+    `PipelineTriggers cannot be read: ${cause.message}; the rights for it are in k8s/components/triggers-read`,
+    { cause },
+  );
 }
 
 /** Runs by the trigger that they are of. Each belongs to one at most. */
