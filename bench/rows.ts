@@ -11,7 +11,7 @@ import { triggerLatency, triggerLatencyOfSandbox } from './p8-trigger-latency.ts
 import { largeStart } from './p9-start.ts';
 import { runPages } from './p10-run-pages.ts';
 import { manyWaiters } from './p11-waiters.ts';
-import { pruning } from './p12-pruning.ts';
+import { pruning, pruningOfSandbox } from './p12-pruning.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -34,6 +34,7 @@ export const rows: readonly Row[] = [
   runPages,
   manyWaiters,
   pruning,
+  pruningOfSandbox,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,
