@@ -10,6 +10,7 @@
  * All of them write through one fence: while another replica leads nothing of theirs is sent.
  */
 import type { Clock } from '../clock.ts';
+import { Fault } from '../fault.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { discovery } from '../kube/discovery.ts';
 import { createEvents } from '../kube/events.ts';
@@ -23,6 +24,7 @@ import { createCredentials } from './credentials/controller.ts';
 import { createHistory } from './history/controller.ts';
 import { createTriggerCaches } from './triggers/caches.ts';
 import { createTriggers } from './triggers/controller.ts';
+import type { RunPath } from './triggers/gather.ts';
 import type { SecondCluster } from './triggers/secondcluster.ts';
 
 /** What the controllers need. */
@@ -79,7 +81,12 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   const events = createEvents({ writer, component: 'PipelineTrigger', instance: lease.identity, clock, log });
   const versions = discovery({ reader: client, clock });
   const caches = createTriggerCaches({ ...parts, reader: client });
-  const common = { reader: client, writer, leadership, clock, random, log, metrics };
+  const runPath: RunPath = async ({ namespace, name }) => {
+    const path = await versions.pathOf(PIPELINE_RUNS, namespace);
+    if (path === undefined) throw new Fault('unavailable', 'this cluster serves no PipelineRuns');
+    return `${path}/${name}`;
+  };
+  const common = { reader: client, writer, runPath, leadership, clock, random, log, metrics };
   const { served, watchSeconds } = parts;
   const watching = watchSeconds === undefined ? { served } : { served, watchSeconds };
   const credentials = parts.credentials && createCredentials({ ...common, ...watching, ...parts.credentials });
@@ -110,4 +117,5 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   ];
 }
 
-const PIPELINE_RUNS_V1 = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1'] };
+const PIPELINE_RUNS = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
+const PIPELINE_RUNS_V1 = { ...PIPELINE_RUNS, versions: ['v1'] };

@@ -129,6 +129,7 @@ function rig({ maxDeletesPerSecond = 50 } = {}) {
   };
   const history = createHistory({
     reader,
+    runPath: async ({ namespace, name }) => `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns/${name}`,
     writer,
     triggers: triggers.store,
     runs: runs.store,

@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { isDone } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
-import { readTrigger, runPath } from '../triggers/gather.ts';
+import { type RunPath, readTrigger } from '../triggers/gather.ts';
 import { eventKey } from '../triggers/manifest.ts';
 import type { PipelineTrigger } from '../triggers/resource.ts';
 import type { RunIndex } from '../triggers/runs.ts';
@@ -23,6 +23,7 @@ export interface HistoryParts {
   readonly reader: KubeReader;
   /** Refuses unless this process leads. */
   readonly writer: KubeWriter;
+  readonly runPath: RunPath;
   readonly triggers: Store<PipelineTrigger>;
   readonly runs: Store<PipelineRun>;
   /** Over `runs`. */
@@ -49,8 +50,11 @@ const INCOMPLETE_MS = 1_000;
 
 /** The history as a part of the process. It acts only while this process leads. */
 export function createHistory(parts: HistoryParts): Part {
-  const { reader, writer, triggers, runs, index, complete, clock, log, metrics } = parts;
+  const { reader, writer, runPath, triggers, runs, index, complete, clock, log, metrics } = parts;
   const pace = createPace({ perSecond: parts.maxDeletesPerSecond, clock });
+
+  /** Runs that we have deleted and that the watch still tells of. */
+  const going = new Set<string>();
 
   const controller = createController({
     ...parts,
@@ -62,7 +66,7 @@ export function createHistory(parts: HistoryParts): Part {
       const wanted = known && policyOf(known);
       if (known === undefined || wanted === undefined) return {};
       if (!complete(key.namespace)) return { againMs: INCOMPLETE_MS };
-      const own = index.of(known.meta);
+      const own = index.of(known.meta).filter(({ meta }) => !going.has(meta.uid));
       if (surplus(own, wanted) === 0) return {};
       // Read after the runs were: a run among them is written down in the status by now, for that comes before its
       // creation. What is neither current nor intended in this status is therefore of a past event, whatever else lags.
@@ -74,7 +78,8 @@ export function createHistory(parts: HistoryParts): Part {
       for (const { meta } of portion) {
         await pace.turn(signal);
         const only = { uid: meta.uid, resourceVersion: meta.resourceVersion };
-        await writer.remove(runPath(meta), only, { signal });
+        await writer.remove(await runPath(meta), only, { signal });
+        going.add(meta.uid);
         metrics.runDeleted();
         log.info('run pruned', { namespace: key.namespace, trigger: key.name, run: meta.name });
       }
@@ -88,6 +93,7 @@ export function createHistory(parts: HistoryParts): Part {
     async start() {
       ends.push(
         runs.subscribe(({ type, object, before }) => {
+          if (type === 'deleted') going.delete(object.meta.uid);
           // One that is gone leaves less to do, not more.
           if (type === 'deleted' || (before !== undefined && isDone(before.succeeded) === isDone(object.succeeded)))
             return;

@@ -75,6 +75,7 @@ class Rig {
     this.#part = createTriggers({
       caches,
       reader: this.#reader(),
+      runPath: async ({ namespace, name }) => `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns/${name}`,
       writer: this.#writer(),
       events: { tell: (_about, { message }) => void this.told.push(message) },
       servesV1: async () => true,

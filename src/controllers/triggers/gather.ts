@@ -15,10 +15,15 @@ import {
 } from './resource.ts';
 import { readStanding, type Standing } from './status.ts';
 
+/** Finds the path of a run. */
+export type RunPath = (run: ObjectRef) => Promise<string>;
+
 /** What gathering asks. */
 export interface GatherParts {
   readonly reader: KubeReader;
   readonly caches: TriggerCaches;
+  /** The path of a run, in a version that the cluster serves. Faults as `KubeReader.get`. */
+  readonly runPath: RunPath;
   /** What a ManagedCredential gives to runs in a namespace; absent: they are not looked after here. */
   readonly credentialOf?: (ref: CredentialRef, namespace: string) => CredentialFact;
 }
@@ -50,11 +55,6 @@ export function triggerPath({ namespace, name }: ObjectRef): string {
   return `/apis/${TRIGGER_API_VERSION}/namespaces/${namespace}/pipelinetriggers/${name}`;
 }
 
-/** Runs in their version 1, which every Tekton since 0.43 serves. */
-export function runPath({ namespace, name }: ObjectRef): string {
-  return `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns/${name}`;
-}
-
 /** What the API server takes for a name; anything else in its place could make the path one of another object. */
 const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
@@ -82,7 +82,7 @@ export async function readTrigger(
 export async function gather(
   trigger: PipelineTrigger,
   memory: Memory,
-  { reader, caches, credentialOf }: GatherParts,
+  { reader, caches, runPath, credentialOf }: GatherParts,
   now: number,
   signal: AbortSignal,
 ): Promise<TriggerFacts> {
@@ -94,7 +94,7 @@ export async function gather(
   forgetOthers(memory, standing);
   for (const { run: name, outcome } of lines.values()) {
     if (name === undefined || outcome !== undefined) continue;
-    runs.set(name, await findRun({ namespace, name }, memory, { reader, caches }, now, signal));
+    runs.set(name, await findRun({ namespace, name }, memory, { reader, caches, runPath }, now, signal));
   }
   for (const { came, ...tried } of memory.tried.values()) {
     if (came !== 'run' || !('run' in tried)) continue;
@@ -139,7 +139,7 @@ function forgetOthers(memory: Memory, { lines, sequence }: Standing): void {
 async function findRun(
   ref: ObjectRef,
   { made }: Memory,
-  { reader, caches }: Pick<GatherParts, 'reader' | 'caches'>,
+  { reader, caches, runPath }: Pick<GatherParts, 'reader' | 'caches' | 'runPath'>,
   now: number,
   signal: AbortSignal,
 ): Promise<PipelineRun | 'gone' | undefined> {
@@ -152,7 +152,8 @@ async function findRun(
   const madeAt = made.get(ref.name);
   if (madeAt !== undefined && now - madeAt < WATCH_LAG_MS) return undefined;
   return (
-    (await absentAsUndefined(async () => projectPipelineRun(await reader.get(runPath(ref), { signal })))) ?? 'gone'
+    (await absentAsUndefined(async () => projectPipelineRun(await reader.get(await runPath(ref), { signal })))) ??
+    'gone'
   );
 }
 

@@ -10,7 +10,7 @@ import type { Metrics } from '../../metrics.ts';
 import type { TriggerCaches } from './caches.ts';
 import { LONGEST_WAIT_MS, type Order, type Tried } from './decide.ts';
 import { EVENT_ANNOTATION, EVENT_KEY_ANNOTATION } from './event.ts';
-import { type Memory, runPath, triggerPath } from './gather.ts';
+import { type Memory, type RunPath, triggerPath } from './gather.ts';
 import { buildRun, eventKey } from './manifest.ts';
 import {
   type PipelineTrigger,
@@ -30,6 +30,7 @@ export interface PerformParts {
   readonly writer: KubeWriter;
   readonly events: EventRecorder;
   readonly secondCluster?: SecondCluster;
+  readonly runPath: RunPath;
   /** Whether the cluster serves Tekton's version 1. */
   readonly servesV1: () => Promise<boolean>;
   /** Runs outlive their trigger. */
@@ -168,7 +169,7 @@ export async function carryOut(
 async function createRun(
   order: Order,
   trigger: PipelineTrigger,
-  { reader, caches, writer, secondCluster, servesV1, orphanRuns }: PerformParts,
+  { reader, caches, writer, secondCluster, servesV1, runPath, orphanRuns }: PerformParts,
   signal: AbortSignal,
 ): Promise<{ readonly run: string } | { readonly taken: string } | 'covered'> {
   const { event, sequence, attempt, credential } = order;
@@ -183,7 +184,7 @@ async function createRun(
   };
   // Since then the template may have been changed, and with it the name.
   const made = caches.runIndex.of(trigger.meta).find(({ meta }) => meta.annotations[EVENT_KEY_ANNOTATION] === key);
-  if (made !== undefined && (await isMeant(runPath(made.meta)))) return { run: made.meta.name };
+  if (made !== undefined && (await isMeant(await runPath(made.meta)))) return { run: made.meta.name };
   for (let salt = 0; salt < MOST_SALTS; salt++) {
     const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
     const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
