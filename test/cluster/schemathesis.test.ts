@@ -30,7 +30,7 @@ enabled = false
 
 # A cursor and the token of a page are signed; since and sinceTime exclude each other.
 [[operations]]
-include-path-regex = "/logs|^/runs"
+include-path-regex = "/logs|^/runs|^/triggers"
 [operations.checks.positive_data_acceptance]
 enabled = false
 `;

@@ -142,10 +142,12 @@ describe('when the way to the cluster breaks', function () {
     await eventually(async () => assert.equal((await world.gateway.get(`/status/${gone}`)).status, 404), {
       withinMs: 60_000,
     });
-    assert.match(
-      await world.gateway.metrics(),
-      /rungate_watch_relists_total\{[^}]*resource="pipelineruns"[^}]*reason="expired"[^}]*\} [1-9]/,
-      'the expired watch was listed again',
+    await eventually(async () =>
+      assert.match(
+        await world.gateway.metrics(),
+        /rungate_watch_relists_total\{[^}]*resource="pipelineruns"[^}]*reason="expired"[^}]*\} [1-9]/,
+        'the expired watch was listed again',
+      ),
     );
     assert.equal(await log.ended(), 'complete');
     await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [

@@ -318,14 +318,13 @@ function hindranceOf(
   line: Line,
   event: TriggerEvent | undefined,
   spec: TriggerSpec,
-  { trigger, pipelineMissing, credential, tried, now }: TriggerFacts,
+  { trigger, source, pipelineMissing, credential, tried, now }: TriggerFacts,
 ): Hindrance | undefined {
   if (spec.suspend) return { type: 'Unknown', message: 'suspended: spec.suspend is true' };
   if (event === undefined) {
-    return {
-      type: 'Unknown',
-      message: `waiting for ${spec.source.kind} ${spec.source.name} to report its revision again`,
-    };
+    const isSuspended = !('trouble' in source) && source.suspended;
+    const what = isSuspended ? ', which is suspended' : ' to report its revision again';
+    return { type: 'Unknown', message: `waiting for ${spec.source.kind} ${spec.source.name}${what}` };
   }
   if (pipelineMissing) return { type: 'Error', message: pipelineNotFound(spec) };
   if (spec.credential !== undefined && credential?.ready !== true) {
