@@ -32,9 +32,6 @@ const MOST_ORDERS = 25;
 /** A part that could not begin by then is told of. */
 const IDLE_MS = 10_000;
 
-/** How long the name of a run may be missing from the status. Whoever comes then finds the run by its own name. */
-const WRITTEN_LATER_MS = 100;
-
 /** What is logged of an order, by what came of it. */
 const OUTCOMES = {
   run: 'a run was started',
@@ -134,7 +131,7 @@ export function createTriggers(parts: TriggersParts): Part {
         });
       }
       // What came of it is written down when those have had their turn who wait for their run: many revisions can come at once.
-      return { againMs: WRITTEN_LATER_MS };
+      return { againMs: 0 };
     }
     throw new Fault('internal', 'a trigger does not come to rest');
   };
