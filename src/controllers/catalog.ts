@@ -19,6 +19,7 @@ import type { Store } from '../kube/store.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { PIPELINE_RUNS } from '../tekton/resources.ts';
 import type { PipelineRun } from '../tekton/types.ts';
 import { createCredentials } from './credentials/controller.ts';
 import { createHistory } from './history/controller.ts';
@@ -117,5 +118,4 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
   ];
 }
 
-const PIPELINE_RUNS = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
 const PIPELINE_RUNS_V1 = { ...PIPELINE_RUNS, versions: ['v1'] };

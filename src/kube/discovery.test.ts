@@ -113,15 +113,24 @@ describe('discovery', () => {
     await served.pathOf(RUNS, '');
     pages['/apis/tekton.dev'] = group('v1beta1');
     assert.equal(await served.pathOf(RUNS, ''), '/apis/tekton.dev/v1/pipelineruns');
-    served.doubt();
+    served.doubt('tekton.dev');
     assert.equal(await served.pathOf(RUNS, ''), '/apis/tekton.dev/v1beta1/pipelineruns');
+  });
+
+  it('in doubt about one group asks about no other', async () => {
+    const { asked, served } = world(whole());
+    await served.pathOf(RUNS, '');
+    const before = asked.length;
+    served.doubt('tekton');
+    await served.pathOf(RUNS, '');
+    assert.equal(asked.length, before);
   });
 
   it('keeps what it knows while the server does not answer', async () => {
     const { pages, served } = world(whole());
     await served.pathOf(RUNS, '');
     for (const path of Object.keys(pages)) pages[path] = new Fault('unavailable', 'down');
-    served.doubt();
+    served.doubt('tekton.dev');
     assert.equal(await served.pathOf(RUNS, ''), '/apis/tekton.dev/v1/pipelineruns');
   });
 

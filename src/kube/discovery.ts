@@ -20,8 +20,8 @@ export interface Discovery {
    * share one request. Faults: as `KubeReader.get`, where nothing is known.
    */
   pathOf(wanted: Wanted, namespace: string): Promise<string | undefined>;
-  /** A list answered 404: the next `pathOf` asks again. */
-  doubt(): void;
+  /** What is known of a group may be wrong (a list answered 404, a kind was absent): the next `pathOf` asks about it again. */
+  doubt(group: string): void;
 }
 
 const MAX_AGE_MS = 10 * 60_000;
@@ -65,8 +65,10 @@ export function discovery({ reader, clock }: { reader: KubeReader; clock: Clock 
       const within = namespace === '' ? '' : `/namespaces/${namespace}`;
       return `/apis/${wanted.group}/${version}${within}/${wanted.resource}`;
     },
-    doubt() {
-      for (const [path, { answer }] of known) known.set(path, { answer, askedAt: Number.NEGATIVE_INFINITY });
+    doubt(group) {
+      for (const [path, { answer }] of known) {
+        if (`${path}/`.startsWith(`/apis/${group}/`)) known.set(path, { answer, askedAt: Number.NEGATIVE_INFINITY });
+      }
     },
   };
 }

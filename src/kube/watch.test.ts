@@ -604,12 +604,12 @@ describe('watch', () => {
       assert.equal(await bench.isReady(), true);
       await bench.clock.turn(600_000);
       assert.deepEqual(
-        [bench.staleMs(), bench.watch.problem()?.message, bench.asked.length, bench.doubts],
-        [0, undefined, 0, 0],
+        [bench.staleMs(), bench.watch.problem()?.message, bench.asked.length, bench.doubts, bench.watch.absent()],
+        [0, undefined, 0, 10, true],
       );
       bench.path = RUNS;
       await bench.clock.turn(60_000);
-      assert.deepEqual(bench.names, ['a@1']);
+      assert.deepEqual([bench.names, bench.watch.absent()], [['a@1'], false]);
     });
 
     it('is a problem where it is needed, and is looked for every minute', async () => {

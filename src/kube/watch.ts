@@ -26,7 +26,7 @@ export interface WatchParts<T extends Kept> {
    * within five minutes; undefined: this cluster has no such kind. May throw Faults.
    */
   readonly path: () => Promise<string | undefined>;
-  /** Called when what `path` said proved wrong (404), before it is asked again. */
+  /** Called when what `path` said proved wrong (404), or was that there is no such kind, before it is asked again. */
   readonly doubt?: () => void;
   /** The plural, for logs, metrics and readiness. */
   readonly resource: string;
@@ -67,6 +67,8 @@ export interface Watch {
    * open has told nothing.
    */
   staleMs(now: number): number;
+  /** Whether the cluster was last found to have no such kind; it is looked for again each minute. */
+  absent(): boolean;
   /** What is wrong at the moment; undefined: nothing. */
   problem(): Fault | undefined;
   /** Closes the connection and resolves when the store will not be written any more. Calling it twice is harmless. */
@@ -134,6 +136,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   const first = Promise.withResolvers<void>();
   let listed = false;
   let live = false;
+  let absent = false;
   let trueAt = Number.NEGATIVE_INFINITY;
   let trouble: Fault | undefined;
   /** Whether this server sends lists as the beginning of a watch; not until it has refused to. */
@@ -232,8 +235,8 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
       }
 
       case 'absent': {
-        // Whoever installs a kind that is waited for should not have to wait until discovery is old.
-        if (!optional) doubt();
+        // Whoever installs a kind should not have to wait until discovery is old.
+        doubt();
         // If it cannot be told, nothing has changed.
         const listPath = await unlessAborted(path(), signal).catch(() => undefined);
         if (listPath === undefined) return { next: state, waitMs: ABSENT_MS };
@@ -403,6 +406,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     while (!signal.aborted) {
       const { next, waitMs }: Step = await step(state);
       state = next;
+      absent = state.at === 'absent';
       live = state.at === 'watching' || (state.at === 'absent' && optional);
       if (waitMs > 0) await clock.sleep(waitMs, signal);
     }
@@ -417,6 +421,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     ready: (until) => unlessAborted(first.promise, until),
     listed: () => listed,
     staleMs: (now) => (live ? 0 : now - trueAt),
+    absent: () => absent,
     problem: () => trouble,
     async stop() {
       stopping.abort();

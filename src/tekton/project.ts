@@ -45,11 +45,11 @@ const KEPT_ANNOTATIONS: readonly string[] = [
 
 /** Which event of its trigger a PipelineRun was made for. rungate writes it, and knows its own runs again by it. */
 export const EVENT_KEY_ANNOTATION = 'pipeline.jquad.rocks/event-key';
-/** The exact name of a PipelineRun's trigger: what the label of the same key may have had to cut. */
-export const TRIGGER_ANNOTATION = 'pipeline.jquad.rocks/pipelinetrigger';
+/** The label of a PipelineRun that names its trigger; the annotation of the same key has the exact name where the label had to cut it. */
+export const TRIGGER_LABEL = 'pipeline.jquad.rocks/pipelinetrigger';
 
 // Tekton hands a run's annotations down to its TaskRuns, where these two would say the same once more.
-const KEPT_RUN_ANNOTATIONS: readonly string[] = [...KEPT_ANNOTATIONS, EVENT_KEY_ANNOTATION, TRIGGER_ANNOTATION];
+const KEPT_RUN_ANNOTATIONS: readonly string[] = [...KEPT_ANNOTATIONS, EVENT_KEY_ANNOTATION, TRIGGER_LABEL];
 
 /**
  * Keeps a PipelineRun of `tekton.dev/v1` or `v1beta1`. Never throws.

@@ -59,6 +59,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   'controllers/': [
     'controllers/',
+    'triggers/',
     'tekton/',
     'flux/',
     'kube/',
@@ -68,7 +69,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'type:log',
     'type:metrics',
   ],
-  'triggers/': ['triggers/', 'kube/objects'],
+  'triggers/': ['triggers/', 'tekton/project', 'type:tekton/types', 'kube/objects', 'type:kube/store'],
   'crossdc/': ['crossdc/', 'fault', 'clock', 'type:kube/lease', 'type:log', 'type:metrics'],
   'flux/': ['flux/', 'kube/objects', 'fault', 'clock'],
   'tekton/': ['tekton/', 'kube/objects', 'type:kube/lines', 'fault', 'clock'],

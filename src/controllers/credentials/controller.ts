@@ -13,6 +13,7 @@ import { type Again, createController } from '../../kube/controller.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { Leadership } from '../../kube/lease.ts';
 import { type JsonObject, type ObjectRef, objectOf, stringOf } from '../../kube/objects.ts';
+import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, within } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
@@ -60,8 +61,6 @@ export interface Credentials extends Part {
 }
 
 const CREDENTIALS: Wanted = { group: CREDENTIAL_GROUP, resource: 'managedcredentials', versions: ['v1alpha1'] };
-/** More namespaces than this are watched together, as everywhere. */
-const MOST_NAMESPACE_WATCHES = 20;
 /** How soon the Secrets of one that is ready are looked at again: a changed token is noticed, a deleted Secret made anew. */
 const SYNCED_AGAIN_MS = 30_000;
 /** How soon a Secret that is missing, or wrong, is looked for again. */
@@ -73,11 +72,10 @@ const BESIDE_EACH_OTHER = 4;
 /** Makes the part. `start` begins to watch and does not wait; it writes only while this process leads. */
 export function createCredentials(parts: CredentialsParts): Credentials {
   const { reader, writer, served, acrossNamespaces, clock, random, log } = parts;
-  const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
+  const scopes = scopesOf(served);
   const versions = discovery({ reader, clock });
   const { store, writer: kept } = createStore<ManagedCredential>(log);
   let watches: readonly Watch[] = [];
-  let isServed = true;
   const ends: (() => void)[] = [];
   const listeners = new Set<{ hear(credential: ObjectRef): void }>();
   /** What was asked about before it could be said whether there is such a thing: whoever asked is told when it can. */
@@ -187,13 +185,8 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   const watch = (scope: string): Watch =>
     startWatch({
       ...parts,
-      path: async () => {
-        const path = await versions.pathOf(CREDENTIALS, scope);
-        isServed = path !== undefined;
-        if (!isServed) versions.doubt(); // so that the next look, in a minute, asks the server again
-        return path;
-      },
-      doubt: () => versions.doubt(),
+      path: () => versions.pathOf(CREDENTIALS, scope),
+      doubt: () => versions.doubt(CREDENTIALS.group),
       resource: CREDENTIALS.resource,
       scope,
       optional: true,
@@ -214,7 +207,7 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   const knowledgeOf = (namespace: string): Knowledge => {
     if (served !== '*' && !served.includes(namespace)) return { of: 'other namespaces' };
     const watching = watches.find(({ scope }) => scope === '' || scope === namespace);
-    if (watching?.listed()) return isServed ? { of: 'all' } : { of: 'no kind' };
+    if (watching?.listed()) return watching.absent() ? { of: 'no kind' } : { of: 'all' };
     return { of: 'nothing', because: watching?.problem()?.message ?? 'they have not been listed yet' };
   };
 

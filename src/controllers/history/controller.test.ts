@@ -10,8 +10,8 @@ import { silentLog } from '../../log.ts';
 import { silentMetrics } from '../../metrics.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { createRunIndex } from '../../triggers/runs.ts';
 import { type PipelineTrigger, projectTrigger } from '../triggers/resource.ts';
-import { createRunIndex } from '../triggers/runs.ts';
 import { createHistory } from './controller.ts';
 
 const started = Date.parse('2026-11-01T10:00:00Z');

@@ -10,10 +10,10 @@ import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { isDone } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { type RunIndex, triggerOf } from '../../triggers/runs.ts';
 import { type RunPath, readTrigger } from '../triggers/gather.ts';
 import { eventKey } from '../triggers/manifest.ts';
 import type { PipelineTrigger } from '../triggers/resource.ts';
-import type { RunIndex } from '../triggers/runs.ts';
 import { readStanding } from '../triggers/status.ts';
 import { createPace } from './pace.ts';
 import { type HistoryPolicy, retain, surplus } from './policy.ts';
@@ -97,7 +97,7 @@ export function createHistory(parts: HistoryParts): Part {
           // One that is gone leaves less to do, not more.
           if (type === 'deleted' || (before !== undefined && isDone(before.succeeded) === isDone(object.succeeded)))
             return;
-          const trigger = index.triggerOf(object);
+          const trigger = triggerOf(object);
           if (trigger !== undefined) controller.ring(trigger, SETTLE_MS);
         }),
         triggers.subscribe(({ type, object }) => {

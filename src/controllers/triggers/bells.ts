@@ -3,8 +3,9 @@ import { SOURCE_KINDS } from '../../flux/types.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
 import type { StoreChange } from '../../kube/store.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { triggerOf } from '../../triggers/runs.ts';
 import type { TriggerCaches } from './caches.ts';
-import { type PipelineTrigger, pipelineOf } from './resource.ts';
+import { MAX_HISTORY_ANNOTATION, type PipelineTrigger, pipelineOf } from './resource.ts';
 
 /** What is told of. */
 export interface BellParts {
@@ -59,7 +60,7 @@ export function hangBells({ caches, ring, gone, runGone, credentials }: BellPart
     }),
     caches.runs.subscribe((change) => {
       if (!matters(change)) return;
-      const trigger = caches.runIndex.triggerOf(change.object);
+      const trigger = triggerOf(change.object);
       if (trigger === undefined) return;
       if (change.type === 'deleted') runGone(trigger, change.object.meta.name);
       ring(trigger);
@@ -88,7 +89,7 @@ function isAskedOtherwise(before: PipelineTrigger, after: PipelineTrigger): bool
     before.generation !== after.generation ||
     before.runAt !== after.runAt ||
     before.meta.deleting !== after.meta.deleting ||
-    JSON.stringify(before.meta.annotations) !== JSON.stringify(after.meta.annotations)
+    before.meta.annotations[MAX_HISTORY_ANNOTATION] !== after.meta.annotations[MAX_HISTORY_ANNOTATION]
   );
 }
 

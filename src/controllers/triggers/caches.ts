@@ -5,16 +5,19 @@ import { SOURCE_KINDS, type Source, type SourceKind } from '../../flux/types.ts'
 import type { KubeReader } from '../../kube/client.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
 import { type JsonObject, type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
+import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store, within } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
+import { PIPELINE_RUNS, PIPELINES } from '../../tekton/resources.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { TRIGGERS } from '../../triggers/names.ts';
+import { createRunIndex, type RunIndex } from '../../triggers/runs.ts';
 import type { SourceTrouble } from './conditions.ts';
-import { type PipelineTrigger, projectTrigger, TRIGGER_GROUP } from './resource.ts';
-import { createRunIndex, type RunIndex } from './runs.ts';
+import { type PipelineTrigger, projectTrigger } from './resource.ts';
 
 /** What the caches need. */
 export interface TriggerCachesParts {
@@ -58,19 +61,13 @@ export interface TriggerCaches extends Part {
   onLate(listener: () => void): void;
 }
 
-const TRIGGERS: Wanted = { group: TRIGGER_GROUP, resource: 'pipelinetriggers', versions: ['v1alpha1'] };
-const PIPELINES: Wanted = { group: 'tekton.dev', resource: 'pipelines', versions: ['v1', 'v1beta1'] };
-const PIPELINE_RUNS: Wanted = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
-/** More namespaces than this are watched together: each one costs as many connections as there are kinds. */
-const MOST_NAMESPACE_WATCHES = 20;
-
 /** How long a kind is waited for that may not be there to read. */
 const PATIENCE_MS = 5_000;
 
 /** Makes the caches. Kinds that the cluster does not serve are looked for again each minute, and their absence is no trouble of others. */
 export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
   const { reader, served, clock, log } = parts;
-  const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
+  const scopes = scopesOf(served);
   const versions = discovery({ reader, clock });
   const triggers = createStore<PipelineTrigger>(log);
   const pipelines = createStore<Kept>(log);
@@ -82,8 +79,6 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
     ReturnType<typeof createStore<Source>>
   >;
   const late = new Set<() => void>();
-  /** Plurals of which the cluster serves none. */
-  const unserved = new Set<string>();
   let watches: readonly Watch[] = [];
 
   const watchKind = <T extends Kept>(
@@ -94,17 +89,8 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
   ): Watch =>
     startWatch({
       ...parts,
-      path: async () => {
-        const path = await versions.pathOf(wanted, scope);
-        if (path === undefined) {
-          unserved.add(wanted.resource);
-          versions.doubt(); // so that the next look, in a minute, asks the server again
-        } else {
-          unserved.delete(wanted.resource);
-        }
-        return path;
-      },
-      doubt: () => versions.doubt(),
+      path: () => versions.pathOf(wanted, scope),
+      doubt: () => versions.doubt(wanted.group),
       resource: wanted.resource,
       scope,
       optional: true,
@@ -142,7 +128,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
           ? { trouble: 'unknown', message: `looking for ${kind} ${ref.name}` }
           : { trouble: 'unreadable', message: `${resource}.${group} cannot be read: ${problem.message}` };
       }
-      if (unserved.has(resource)) {
+      if (watch.absent()) {
         return { trouble: 'unserved', message: `this cluster serves no ${resource}.${group}` };
       }
       return { trouble: 'missing', message: `${resource}.${group} "${ref.name}" not found` };
@@ -182,7 +168,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
         const problem = watch.listed() ? undefined : watch.problem();
         return problem === undefined ? [] : [`${watch.resource}: ${problem.message}`];
       }),
-    isServed: () => !unserved.has(TRIGGERS.resource),
+    isServed: () => !watches.some((watch) => watch.resource === TRIGGERS.resource && watch.absent()),
     async start() {
       watches = scopes.flatMap(watchScope);
     },

@@ -2,7 +2,7 @@
 import type { Source } from '../../flux/types.ts';
 import { phaseOf } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
-import type { TriggerSpec } from './resource.ts';
+import { isOfFirstReleases, type TriggerSpec } from './resource.ts';
 import type { Line, Said, WrittenLine } from './status.ts';
 
 /** Why a source cannot be looked at. `unknown`: it has not been asked about yet. */
@@ -31,11 +31,6 @@ export interface Hindrance {
 export function hindered({ type, message }: Hindrance, spec: TriggerSpec): Said {
   if (type === 'Unknown') return { type, status: 'Unknown', reason: 'Unknown', message };
   return { type, status: isOfFirstReleases(spec) ? 'True' : 'False', reason: 'Failed', message };
-}
-
-/** Releases with `spec.pipeline` have conditions of their own form. */
-export function isOfFirstReleases({ template }: TriggerSpec): boolean {
-  return template.shape === 'pipeline';
 }
 
 /** What is said of a line with nothing in its way. `known`: its run, as far as that is known. */

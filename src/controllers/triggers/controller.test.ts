@@ -12,10 +12,10 @@ import { silentLog } from '../../log.ts';
 import { silentMetrics } from '../../metrics.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { createRunIndex } from '../../triggers/runs.ts';
 import type { TriggerCaches } from './caches.ts';
 import { createTriggers } from './controller.ts';
 import { type PipelineTrigger, projectTrigger } from './resource.ts';
-import { createRunIndex } from './runs.ts';
 
 /** One trigger on a PullRequest, an API server that keeps it and its runs, and a watch that tells of it when the test says so. */
 class Rig {

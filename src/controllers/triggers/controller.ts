@@ -2,7 +2,7 @@
 import { Fault } from '../../fault.ts';
 import { createController } from '../../kube/controller.ts';
 import type { Leadership } from '../../kube/lease.ts';
-import type { ObjectRef } from '../../kube/objects.ts';
+import { type ObjectRef, present } from '../../kube/objects.ts';
 import { WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
@@ -105,8 +105,7 @@ export function createTriggers(parts: TriggersParts): Part {
         });
       }
       if (!signal.aborted) metrics.triggerCondition(key, decision.series);
-      if (decision.orders.length === 0)
-        return { ...(decision.againMs === undefined ? {} : { againMs: decision.againMs }) };
+      if (decision.orders.length === 0) return present({ againMs: decision.againMs });
       const { spec } = trigger;
       if ('mistakes' in spec) return {}; // gives no orders
       // A watch that lags may tell of an intent whose run has been made, has ended and has been deleted since.

@@ -12,7 +12,6 @@ import {
   type ConditionSeries,
   type Hindrance,
   hindered,
-  isOfFirstReleases,
   type SourceTrouble,
   saidOf,
   saidOfSource,
@@ -20,7 +19,13 @@ import {
   sumOf,
 } from './conditions.ts';
 import { eventsOf, sameAsUpstream, type TriggerEvent } from './event.ts';
-import { type MistakenSpec, type PipelineTrigger, pipelineOf, type TriggerSpec } from './resource.ts';
+import {
+  isOfFirstReleases,
+  type MistakenSpec,
+  type PipelineTrigger,
+  pipelineOf,
+  type TriggerSpec,
+} from './resource.ts';
 import {
   type ClosedBranch,
   type Line,
@@ -111,7 +116,7 @@ export function decide(facts: TriggerFacts): Decision {
 
 function mistaken(trigger: PipelineTrigger, spec: MistakenSpec, now: number): Decision {
   const message = spec.mistakes.join('; ');
-  const said: Said = { type: 'Error', status: spec.isOfFirstReleases ? 'True' : 'False', reason: 'Failed', message };
+  const said: Said = { type: 'Error', status: isOfFirstReleases(spec) ? 'True' : 'False', reason: 'Failed', message };
   return {
     status: writeStatus(trigger, { standing: readStanding(trigger), lines: [], said, now }),
     orders: [],
@@ -340,9 +345,9 @@ function hindranceOf(
 }
 
 /** As the original words it: releases with `spec.pipeline` looked it up in a cache, all others at the API server. */
-function pipelineNotFound({ template }: TriggerSpec): string {
-  const name = pipelineOf(template) ?? '';
-  return template.shape === 'pipeline'
+function pipelineNotFound(spec: TriggerSpec): string {
+  const name = pipelineOf(spec.template) ?? '';
+  return isOfFirstReleases(spec)
     ? `Pipeline.tekton.dev "${name}" not found`
     : `pipelines.tekton.dev "${name}" not found`;
 }

@@ -3,9 +3,6 @@ import { parseImage, parseRevision, revisionKey, sameRevision } from '../../flux
 import type { ChosenImage, PullRequestBranch, Source } from '../../flux/types.ts';
 import { type JsonObject, objectOf, stringOf } from '../../kube/objects.ts';
 
-/** Labels of runs of a trigger, and their exact values as annotations. */
-export { EVENT_KEY_ANNOTATION, TRIGGER_ANNOTATION } from '../../tekton/project.ts';
-export const TRIGGER_LABEL = 'pipeline.jquad.rocks/pipelinetrigger';
 /** The event of a run, as the source has it. */
 export const EVENT_ANNOTATION = 'pipeline.jquad.rocks/event';
 

@@ -4,15 +4,10 @@ import type { KubeReader } from '../../kube/client.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { TRIGGER_API_VERSION } from '../../triggers/names.ts';
 import type { TriggerCaches } from './caches.ts';
 import type { CredentialFact, Tried, TriggerFacts } from './decide.ts';
-import {
-  type CredentialRef,
-  type PipelineTrigger,
-  pipelineOf,
-  projectTrigger,
-  TRIGGER_API_VERSION,
-} from './resource.ts';
+import { type CredentialRef, type PipelineTrigger, pipelineOf, projectTrigger } from './resource.ts';
 import { readStanding, type Standing } from './status.ts';
 
 /** Finds the path of a run. */
@@ -96,10 +91,9 @@ export async function gather(
     if (name === undefined || outcome !== undefined) continue;
     runs.set(name, await findRun({ namespace, name }, memory, { reader, caches, runPath }, now, signal));
   }
-  for (const { came, ...tried } of memory.tried.values()) {
-    if (came !== 'run' || !('run' in tried)) continue;
-    const name = tried.run;
-    if (!runs.has(name)) runs.set(name, caches.runs.get({ namespace, name }));
+  for (const tried of memory.tried.values()) {
+    if (tried.came !== 'run' || runs.has(tried.run)) continue;
+    runs.set(tried.run, caches.runs.get({ namespace, name: tried.run }));
   }
   const facts = { trigger, tried: memory.tried, now, run: (name: string) => runs.get(name) };
   if ('mistakes' in spec) {

@@ -5,8 +5,9 @@ import { Fault } from '../../fault.ts';
 import { projectSource } from '../../flux/project.ts';
 import type { SourceKind } from '../../flux/types.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
+import { labelValue } from '../../triggers/names.ts';
 import { eventsOf, type TriggerEvent } from './event.ts';
-import { buildRun, eventKey, type Intent, labelValue, type RunGround, runName } from './manifest.ts';
+import { buildRun, eventKey, type Intent, type RunGround, runName } from './manifest.ts';
 import { type PipelineTrigger, projectTrigger } from './resource.ts';
 
 const SHA = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';

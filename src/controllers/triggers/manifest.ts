@@ -5,16 +5,11 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../../fault.ts';
 import { type Json, type JsonObject, objectOf, present, stringOf } from '../../kube/objects.ts';
-import { EVENT_KEY_ANNOTATION, type Shown, TRIGGER_ANNOTATION, TRIGGER_LABEL, type TriggerEvent } from './event.ts';
+import { EVENT_KEY_ANNOTATION, TRIGGER_LABEL } from '../../tekton/project.ts';
+import { labelValue, TRIGGER_API_VERSION, TRIGGER_GROUP, TRIGGER_KIND } from '../../triggers/names.ts';
+import type { Shown, TriggerEvent } from './event.ts';
 import { resolveParams } from './params.ts';
-import {
-  type PipelineFields,
-  type PipelineTrigger,
-  type Template,
-  TRIGGER_API_VERSION,
-  TRIGGER_GROUP,
-  TRIGGER_KIND,
-} from './resource.ts';
+import type { PipelineFields, PipelineTrigger, Template } from './resource.ts';
 
 /** Which run of which event is meant: what is written down before it is created. */
 export interface Intent {
@@ -165,7 +160,7 @@ function runMetadata(trigger: PipelineTrigger, event: TriggerEvent, intent: Inte
       ...objectAt(rest.annotations, `${field}.annotations`),
       ...eventAnnotations(event),
       // The label of a long name would not say whose run this is where nothing owns it.
-      [TRIGGER_ANNOTATION]: triggerName,
+      [TRIGGER_LABEL]: triggerName,
       [EVENT_KEY_ANNOTATION]: eventKey(uid, intent.sequence, intent.attempt),
     },
     ownerReferences: [
@@ -209,22 +204,6 @@ function eventAnnotations({ raw, shown }: TriggerEvent): Readonly<Record<string,
   const exact = shown.as === 'image' ? {} : { branch: shown.branchName, commit: shown.commitId };
   const entries = Object.entries({ ...exact, event: raw }).filter(([, value]) => value !== '');
   return Object.fromEntries(entries.map(([key, value]) => [`${TRIGGER_GROUP}/${key}`, value]));
-}
-
-const MOST_OF_LABEL = 63;
-
-/**
- * The nearest label value to `text`: what a label cannot hold becomes a dash, and of a long one the beginning and a hash of all of
- * it stay. '' if nothing of it can be held. https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
- */
-export function labelValue(text: string): string {
-  const value = text
-    .replace(/[^A-Za-z0-9._-]/gu, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .replace(/[^A-Za-z0-9]+$/, '');
-  if (value.length <= MOST_OF_LABEL) return value;
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, 8);
-  return `${value.slice(0, MOST_OF_LABEL - 9)}-${hash}`;
 }
 
 /** The spec as the trigger's shape has it, with its parameters resolved. */

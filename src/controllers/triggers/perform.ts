@@ -7,18 +7,14 @@ import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Metrics } from '../../metrics.ts';
+import { EVENT_KEY_ANNOTATION } from '../../tekton/project.ts';
+import { TRIGGER_API_VERSION, TRIGGER_KIND } from '../../triggers/names.ts';
 import type { TriggerCaches } from './caches.ts';
 import { LONGEST_WAIT_MS, type Order, type Tried } from './decide.ts';
-import { EVENT_ANNOTATION, EVENT_KEY_ANNOTATION } from './event.ts';
+import { EVENT_ANNOTATION } from './event.ts';
 import { type Memory, type RunPath, triggerPath } from './gather.ts';
 import { buildRun, eventKey } from './manifest.ts';
-import {
-  type PipelineTrigger,
-  projectTrigger,
-  TRIGGER_API_VERSION,
-  TRIGGER_KIND,
-  type TriggerSpec,
-} from './resource.ts';
+import { isOfFirstReleases, type PipelineTrigger, projectTrigger, type TriggerSpec } from './resource.ts';
 import type { SecondCluster } from './secondcluster.ts';
 import { mergeOf } from './status.ts';
 
@@ -86,9 +82,7 @@ export async function writeStatusOf(
 
 /** Tells of what a person should look at, seldom. */
 export function warn(trigger: PipelineTrigger, message: string, { events }: Pick<PerformParts, 'events'>): void {
-  const { spec } = trigger;
-  const isOfFirstReleases = 'mistakes' in spec ? spec.isOfFirstReleases : spec.template.shape === 'pipeline';
-  const reason = isOfFirstReleases ? 'ProcessingError' : 'Error';
+  const reason = isOfFirstReleases(trigger.spec) ? 'ProcessingError' : 'Error';
   events.tell(involved(trigger), { type: 'Warning', reason, message, atMostEveryMs: WARN_AGAIN_MS });
 }
 

@@ -16,9 +16,6 @@ import {
 } from '../../kube/objects.ts';
 import { isQuantity } from '../../kube/quantity.ts';
 
-export const TRIGGER_GROUP = 'pipeline.jquad.rocks';
-export const TRIGGER_API_VERSION = `${TRIGGER_GROUP}/v1alpha1`;
-export const TRIGGER_KIND = 'PipelineTrigger';
 /** Starts a run of the current event whenever its value changes. */
 export const RUN_AT_ANNOTATION = 'rungate.dev/runAt';
 /** `maxHistory` for shapes that have no such field. */
@@ -68,7 +65,7 @@ export interface MistakenSpec {
   /** Sentences that each name a field. */
   readonly mistakes: readonly string[];
   /** Whether it has `spec.pipeline`. */
-  readonly isOfFirstReleases: boolean;
+  readonly hasPipeline: boolean;
   /** As they stand there; '' where nothing does. */
   readonly source: { readonly kind: string; readonly name: string };
 }
@@ -99,6 +96,11 @@ export function projectTrigger(raw: JsonObject): PipelineTrigger {
 
 /** What is told of a spec with more mistakes than anybody reads. */
 const MOST_MISTAKES = 20;
+
+/** Whether it is of releases 0.1.x and 0.2.x, those with `spec.pipeline`: conditions, Events and names have a form of their own there. */
+export function isOfFirstReleases(spec: TriggerSpec | MistakenSpec): boolean {
+  return 'mistakes' in spec ? spec.hasPipeline : spec.template.shape === 'pipeline';
+}
 
 /** The Pipeline that a template names in its own namespace; undefined where it names none, or leaves finding it to a resolver. */
 export function pipelineOf(template: Template): string | undefined {
@@ -137,7 +139,7 @@ function readSpec(spec: JsonObject, namespace: string, maxHistory: string | unde
     const { kind, name } = objectOf(spec.source);
     return {
       mistakes,
-      isOfFirstReleases: spec.pipeline !== undefined,
+      hasPipeline: spec.pipeline !== undefined,
       source: { kind: stringOf(kind) ?? '', name: stringOf(name) ?? '' },
     };
   }

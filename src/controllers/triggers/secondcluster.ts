@@ -7,8 +7,8 @@ import type { Connection } from '../../kube/connect.ts';
 import { type Json, type JsonObject, listOf, objectOf, stringOf, stringsOf } from '../../kube/objects.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
-import { TRIGGER_LABEL } from './event.ts';
-import { TRIGGER_GROUP } from './resource.ts';
+import { TRIGGER_LABEL } from '../../tekton/project.ts';
+import { TRIGGER_GROUP } from '../../triggers/names.ts';
 
 /** How to ask. */
 export interface SecondClusterParts {

@@ -14,7 +14,7 @@ import {
 } from '../../kube/objects.ts';
 import { plainText } from '../../kube/plain.ts';
 import type { Shown } from './event.ts';
-import type { PipelineTrigger } from './resource.ts';
+import { isOfFirstReleases, type PipelineTrigger } from './resource.ts';
 
 /** How an event ended. `True`: its run succeeded. `Unknown`: it has no run here, and needs none. */
 export interface Outcome {
@@ -175,7 +175,7 @@ export interface WrittenStatus {
 export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): JsonObject {
   const { status, generation, spec } = trigger;
   const { standing, lines, said, now } = written;
-  const inShape = !('mistakes' in spec) && spec.template.shape === 'pipeline';
+  const isFirst = isOfFirstReleases(spec);
   const latest = lines.reduce<WrittenLine | undefined>(
     (newest, each) => (newest === undefined || each.line.sequence > newest.line.sequence ? each : newest),
     undefined,
@@ -202,9 +202,9 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     eventIdentity: line.identity,
     eventDigest: line.digest,
     attempt: line.attempt > 0 ? line.attempt : undefined,
-    currentPipelineRetry: inShape && line.attempt > 0 ? line.attempt : undefined,
+    currentPipelineRetry: isFirst && line.attempt > 0 ? line.attempt : undefined,
     outcome: outcomeField(line),
-    ...(inShape ? {} : blockFields(status, latest, at)),
+    ...(isFirst ? {} : blockFields(status, latest, at)),
   };
 }
 

@@ -6,18 +6,20 @@ import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { JsonObject, Kept } from '../../kube/objects.ts';
 import { createPacking } from '../../kube/packing.ts';
 import { readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
+import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../../tekton/project.ts';
+import { CUSTOM_RUNS, PIPELINE_RUNS, TASK_RUNS } from '../../tekton/resources.ts';
 import { isPodAtRest, isTaskRunAtRest, SHARED_WORDS } from '../../tekton/resting.ts';
 import type { PipelineRun, Pod, TaskRun } from '../../tekton/types.ts';
 import type { ServedNamespaces } from '../callers/auth.ts';
 import type { Readiness } from '../health.ts';
 import { createRuns, type Runs } from './gather.ts';
-import { CUSTOM_RUNS, createLookup, PIPELINE_RUNS, TASK_RUNS } from './lookup.ts';
+import { createLookup } from './lookup.ts';
 import { createWatchedTriggers, type Triggers } from './triggers.ts';
 
 /** What the caches need. */
@@ -44,13 +46,10 @@ export interface Caches extends Part {
   filled(signal: AbortSignal): Promise<void>;
 }
 
-/** More namespaces than this are watched together: each one costs four connections. */
-const MOST_NAMESPACE_WATCHES = 20;
-
 /** Makes the caches; `start` begins to fill them and does not wait for that. */
 export function createCaches(parts: CachesParts): Caches {
   const { reader, served, clock, log } = parts;
-  const scopes = served === '*' || served.length > MOST_NAMESPACE_WATCHES ? [''] : served;
+  const scopes = scopesOf(served);
   const versions = discovery({ reader, clock });
   const runs = createStore<PipelineRun>(log);
   const taskRuns = createStore<TaskRun>(log, { isAtRest: isTaskRunAtRest, packing: createPacking(SHARED_WORDS) });
@@ -68,7 +67,7 @@ export function createCaches(parts: CachesParts): Caches {
     startWatch({
       ...parts,
       path: () => versions.pathOf(wanted, scope),
-      doubt: () => versions.doubt(),
+      doubt: () => versions.doubt(wanted.group),
       resource: wanted.resource,
       scope,
       optional,

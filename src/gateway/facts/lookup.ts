@@ -5,14 +5,8 @@ import type { Discovery, Wanted } from '../../kube/discovery.ts';
 import { type JsonObject, type ObjectRef, objectOf } from '../../kube/objects.ts';
 import { listPages } from '../../kube/pages.ts';
 import { projectPipelineRun, projectPod, projectTaskRun } from '../../tekton/project.ts';
+import { PIPELINE_RUNS, TASK_RUNS } from '../../tekton/resources.ts';
 import type { PipelineRun, Pod, TaskRun } from '../../tekton/types.ts';
-
-/** Tekton's kinds, in the versions we can read, best first. https://github.com/tektoncd/pipeline/blob/main/docs/README.md */
-export const PIPELINE_RUNS: Wanted = { group: 'tekton.dev', resource: 'pipelineruns', versions: ['v1', 'v1beta1'] };
-/** As `PIPELINE_RUNS`. */
-export const TASK_RUNS: Wanted = { group: 'tekton.dev', resource: 'taskruns', versions: ['v1', 'v1beta1'] };
-/** As `PIPELINE_RUNS`. A cluster may have none. */
-export const CUSTOM_RUNS: Wanted = { group: 'tekton.dev', resource: 'customruns', versions: ['v1beta1'] };
 
 /** Asking without a store. Each call is one request, or one for each page. */
 export interface Lookup {

@@ -8,11 +8,12 @@ import { type KubeReader, unlessAborted } from '../../kube/client.ts';
 import { type Discovery, discovery } from '../../kube/discovery.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
 import { STALE_MS } from '../../kube/ready.ts';
+import { PIPELINE_RUNS } from '../../tekton/resources.ts';
 import type { PipelineRun, TaskRun } from '../../tekton/types.ts';
 import type { Readiness } from '../health.ts';
 import type { Caches, CachesParts } from './caches.ts';
 import type { Runs } from './gather.ts';
-import { createLookup, type Lookup, PIPELINE_RUNS } from './lookup.ts';
+import { createLookup, type Lookup } from './lookup.ts';
 import { openScope, type Scope, type ScopeKind } from './scope.ts';
 import { createAskedTriggers } from './triggers.ts';
 

@@ -6,10 +6,10 @@ import type { Selection } from '../../kube/pages.ts';
 import { createStore, partOf, type StoreWriter } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
 import { projectCustomRun, projectPipelineRun, projectPod, projectTaskRun } from '../../tekton/project.ts';
+import { CUSTOM_RUNS, PIPELINE_RUNS, TASK_RUNS } from '../../tekton/resources.ts';
 import type { CustomRun, PipelineRun, Pod, TaskRun } from '../../tekton/types.ts';
 import type { CachesParts } from './caches.ts';
 import { DEEPEST, type StoredRuns, storedRuns } from './gather.ts';
-import { CUSTOM_RUNS, PIPELINE_RUNS, TASK_RUNS } from './lookup.ts';
 
 /** What a scope is about: a run with all that is below it, or one TaskRun with its pods. */
 export type ScopeKind = 'PipelineRun' | 'TaskRun';
@@ -62,7 +62,7 @@ export function openScope(
     selection: Selection,
     optional = false,
   ): void => {
-    const doubt = () => versions.doubt();
+    const doubt = () => versions.doubt(PIPELINE_RUNS.group);
     const own = { ...parts, log, metrics, resource, path, doubt, scope: namespace, selection, optional, project };
     watches.push(startWatch({ ...own, writer: partOf(writer) }));
   };

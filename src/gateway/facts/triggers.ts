@@ -5,15 +5,16 @@
 import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
 import type { KubeReader } from '../../kube/client.ts';
-import { discovery, type Wanted } from '../../kube/discovery.ts';
+import { discovery } from '../../kube/discovery.ts';
 import { objectOf } from '../../kube/objects.ts';
 import { listPages } from '../../kube/pages.ts';
 import { STALE_MS } from '../../kube/ready.ts';
 import { createStore, type Store } from '../../kube/store.ts';
 import { startWatch, type Watch, type WatchParts } from '../../kube/watch.ts';
-import { TRIGGER_ANNOTATION } from '../../tekton/project.ts';
 import { comparePlaces, placeOf } from '../../tekton/runlist.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import { TRIGGERS } from '../../triggers/names.ts';
+import { createRunIndex, keyOf, keysOf, triggerOf } from '../../triggers/runs.ts';
 import { projectTriggerSummary, type TriggerSummary } from '../../triggers/summary.ts';
 import type { Scope } from '../runs/runindex.ts';
 import { SharedWork } from '../sharedwork.ts';
@@ -61,9 +62,6 @@ export interface WatchedTriggers {
   stop(): Promise<void>;
 }
 
-const TRIGGERS: Wanted = { group: 'pipeline.jquad.rocks', resource: 'pipelinetriggers', versions: ['v1alpha1'] };
-const TRIGGER_KIND = 'PipelineTrigger';
-
 /** Where nothing is watched, whoever asks again so soon is answered without asking the cluster. */
 const ASKED_MS = 1_000;
 const MOST_ASKED = 100;
@@ -79,19 +77,10 @@ export function createWatchedTriggers(
   runs: { readonly store: Store<PipelineRun>; readonly requireFresh: (namespace: string) => void },
 ): WatchedTriggers {
   const { reader, clock, log, scopes } = parts;
-  // Its own: this kind comes and goes, and asking for it again must not make others be asked for.
   const versions = discovery({ reader, clock });
   const { store, writer } = createStore<TriggerSummary>(log);
-  let isServed = true;
   let watches: readonly Watch[] = [];
 
-  const pathIn = async (scope: string): Promise<string | undefined> => {
-    const path = await versions.pathOf(TRIGGERS, scope);
-    // What is absent is looked for again in a minute, and should then be asked for.
-    if (path === undefined) versions.doubt();
-    isServed = path !== undefined;
-    return path;
-  };
   const requireReadable = (namespace: string): void => {
     const now = clock.now();
     for (const watch of watches) {
@@ -107,13 +96,16 @@ export function createWatchedTriggers(
   };
 
   return {
-    triggers: storedTriggers({ triggers: store, runs: runs.store }, { isServed: () => isServed, requireReadable }),
+    triggers: storedTriggers(
+      { triggers: store, runs: runs.store },
+      { isServed: () => !watches.some((watch) => watch.absent()), requireReadable },
+    ),
     start() {
       watches = scopes.map((scope) =>
         startWatch({
           ...parts,
-          path: () => pathIn(scope),
-          doubt: () => versions.doubt(),
+          path: () => versions.pathOf(TRIGGERS, scope),
+          doubt: () => versions.doubt(TRIGGERS.group),
           resource: TRIGGERS.resource,
           scope,
           optional: true,
@@ -134,7 +126,7 @@ export function storedTriggers(
   more: { readonly isServed: () => boolean; readonly requireReadable: (namespace: string) => void },
 ): Triggers {
   const { triggers, runs } = stores;
-  const runsByTrigger = new RunsByTrigger();
+  const index = createRunIndex(runs); // hears of each change before us
   const listeners = new Set<{ readonly meant: TriggersMeant; hear(): void }>();
   let changes = 0;
 
@@ -143,11 +135,8 @@ export function storedTriggers(
     for (const { meant, hear } of listeners) if (isMeant(meant, namespace, name)) hear();
   };
   triggers.subscribe(({ object: { meta } }) => tell(meta.namespace, meta.name));
-  for (const run of runs.values()) runsByTrigger.put(run);
-  runs.subscribe(({ type, object, before }) => {
-    if (before !== undefined) runsByTrigger.remove(before);
-    if (type !== 'deleted') runsByTrigger.put(object);
-    const names = new Set([triggerNameOf(object), before && triggerNameOf(before)]);
+  runs.subscribe(({ object, before }) => {
+    const names = new Set([triggerOf(object)?.name, before && triggerOf(before)?.name]);
     for (const name of names) if (name !== undefined) tell(object.meta.namespace, name);
   });
 
@@ -161,7 +150,7 @@ export function storedTriggers(
         revision: changes * 2 + (isServed ? 1 : 0),
         isServed,
         triggers: () => (name === undefined ? within(triggers, namespaces) : named(triggers, namespaces, name)),
-        runsOf: (trigger, count) => runsByTrigger.newest(trigger, count),
+        runsOf: ({ meta }, count) => newestOf(index.of(meta), count),
       };
     },
     subscribe(meant, hear) {
@@ -199,26 +188,34 @@ export function createAskedTriggers(
   const ask = async (meant: TriggersMeant, signal: AbortSignal): Promise<TriggersSeen> => {
     const { namespaces, name, withRuns } = meant;
     const triggers: TriggerSummary[] = [];
-    const gathered = new RunsByTrigger(MOST_GATHERED);
+    const gathered = new Map<TriggerSummary, readonly PipelineRun[]>();
     let isServed = true;
     for (const namespace of namespaces === 'all' ? [''] : namespaces) {
       const collection = await versions.pathOf(TRIGGERS, namespace);
       const found = collection === undefined ? undefined : await fetched(reader, collection, name, signal);
       if (found === undefined) {
-        versions.doubt();
+        versions.doubt(TRIGGERS.group);
         isServed = false;
         continue;
       }
       triggers.push(...found);
       if (found.length === 0 || !withRuns) continue;
-      for await (const page of runs.list(namespace, signal)) for (const run of page) gathered.put(run);
+      const triggerOfKey = new Map(
+        found.flatMap((trigger) => keysOf(trigger.meta).map((key) => [key, trigger] as const)),
+      );
+      for await (const page of runs.list(namespace, signal)) {
+        for (const [trigger, own] of Map.groupBy(page, (run) => triggerOfKey.get(keyOf(run) ?? ''))) {
+          if (trigger === undefined) continue;
+          gathered.set(trigger, newestOf([...(gathered.get(trigger) ?? []), ...own], MOST_GATHERED));
+        }
+      }
     }
     revision += 1;
     return {
       revision,
       isServed,
       triggers: () => triggers,
-      runsOf: (trigger, count) => gathered.newest(trigger, count),
+      runsOf: (trigger, count) => (gathered.get(trigger) ?? []).slice(0, count),
     };
   };
 
@@ -274,40 +271,6 @@ function unreadable(cause: Fault): Fault {
   );
 }
 
-/** Runs by the trigger that they are of. Each belongs to one at most. */
-class RunsByTrigger {
-  readonly #most: number;
-  readonly #runs = new Map<string, Map<string, PipelineRun>>();
-
-  /** `most`: of the runs of one trigger only so many of the newest are kept, more or less. */
-  constructor(most = Number.POSITIVE_INFINITY) {
-    this.#most = most;
-  }
-
-  put(run: PipelineRun): void {
-    const key = keyOfRun(run);
-    if (key === undefined) return;
-    const runs = this.#runs.get(key) ?? new Map<string, PipelineRun>();
-    this.#runs.set(key, runs.set(run.meta.name, run));
-    if (runs.size < 2 * this.#most) return;
-    this.#runs.set(key, new Map(newestOf(runs.values(), this.#most).map((each) => [each.meta.name, each])));
-  }
-
-  remove(run: PipelineRun): void {
-    const key = keyOfRun(run);
-    const runs = key === undefined ? undefined : this.#runs.get(key);
-    if (key === undefined || runs === undefined) return;
-    runs.delete(run.meta.name);
-    if (runs.size === 0) this.#runs.delete(key);
-  }
-
-  /** The runs that it owns, and those without an owner that say they are of a trigger of its name. */
-  newest({ meta: { namespace, name, uid } }: TriggerSummary, count: number): readonly PipelineRun[] {
-    const [owned, labelled] = [this.#runs.get(ownedKey(namespace, uid)), this.#runs.get(labelledKey(namespace, name))];
-    return newestOf([...(owned?.values() ?? []), ...(labelled?.values() ?? [])], count);
-  }
-}
-
 /** The newest `count` of some runs, in order. Only those are sorted: a trigger may have thousands. */
 function newestOf(runs: Iterable<PipelineRun>, count: number): readonly PipelineRun[] {
   const newest: PipelineRun[] = [];
@@ -321,28 +284,4 @@ function newestOf(runs: Iterable<PipelineRun>, count: number): readonly Pipeline
     if (newest.length > count) newest.pop();
   }
   return newest;
-}
-
-/**
- * The trigger that a run is of. An owner decides, by its uid: one that something else owns is no trigger's, whatever it says.
- * The first releases of the original made runs without an owner; those carry a label, whose key the annotation shares.
- */
-function keyOfRun(run: PipelineRun): string | undefined {
-  const { namespace, owner } = run.meta;
-  if (owner !== undefined) return owner.kind === TRIGGER_KIND ? ownedKey(namespace, owner.uid) : undefined;
-  const name = triggerNameOf(run);
-  return name === undefined ? undefined : labelledKey(namespace, name);
-}
-
-function triggerNameOf({ meta: { owner, labels, annotations } }: PipelineRun): string | undefined {
-  if (owner !== undefined) return owner.kind === TRIGGER_KIND ? owner.name : undefined;
-  return annotations[TRIGGER_ANNOTATION] ?? (labels[TRIGGER_ANNOTATION] || undefined);
-}
-
-function ownedKey(namespace: string, uid: string): string {
-  return `${namespace} owned by ${uid}`;
-}
-
-function labelledKey(namespace: string, name: string): string {
-  return `${namespace} labelled ${name}`;
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { JsonObject } from '../../kube/objects.ts';
-import { createStore } from '../../kube/store.ts';
-import { silentLog } from '../../log.ts';
-import { projectPipelineRun } from '../../tekton/project.ts';
-import type { PipelineRun } from '../../tekton/types.ts';
-import { labelValue } from './manifest.ts';
-import { createRunIndex } from './runs.ts';
+import type { JsonObject } from '../kube/objects.ts';
+import { createStore } from '../kube/store.ts';
+import { silentLog } from '../log.ts';
+import { projectPipelineRun } from '../tekton/project.ts';
+import type { PipelineRun } from '../tekton/types.ts';
+import { labelValue } from './names.ts';
+import { createRunIndex, keyOf, keysOf, triggerOf } from './runs.ts';
 
 interface Given {
   readonly name: string;
@@ -51,7 +51,7 @@ const indexed = (...given: readonly Given[]) => {
       .of({ namespace, name, uid })
       .map(({ meta }) => meta.name)
       .sort();
-  return { of, index, writer, store };
+  return { of, writer, store };
 };
 
 describe('the runs of a trigger', () => {
@@ -68,7 +68,14 @@ describe('the runs of a trigger', () => {
       { name: 'd', owner: 'u1', label: 't' },
     );
     assert.deepEqual(of('t', 'u1'), ['a', 'd']);
-    assert.deepEqual(of('t', 'u1', 'elsewhere'), ['c', 'd']);
+    assert.deepEqual(of('t', 'u2', 'elsewhere'), ['c']);
+  });
+
+  it('are none of another namespace, whatever uid somebody wrote there into an owner reference', () => {
+    const { of } = indexed({ name: 'forged', owner: 'u1', namespace: 'elsewhere' }, { name: 'own', owner: 'u1' });
+    assert.deepEqual(of('t', 'u1'), ['own']);
+    const [owned] = keysOf({ namespace: 'ci', name: 't', uid: 'u1' });
+    assert.notEqual(keyOf(run({ name: 'forged', owner: 'u1', namespace: 'elsewhere' })), owned);
   });
 
   it('are none that something else owns', () => {
@@ -82,10 +89,10 @@ describe('the runs of a trigger', () => {
   it('trigger 28: are found by a label that the name did not fit into', () => {
     const long = `${'long-name-'.repeat(9)}end`;
     const label = labelValue(long);
-    const { of, index } = indexed({ name: 'a', label, trigger: long }, { name: 'b', label });
+    const { of } = indexed({ name: 'a', label, trigger: long }, { name: 'b', label });
     assert.equal(label.length, 63);
     assert.deepEqual(of(long, 'u1'), ['a', 'b']);
-    assert.equal(index.triggerOf(run({ name: 'c', label, trigger: long }))?.name, long);
+    assert.equal(triggerOf(run({ name: 'c', label, trigger: long }))?.name, long);
   });
 
   it('change with the store', () => {
@@ -138,7 +145,6 @@ describe('the runs of a trigger', () => {
 });
 
 describe('the trigger of a run', () => {
-  const { index } = indexed();
   for (const [name, given, want] of [
     ['its owner', { name: 'a', owner: 'u1', label: 'other' }, 'of-u1'],
     ['without an owner, what its label says', { name: 'a', label: 't' }, 't'],
@@ -148,7 +154,7 @@ describe('the trigger of a run', () => {
     ['what its label says, not what an annotation says besides', { name: 'a', label: 't', trigger: 'other' }, 't'],
   ] as const) {
     it(name, () => {
-      const found = index.triggerOf(run(given));
+      const found = triggerOf(run(given));
       assert.deepEqual(found, want === undefined ? undefined : { namespace: 'ci', name: want });
     });
   }
