@@ -12,6 +12,11 @@ export default class ResultsReporter extends Mocha.reporters.Spec {
     const file = process.env[resultsVariable];
     if (!file) return;
     const results = { passed: 0, failed: 0, notRun: [] as string[], failures: [] as string[] };
+    // Written as it goes: a process that is killed in the middle has left what it was at.
+    runner.on('test', (test) => {
+      const at = `${test.fullTitle()}: the process ended here`;
+      writeResults(file, { ...results, failed: results.failed + 1, failures: [...results.failures, at] });
+    });
     runner.on('pass', () => results.passed++);
     runner.on('pending', (test) => results.notRun.push(test.fullTitle()));
     // Hooks that fail are told here as well.
