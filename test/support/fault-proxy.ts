@@ -8,9 +8,8 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import net, { type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TLSSocket } from 'node:tls';
 import { loopbackCertificate } from './certificate.ts';
 import { concealIn, concealment, type HiddenApi } from './hidden-api.ts';
 import { type BodyFault, endToEnd, type Place, relay } from './relay.ts';
@@ -218,7 +217,9 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   const hidden = new Set<HiddenApi>();
   const refusals: (() => void)[] = [];
   const requests: PassedRequest[] = [];
-  const clients = new Map<number, Socket>();
+  const clients = new Set<Socket>();
+  /** The same, by the port with which the server behind the door knows them. */
+  const clientAt = new Map<number, Socket>();
   const servers = new Set<Socket>();
   const target = new URL(upstream.url);
 
@@ -228,17 +229,36 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     : http.createServer();
   // A stream may be silent for hours; only a rule ends one.
   Object.assign(server, { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 });
-  server.on('connection', (socket: Socket) => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port: inside } = server.address() as AddressInfo;
+
+  // Clients meet plain TCP, and what they send goes on to the server behind it: a TLS socket cannot send an RST, and Node can spin
+  // for ever over one whose TCP socket was reset below it.
+  const door = net.createServer({ allowHalfOpen: true }, (client) => {
     const refused = refusals.shift();
     if (refused) {
-      socket.destroy();
+      client.destroy();
       refused();
       return;
     }
-    const port = socket.remotePort ?? 0;
-    clients.set(port, socket);
-    socket.on('close', () => clients.delete(port));
-    socket.on('error', () => {});
+    const through = net.connect({ port: inside, host: '127.0.0.1', allowHalfOpen: true });
+    const ends = [client, through] as const;
+    clients.add(client);
+    through.once('connect', () => {
+      const { localPort = 0 } = through;
+      clientAt.set(localPort, client);
+      through.once('close', () => clientAt.delete(localPort));
+    });
+    client.once('close', () => clients.delete(client));
+    for (const socket of ends) {
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+      socket.once('close', () => {
+        for (const other of ends) other.destroy();
+      });
+    }
+    client.pipe(through).pipe(client);
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const passage = begin(request, response);
@@ -250,21 +270,19 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   server.on('tlsClientError', () => {});
 
   const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
+    door.listen(port, '127.0.0.1');
+    await once(door, 'listening');
   };
   await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const { port } = door.address() as AddressInfo;
 
-  /** A TLS socket cannot send an RST: only the TCP socket below it can, which has the same remote port. */
   function resetClient(response: ServerResponse): void {
-    const socket: Socket | TLSSocket | null = response.socket;
-    clients.get(socket?.remotePort ?? 0)?.resetAndDestroy();
-    socket?.destroy();
+    clientAt.get(response.socket?.remotePort ?? 0)?.resetAndDestroy();
+    response.socket?.destroy();
   }
 
   function resetAll(): void {
-    for (const socket of clients.values()) socket.resetAndDestroy();
+    for (const socket of clients) socket.resetAndDestroy();
   }
 
   function ruleFor(record: PassedRequest): FaultRule | undefined {
@@ -437,15 +455,17 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     clientSockets: () => clients.size,
     reset: resetAll,
     away: async () => {
-      const closed = once(server, 'close');
-      server.close();
+      const closed = once(door, 'close');
+      door.close();
       resetAll();
       await closed;
     },
     back: () => listen(port),
     close: async () => {
-      if (server.listening) server.close();
+      if (door.listening) door.close();
       resetAll();
+      server.close();
+      server.closeAllConnections();
       for (const socket of servers) socket.destroy();
     },
   };
