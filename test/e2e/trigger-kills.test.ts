@@ -83,7 +83,8 @@ describe(`exactly once, through ${kills} kills (TRIGGER_SEED=${seed})`, function
             assert.equal(latestEvent, revisionOf(driven.revision));
             assert.ok(latestPipelineRun !== undefined && latestPipelineRun !== 'Unknown');
           },
-          { ...patience, everyMs: 100 },
+          // On a busy machine many kills may follow each other before a leader gets so far; in the end there is a bound.
+          { withinMs: 15 * 60_000, everyMs: 100 },
         );
       }
       // A real Tekton takes its time over each run, and has those of others to see to.
