@@ -33,7 +33,7 @@ export interface Measured {
 }
 
 /** What a figure is counted in. */
-export type Unit = 'requests/s' | 'objects/s' | 'events/s' | 'runs/s' | 'MB/s' | 'ms' | 'KiB' | 'MiB';
+export type Unit = 'requests/s' | 'deliveries/s' | 'objects/s' | 'events/s' | 'runs/s' | 'MB/s' | 'ms' | 'KiB' | 'MiB';
 
 /** One comparison. */
 export interface Row {

@@ -12,6 +12,7 @@ import { largeStart } from './p9-start.ts';
 import { runPages } from './p10-run-pages.ts';
 import { manyWaiters } from './p11-waiters.ts';
 import { pruning, pruningOfSandbox } from './p12-pruning.ts';
+import { hookDeliveries, hookDeliveriesOfSandbox } from './p13-hooks.ts';
 import type { Row } from './row.ts';
 import { sandboxStart } from './s1-sandbox-start.ts';
 import { sandboxCreates } from './s2-sandbox-creates.ts';
@@ -35,6 +36,8 @@ export const rows: readonly Row[] = [
   manyWaiters,
   pruning,
   pruningOfSandbox,
+  hookDeliveries,
+  hookDeliveriesOfSandbox,
   sandboxStart,
   sandboxCreates,
   sandboxWatches,

@@ -17,7 +17,7 @@ describe('loadConfig', () => {
       namespaces: ['tekton-pipelines'],
       username: 'ci',
       password: 'correct horse',
-      parts: ['gateway', 'triggers'],
+      parts: ['gateway', 'triggers', 'hooks'],
       authFile: undefined,
       accessFile: undefined,
       trustProxy: undefined,
@@ -49,10 +49,23 @@ describe('loadConfig', () => {
       maxDeletesPerSecond: 50,
       managedCredentials: 'off',
       credentialsAcrossNamespaces: false,
+      allowUnauthenticatedHooks: false,
+      maxHookBytes: 1_048_576,
+      hooksPerSecond: 10,
+      hookBurst: 50,
+      maxHooks: 64,
+      fluxReceiverUrl: undefined,
+      fluxReceiverTokenFile: undefined,
+      tektonTriggersCompat: false,
+      hooksDir: undefined,
+      compatSourceNamespaces: ['flux-system'],
+      compatRunNamespaces: [],
+      compatTaskRuns: false,
       logLevel: 'info',
       logFormat: 'auto',
       tlsCertFile: undefined,
       tlsKeyFile: undefined,
+      tlsClientCaFile: undefined,
       probing: [{ host: undefined, port: 9090, portSetting: 'METRICS_PORT', hostSetting: 'HOST' }],
       crossDc: false,
       secondCluster: undefined,
@@ -186,14 +199,19 @@ describe('loadConfig', () => {
       want: 'AUTH_USERNAME and its older name BASIC_USERNAME differ; set only AUTH_USERNAME',
     },
     {
-      name: 'a part of the future',
-      given: { PARTS: 'gateway,hooks' },
-      want: 'PARTS names "hooks", which comes in a later version; write a list of gateway, triggers',
+      name: 'authorities of clients without a certificate of the server',
+      given: { TLS_CLIENT_CA_FILE: '/ca.crt' },
+      want: 'TLS_CLIENT_CA_FILE is set, but TLS_CERT_FILE is not; set TLS_CERT_FILE and TLS_KEY_FILE as well',
+    },
+    {
+      name: 'a grant that is no namespace',
+      given: { COMPAT_SOURCE_NAMESPACES: 'flux-system,apps=other' },
+      want: 'COMPAT_SOURCE_NAMESPACES names "apps=other", which is neither of them; write namespaces separated by commas, each for all or, as in apps/flux-system, for one namespace alone',
     },
     {
       name: 'a list without parts',
       given: { PARTS: ',' },
-      want: 'PARTS is ","; write a list of gateway, triggers',
+      want: 'PARTS is ","; write a list of gateway, triggers, hooks',
     },
     {
       name: 'a Lease whose name is none',
@@ -213,7 +231,7 @@ describe('loadConfig', () => {
     {
       name: 'a part nobody knows',
       given: { PARTS: 'gatway' },
-      want: 'PARTS names "gatway", which is no part of rungate; write a list of gateway, triggers',
+      want: 'PARTS names "gatway", which is no part of rungate; write a list of gateway, triggers, hooks',
     },
     {
       name: 'a wait too long',
@@ -249,7 +267,9 @@ describe('loadConfig', () => {
       NAMESPACE: 'A',
       NAMESPACES: 'b,C',
       AUTH_PASSWORD: 'hunter2\n',
-      PARTS: 'hooks',
+      PARTS: 'hook',
+      MAX_HOOK_BYTES: '3145729',
+      COMPAT_SOURCE_NAMESPACES: 'a/b/c',
       MAX_STREAMS: '0',
       MAX_WAIT: '1h',
       LOG_FORMAT: 'xml',
@@ -269,6 +289,7 @@ describe('PARTS', () => {
     { given: 'triggers,gateway', want: ['gateway', 'triggers'] },
     { given: 'triggers, triggers', want: ['triggers'] },
     { given: 'gateway', want: ['gateway'] },
+    { given: 'hooks,gateway', want: ['gateway', 'hooks'] },
   ];
   for (const { given, want } of table) {
     it(`${given} is ${want.join(' and ')}`, () => {
@@ -281,6 +302,17 @@ describe('PARTS', () => {
   it('without the gateway needs no callers, and what only the gateway has cannot contradict', () => {
     assert(loadConfig({ PARTS: 'triggers' }).ok);
     assert(loadConfig({ PARTS: 'triggers', PORT: '9090', AUTH_PASSWORD: 'admin', TLS_KEY_FILE: '/tls.key' }).ok);
+  });
+
+  it('without the gateway hooks need no callers, and their port may not be that of another', () => {
+    assert(loadConfig({ PARTS: 'hooks' }).ok);
+    assert.deepEqual(loadConfig({ PARTS: 'hooks', PORT: '9090', TLS_KEY_FILE: '/tls.key' }), {
+      ok: false,
+      mistakes: [
+        'PORT and METRICS_PORT are both 9090; write two different ports',
+        'TLS_CERT_FILE is not set, but TLS_KEY_FILE is; set both for HTTPS, or neither',
+      ],
+    });
   });
 
   it('of the demo has the gateway', () => {
@@ -325,11 +357,11 @@ describe('flags of Pipeline Trigger Operator', () => {
   });
 
   it('do not where somebody says otherwise', () => {
-    for (const env of [{ PARTS: 'gateway,triggers', ...least }, least, { AUTH_FILE: '/callers' }]) {
+    for (const env of [{ PARTS: 'gateway,triggers,hooks', ...least }, least, { AUTH_FILE: '/callers' }]) {
       const loaded = load({ 'leader-elect': 'true' }, env);
       assert(loaded.ok);
       const { parts, namespaces, probing } = loaded.config;
-      assert.deepEqual(parts, ['gateway', 'triggers']);
+      assert.deepEqual(parts, ['gateway', 'triggers', 'hooks']);
       assert.deepEqual([namespaces, probing], [['tekton-pipelines'], [own]]);
     }
     const narrowed = load({ 'leader-elect': 'true' }, { PARTS: 'triggers' });

@@ -16,6 +16,7 @@ type ValueOf<S> = S extends { kind: Kind<infer T> } ? (S extends { fallback: str
 type Joined =
   | 'metricsPort'
   | 'namespaces'
+  | 'compatRunNamespaces'
   | 'kubeconfig'
   | 'secondClusterTokenFile'
   | 'secondClusterCaFile'
@@ -26,6 +27,7 @@ type Joined =
 export type Config = { readonly [K in Exclude<keyof Settings, Joined>]: ValueOf<Settings[K]> } & {
   /** Has `namespace` in it, unless it is `*`. */
   readonly namespaces: '*' | readonly string[];
+  readonly compatRunNamespaces: readonly string[];
   /** Where probes and metrics are served: METRICS_PORT, and what flags add. No two of them are the same. */
   readonly probing: readonly ListenPlace[];
   /** Runs are started only while a lock that data centres share is held. */
@@ -131,16 +133,29 @@ export function loadConfig(
     maxDeletesPerSecond: value(settings.maxDeletesPerSecond),
     managedCredentials: value(settings.managedCredentials),
     credentialsAcrossNamespaces: value(settings.credentialsAcrossNamespaces),
+    allowUnauthenticatedHooks: value(settings.allowUnauthenticatedHooks),
+    maxHookBytes: value(settings.maxHookBytes),
+    hooksPerSecond: value(settings.hooksPerSecond),
+    hookBurst: value(settings.hookBurst),
+    maxHooks: value(settings.maxHooks),
+    fluxReceiverUrl: value(settings.fluxReceiverUrl),
+    fluxReceiverTokenFile: value(settings.fluxReceiverTokenFile),
+    tektonTriggersCompat: value(settings.tektonTriggersCompat),
+    hooksDir: value(settings.hooksDir),
+    compatSourceNamespaces: value(settings.compatSourceNamespaces),
+    compatTaskRuns: value(settings.compatTaskRuns),
     logLevel: value(settings.logLevel),
     logFormat: value(settings.logFormat),
     tlsCertFile: value(settings.tlsCertFile),
     tlsKeyFile: value(settings.tlsKeyFile),
+    tlsClientCaFile: value(settings.tlsClientCaFile),
   };
   const { namespace, host } = single;
   const others = value(settings.namespaces) ?? [];
   const config: Config = {
     ...single,
     namespaces: others === '*' ? '*' : [...new Set([namespace, ...others])],
+    compatRunNamespaces: value(settings.compatRunNamespaces) ?? [],
     probing: probingPlaces({ port: value(settings.metricsPort), host }, flags, replaces),
     crossDc: crossDcAsked(given),
     secondCluster: undefined,
@@ -152,7 +167,8 @@ export function loadConfig(
     failOpen: value(settings.secondClusterFailOpen),
   });
   if (second !== undefined && 'mistakes' in second) mistakes.push(...second.mistakes);
-  mistakes.push(...(withGateway ? gatewayContradictions(config, mistakes, demo) : []));
+  if (withGateway || single.parts.includes('hooks')) mistakes.push(...portContradictions(config));
+  if (withGateway) mistakes.push(...callerContradictions(config, mistakes, demo));
   if (demo && !withGateway) mistakes.push('PARTS leaves out gateway, which is what the demo shows; add it');
   if (mistakes.length > 0) return { ok: false, mistakes };
   const secondCluster = second !== undefined && 'address' in second ? second : undefined;
@@ -236,10 +252,10 @@ function secondClusterPlace(
   return { mistakes };
 }
 
-/** What is wrong with settings of the gateway only beside each other. `known` is what is wrong with them by themselves. */
-function gatewayContradictions(config: Config, known: readonly string[], demo: boolean): readonly string[] {
+/** What is wrong with settings of the public port only beside each other. */
+function portContradictions(config: Config): readonly string[] {
   const mistakes: string[] = [];
-  const { port, host, username, password, tlsCertFile, tlsKeyFile, maxUrlBytes, maxHeaderBytes } = config;
+  const { port, host, tlsCertFile, tlsKeyFile, tlsClientCaFile, maxUrlBytes, maxHeaderBytes } = config;
   for (const place of config.probing) {
     if (!covers(place, { port, host }) && !covers({ port, host }, place)) continue;
     mistakes.push(`PORT and ${place.portSetting} are both ${port}; write two different ports`);
@@ -249,11 +265,21 @@ function gatewayContradictions(config: Config, known: readonly string[], demo: b
       tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
     mistakes.push(`${missing} is not set, but ${set} is; set both for HTTPS, or neither`);
   }
+  if (tlsClientCaFile !== undefined && tlsCertFile === undefined && tlsKeyFile === undefined) {
+    mistakes.push('TLS_CLIENT_CA_FILE is set, but TLS_CERT_FILE is not; set TLS_CERT_FILE and TLS_KEY_FILE as well');
+  }
   if (maxUrlBytes > maxHeaderBytes) {
     mistakes.push(
       `MAX_URL_BYTES is ${maxUrlBytes}, above MAX_HEADER_BYTES (${maxHeaderBytes}), which counts the URL as well; write less`,
     );
   }
+  return mistakes;
+}
+
+/** What is wrong with settings of callers only beside each other. `known` is what is wrong with them by themselves. */
+function callerContradictions(config: Config, known: readonly string[], demo: boolean): readonly string[] {
+  const mistakes: string[] = [];
+  const { host, username, password } = config;
   if ((username === undefined) !== (password === undefined) && !known.some((each) => each.startsWith('AUTH_'))) {
     const [set, missing] =
       password === undefined ? ['AUTH_USERNAME', 'AUTH_PASSWORD'] : ['AUTH_PASSWORD', 'AUTH_USERNAME'];

@@ -79,6 +79,8 @@ async function run(
   for (const warning of warnings) log.warn(warning);
   const cursors = await readCursors(config, log);
   if ('mistake' in cursors) return misconfigured([cursors.mistake]);
+  const receiver = readReceiver(config);
+  if ('mistake' in receiver) return misconfigured([receiver.mistake]);
   let connection: Awaited<ReturnType<typeof connect>>;
   try {
     connection = await connect({
@@ -101,6 +103,7 @@ async function run(
     replica: replica(config, podNamespace()),
     lockDatabase,
     cursorKey: cursors.key,
+    fluxReceiver: receiver.receiver,
   });
   /** Waits only where somebody reads what we print; in a pod the caches go on trying and `/readyz` says so. */
   const firstList = async (stop: AbortSignal): Promise<void> => {
@@ -130,6 +133,16 @@ async function readCursors({ parts, cursorKeyFile }: Config, log: Log) {
   if (cursorKeyFile !== undefined) return (await import('./gateway/logs/cursor.ts')).readCursorKey(cursorKeyFile);
   log.info('log cursors end with this process: CURSOR_KEY_FILE is not set');
   return { key: undefined };
+}
+
+/** What asks Flux to look, with the token as it is in its file: a line break at the end belongs to it. */
+function readReceiver({ fluxReceiverUrl: url, fluxReceiverTokenFile: file }: Config) {
+  if (url === undefined) return { receiver: undefined };
+  try {
+    return { receiver: { url, key: file === undefined ? Buffer.alloc(0) : readFileSync(file) } };
+  } catch (error) {
+    return { mistake: `FLUX_RECEIVER_TOKEN_FILE cannot be read: ${(error as Error).message}` };
+  }
 }
 
 async function demo(options: { readonly keep: boolean; readonly simulate: boolean }): Promise<number> {

@@ -19,8 +19,11 @@ export interface TriggerLine {
   readonly status: 'True' | 'False' | 'Unknown';
 }
 
-/** Why a run was created: something new, or one before it that failed. */
-export type RunCause = 'event' | 'retry';
+/** Why a run was created: something new, one before it that failed, or somebody who asked for it. */
+export type RunCause = 'event' | 'retry' | 'hand';
+
+/** What a hook belongs to; `none` where no hook was found, or looked for. */
+export type HookKind = 'PipelineTrigger' | 'EventListener' | 'none';
 
 /** What rooms say about themselves in numbers. */
 export interface Metrics {
@@ -45,6 +48,8 @@ export interface Metrics {
   runCreated(cause: RunCause): void;
   /** A run was deleted because its PipelineTrigger keeps no more. */
   runDeleted(): void;
+  /** A delivery came to a trigger of a hook, or to none: `outcome` is what became of it there, or the code of its refusal. */
+  hookDelivery(kind: HookKind, outcome: string): void;
   /** Whether this process may start runs now. */
   leading(held: boolean): void;
   /** A watch heard something (an event, a bookmark, a list) at `atMs`; the series is the age of that. */
@@ -72,6 +77,7 @@ export const silentMetrics: Metrics = {
   triggerGone() {},
   runCreated() {},
   runDeleted() {},
+  hookDelivery() {},
   leading() {},
   watchHeard() {},
   relist() {},

@@ -70,6 +70,12 @@ export function createMetrics(options: {
     help: 'Runs deleted because their PipelineTrigger keeps no more.',
     registers,
   });
+  const deliveries = new Counter({
+    name: 'rungate_hook_deliveries_total',
+    help: 'Deliveries to hooks, once for each trigger that they reached, by what became of them there; those that reached none by the code of their refusal.',
+    labelNames: ['kind', 'outcome'],
+    registers,
+  });
   const leader = new Gauge({
     name: 'rungate_leader',
     help: '1 while this process may start runs, 0 while another one may or nobody.',
@@ -142,6 +148,7 @@ export function createMetrics(options: {
     triggerGone: triggers.hide,
     runCreated: (cause) => created.inc({ cause }),
     runDeleted: () => deleted.inc(),
+    hookDelivery: (kind, outcome) => deliveries.inc({ kind, outcome }),
     leading: (held) => leader.set(held ? 1 : 0),
     watchHeard: (resource, atMs) => void heardAtMs.set(resource, atMs),
     relist: (resource, reason) => relists.inc({ resource, reason }),

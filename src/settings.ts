@@ -8,6 +8,7 @@ import {
   credential,
   type Kind,
   namespace,
+  namespaceGrants,
   namespaceList,
   networkList,
   objectName,
@@ -41,15 +42,15 @@ export const settings = {
   parts: {
     variable: 'PARTS',
     kind: partList,
-    fallback: 'gateway,triggers',
+    fallback: 'gateway,triggers,hooks',
     purpose:
-      'What this process does: `gateway` is the API, `triggers` starts PipelineRuns for PipelineTriggers. Only `gateway` needs callers and opens `PORT`. It is `triggers` alone where flags of Pipeline Trigger Operator are given and neither this nor any `AUTH_...` is set.',
+      'What this process does: `gateway` is the API, `triggers` starts PipelineRuns for PipelineTriggers, `hooks` takes events of Flux and Git hosts. Only `gateway` needs callers; it and `hooks` open `PORT`. It is `triggers` alone where flags of Pipeline Trigger Operator are given and neither this nor any `AUTH_...` is set.',
   },
   port: {
     variable: 'PORT',
     kind: port,
     fallback: '8080',
-    purpose: 'Port of the API.',
+    purpose: 'Port of the API and of hooks.',
   },
   metricsPort: {
     variable: 'METRICS_PORT',
@@ -286,6 +287,81 @@ export const settings = {
     purpose:
       '`true`: a PipelineTrigger may name a ManagedCredential of another namespace, and that one a Secret of yet another. Whoever may write one of them then reads the Secrets of all namespaces served.',
   },
+  allowUnauthenticatedHooks: {
+    variable: 'ALLOW_UNAUTHENTICATED_HOOKS',
+    kind: trueOrFalse,
+    fallback: 'false',
+    purpose: '`true`: hooks that name no Secret are served to everybody who can reach `PORT`; else to nobody.',
+  },
+  maxHookBytes: {
+    variable: 'MAX_HOOK_BYTES',
+    kind: wholeNumber(1024, 3 * 1024 * 1024),
+    unit: 'bytes',
+    fallback: '1048576',
+    purpose: 'The longest body of a delivery to a hook; a longer one is answered 413.',
+  },
+  hooksPerSecond: {
+    variable: 'HOOKS_PER_SECOND',
+    kind: wholeNumber(0, 1_000_000),
+    fallback: '10',
+    purpose: 'Deliveries to one hook in a second, from whoever may deliver; more are answered 429. 0: no limit.',
+  },
+  hookBurst: {
+    variable: 'HOOK_BURST',
+    kind: wholeNumber(1, 1_000_000),
+    fallback: '50',
+    purpose: 'Deliveries that one hook may get at once before `HOOKS_PER_SECOND` holds.',
+  },
+  maxHooks: {
+    variable: 'MAX_HOOKS',
+    kind: wholeNumber(1, 10_000),
+    fallback: '64',
+    purpose: 'Deliveries to all hooks that are under way at the same time; one more is answered 429.',
+  },
+  fluxReceiverUrl: {
+    variable: 'FLUX_RECEIVER_URL',
+    kind: url,
+    purpose:
+      'URL of a Receiver of Flux, of type `generic` or `generic-hmac`, with the path that its `status.webhookPath` tells: asked to have Flux look at a source before a run by hand, where rungate may not annotate the source itself.',
+  },
+  fluxReceiverTokenFile: {
+    variable: 'FLUX_RECEIVER_TOKEN_FILE',
+    kind: anyText('path', 'the path of a file'),
+    purpose:
+      'The `token` of that Receiver, byte for byte, where it is of type `generic-hmac`. Read once, at the start.',
+  },
+  tektonTriggersCompat: {
+    variable: 'TEKTON_TRIGGERS_COMPAT',
+    kind: trueOrFalse,
+    fallback: 'false',
+    purpose:
+      "`true`: EventListeners of Tekton Triggers are hooks as well, with their Triggers, TriggerBindings and TriggerTemplates, and hosts named `el-<name>.<namespace>.svc` lead to them. Tekton's own controller would start a pod for each.",
+  },
+  hooksDir: {
+    variable: 'HOOKS_DIR',
+    kind: anyText('path', 'the path of a folder with YAML files'),
+    purpose:
+      'Folder with manifests of EventListeners and what they name, for clusters that do not have these kinds. Read again when they change; they are served whatever `TEKTON_TRIGGERS_COMPAT` says.',
+  },
+  compatSourceNamespaces: {
+    variable: 'COMPAT_SOURCE_NAMESPACES',
+    kind: namespaceGrants,
+    fallback: 'flux-system',
+    purpose:
+      'Namespaces whose sources an EventListener may be told of besides its own, separated by commas: `flux-system` for every EventListener, `apps/flux-system` for those of `apps`.',
+  },
+  compatRunNamespaces: {
+    variable: 'COMPAT_RUN_NAMESPACES',
+    kind: namespaceGrants,
+    purpose:
+      'Namespaces whose Triggers an EventListener may select, and in which its templates may create, besides its own; written as above. None unless set.',
+  },
+  compatTaskRuns: {
+    variable: 'COMPAT_TASKRUNS',
+    kind: trueOrFalse,
+    fallback: 'false',
+    purpose: '`true`: templates of EventListeners may create TaskRuns as well as PipelineRuns.',
+  },
   secondClusterTokenFile: {
     variable: 'SECOND_CLUSTER_TOKEN_FILE',
     kind: anyText('path', 'the path of a file with a token'),
@@ -332,6 +408,12 @@ export const settings = {
     variable: 'TLS_KEY_FILE',
     kind: anyText('path', 'the path of a PEM file'),
     purpose: 'Private key (PEM) of that certificate.',
+  },
+  tlsClientCaFile: {
+    variable: 'TLS_CLIENT_CA_FILE',
+    kind: anyText('path', 'the path of a PEM file'),
+    purpose:
+      'Certificate authorities (PEM) of clients. With it clients are asked for a certificate, which hooks can want; who has none is served as well. Read again when it changes.',
   },
   // Read by kube/connect, together with what else it looks at; here so that the table is whole.
   kubeconfig: {

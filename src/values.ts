@@ -95,12 +95,23 @@ export const namespaceList: Kind<'*' | readonly string[]> = {
   },
 };
 
+/** Namespaces that are granted: to all (`flux-system`), or to those of one namespace (`apps/flux-system`). */
+export const namespaceGrants: Kind<readonly string[]> = {
+  type: 'list of namespaces',
+  allowed: 'namespaces separated by commas, each for all or, as in apps/flux-system, for one namespace alone',
+  read(text) {
+    const names = words(text);
+    const bad = names.find(
+      (name) => name.split('/').length > 2 || !name.split('/').every((each) => NAMESPACE_NAME.test(each)),
+    );
+    return bad === undefined ? { value: names } : { wrong: `names ${quoted(bad)}, which is neither of them` };
+  },
+};
+
 /** What one process can do: see PARTS. */
 export type PartName = (typeof PARTS)[number];
 
-const PARTS = ['gateway', 'triggers'] as const;
-/** Parts that design and documentation speak of, but that this version does not have. */
-const LATER_PARTS: readonly string[] = ['hooks'];
+const PARTS = ['gateway', 'triggers', 'hooks'] as const;
 
 /** Parts, each once and in the order above. */
 export const partList: Kind<readonly PartName[]> = {
@@ -108,8 +119,6 @@ export const partList: Kind<readonly PartName[]> = {
   allowed: `a list of ${PARTS.join(', ')}`,
   read(text) {
     const named = words(text);
-    const later = named.find((name) => LATER_PARTS.includes(name));
-    if (later !== undefined) return { wrong: `names ${quoted(later)}, which comes in a later version` };
     const unknown = named.find((name) => !PARTS.some((part) => part === name));
     if (unknown !== undefined) return { wrong: `names ${quoted(unknown)}, which is no part of rungate` };
     const value = PARTS.filter((part) => named.includes(part));

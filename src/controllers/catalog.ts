@@ -3,7 +3,7 @@
  *
  * | Controller | Watches | Writes |
  * |---|---|---|
- * | triggers | PipelineTriggers, their sources, Pipelines, PipelineRuns | status of PipelineTriggers, new PipelineRuns, Events |
+ * | triggers | PipelineTriggers, their sources, Pipelines, PipelineRuns; reads what events told of one by one | status of PipelineTriggers, new PipelineRuns, Events; asks Flux to look at a source, takes away what was stored of events |
  * | history | PipelineTriggers, PipelineRuns | deletes PipelineRuns that are over |
  * | credentials | ManagedCredentials; reads Secrets one by one | Secrets and ServiceAccounts, status of ManagedCredentials |
  *
@@ -11,21 +11,28 @@
  */
 import type { Clock } from '../clock.ts';
 import { Fault } from '../fault.ts';
+import { SOURCE_RESOURCES } from '../flux/project.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { discovery } from '../kube/discovery.ts';
 import { createEvents } from '../kube/events.ts';
+import type { SharedWatches } from '../kube/feeds.ts';
 import { allOf, createElection, type Election, fence, type Leadership } from '../kube/lease.ts';
+import type { ObjectRef } from '../kube/objects.ts';
 import type { Store } from '../kube/store.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { PIPELINE_RUNS } from '../tekton/resources.ts';
 import type { PipelineRun } from '../tekton/types.ts';
+import type { HookedTrigger, HookedTriggers } from '../triggers/hooked.ts';
+import { NO_HOOK } from '../triggers/hookspec.ts';
 import { createCredentials } from './credentials/controller.ts';
 import { createHistory } from './history/controller.ts';
 import { createTriggerCaches } from './triggers/caches.ts';
 import { createTriggers } from './triggers/controller.ts';
-import type { RunPath } from './triggers/gather.ts';
+import { createFluxLook, type FluxReceiver } from './triggers/fluxlook.ts';
+import type { RunPath, SourcePath } from './triggers/gather.ts';
+import type { PipelineTrigger } from './triggers/resource.ts';
 import type { SecondCluster } from './triggers/secondcluster.ts';
 
 /** What the controllers need. */
@@ -38,6 +45,8 @@ export interface ControllersParts {
   readonly watchSeconds?: number;
   /** The runs, where somebody watches them already. */
   readonly runs?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
+  /** The watches of PipelineTriggers, where somebody has some already. */
+  readonly triggerWatches?: SharedWatches;
   /** Where replicas settle who leads, and who this one is. */
   readonly lease: {
     readonly namespace: string;
@@ -52,6 +61,8 @@ export interface ControllersParts {
   /** ManagedCredentials, where they are looked after. */
   readonly credentials?: { readonly acrossNamespaces: boolean };
   readonly maxDeletesPerSecond: number;
+  /** What asks Flux to look at sources where rungate may not write to them. */
+  readonly receiver?: FluxReceiver;
   readonly clock: Clock;
   /** In [0, 1), for jitter. */
   readonly random: () => number;
@@ -59,8 +70,18 @@ export interface ControllersParts {
   readonly metrics: Metrics;
 }
 
-/** The controllers and what they stand on, in the order in which they start. */
-export function createControllers(parts: ControllersParts): readonly Part[] {
+/** The controllers, and what hooks want of them. */
+export interface Controllers {
+  /** With what they stand on, in the order in which they start. */
+  readonly parts: readonly Part[];
+  /** Looks at a trigger now, past every cache. False: this process does not lead, so nothing was done. */
+  ring(trigger: ObjectRef): boolean;
+  /** The triggers as their hooks know them. */
+  readonly hooked: HookedTriggers;
+}
+
+/** Makes the controllers. Nothing is asked of the cluster before their parts are started. */
+export function createControllers(parts: ControllersParts): Controllers {
   const { client, lease, clock, random, log, metrics } = parts;
   const settled = () => writer.settled();
   const election = createElection({
@@ -87,26 +108,34 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
     if (path === undefined) throw new Fault('unavailable', 'this cluster serves no PipelineRuns');
     return `${path}/${name}`;
   };
+  const sourcePath: SourcePath = async (kind, { namespace, name }) => {
+    const path = await versions.pathOf(SOURCE_RESOURCES[kind], namespace);
+    return path === undefined ? undefined : `${path}/${encodeURIComponent(name)}`;
+  };
   const common = { reader: client, writer, runPath, leadership, clock, random, log, metrics };
   const { served, watchSeconds } = parts;
   const watching = watchSeconds === undefined ? { served } : { served, watchSeconds };
   const credentials = parts.credentials && createCredentials({ ...common, ...watching, ...parts.credentials });
-  return [
+  const { receiver } = parts;
+  const triggers = createTriggers({
+    ...common,
+    caches,
+    sourcePath,
+    fluxLook: createFluxLook({ writer, sourcePath, log, ...(receiver === undefined ? {} : { receiver }) }),
+    events,
+    orphanRuns: parts.orphanRuns,
+    servesV1: async () => (await versions.pathOf(PIPELINE_RUNS_V1, '')) !== undefined,
+    ...(parts.secondCluster === undefined ? {} : { secondCluster: parts.secondCluster }),
+    ...(credentials === undefined ? {} : { credentialOf: credentials.of, credentialChanges: credentials.subscribe }),
+  });
+  const all: readonly Part[] = [
     { name: 'lease client', start: async () => {}, stop: async () => parts.leaseClient.close() },
     caches,
     election, // given back when all below has stopped writing
     ...(lock === undefined ? [] : [lock]),
     events,
     ...(credentials === undefined ? [] : [credentials]),
-    createTriggers({
-      ...common,
-      caches,
-      events,
-      orphanRuns: parts.orphanRuns,
-      servesV1: async () => (await versions.pathOf(PIPELINE_RUNS_V1, '')) !== undefined,
-      ...(parts.secondCluster === undefined ? {} : { secondCluster: parts.secondCluster }),
-      ...(credentials === undefined ? {} : { credentialOf: credentials.of, credentialChanges: credentials.subscribe }),
-    }),
+    triggers,
     createHistory({
       ...common,
       triggers: caches.triggers,
@@ -116,6 +145,24 @@ export function createControllers(parts: ControllersParts): readonly Part[] {
       maxDeletesPerSecond: parts.maxDeletesPerSecond,
     }),
   ];
+  return {
+    parts: all,
+    ring: triggers.ring,
+    hooked: {
+      find(ref) {
+        const trigger = caches.triggers.get(ref);
+        if (trigger !== undefined) return asHooked(trigger);
+        return triggers.isComplete() ? undefined : 'waiting';
+      },
+    },
+  };
+}
+
+/** Of a trigger with mistakes nobody knows what its hook would be. */
+function asHooked({ meta, spec }: PipelineTrigger): HookedTrigger | undefined {
+  if ('mistakes' in spec) return undefined;
+  const { source, suspend, hook } = spec;
+  return { meta, source, suspended: suspend, ...(hook === NO_HOOK ? {} : { hook }) };
 }
 
 const PIPELINE_RUNS_V1 = { ...PIPELINE_RUNS, versions: ['v1'] };

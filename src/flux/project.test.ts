@@ -20,10 +20,11 @@ describe('sources', () => {
         apiVersion: source.toolkit.fluxcd.io/v1
         kind: GitRepository
         metadata: {namespace: ci, name: app, uid: u1, resourceVersion: "7", generation: 3}
-        spec: {url: https://example.test/app, ref: {branch: main}}
+        spec: {url: https://example.test/app, ref: {branch: main}, interval: 1m30s}
         status:
           observedGeneration: 3
-          conditions: [{type: Ready, status: "True", reason: Succeeded, message: stored}]
+          conditions: [{type: Ready, status: "True", reason: Succeeded, message: stored, lastTransitionTime: 2024-01-01T00:00:00Z}]
+          lastHandledReconcileAt: by hand
           artifact:
             revision: main@sha1:03da4f
             digest: sha256:abc
@@ -40,7 +41,10 @@ describe('sources', () => {
       generation: 3,
       observedGeneration: 3,
       suspended: false,
-      artifact: { revision: 'main@sha1:03da4f', digest: 'sha256:abc' },
+      artifact: { revision: 'main@sha1:03da4f', digest: 'sha256:abc', updated: '2024-01-01T00:00:00Z' },
+      ready: { isReady: true, reason: 'Succeeded', message: '', since: '2024-01-01T00:00:00Z' },
+      intervalMs: 90_000,
+      handledReconcileAt: 'by hand',
     });
   });
 

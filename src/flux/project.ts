@@ -1,7 +1,16 @@
 /** What we keep of a source, from whichever version of its kind the cluster serves. Pure. */
-import { type JsonObject, listOf, numberOf, objectOf, present, projectMeta, stringOf } from '../kube/objects.ts';
+import {
+  type JsonObject,
+  listOf,
+  numberOf,
+  objectOf,
+  present,
+  projectMeta,
+  shared,
+  stringOf,
+} from '../kube/objects.ts';
 import { parseImage } from './revision.ts';
-import type { ChosenImage, PullRequestBranch, Source, SourceKind } from './types.ts';
+import type { ChosenImage, PullRequestBranch, ReadyCondition, Source, SourceKind } from './types.ts';
 
 /** Where a kind is served. */
 export interface SourceResource {
@@ -46,9 +55,41 @@ export function projectSource(kind: SourceKind, raw: JsonObject): Source {
     apiVersion: stringOf(raw.apiVersion) ?? `${group}/${versions[0]}`,
     generation: numberOf(objectOf(raw.metadata).generation) ?? 0,
     suspended: objectOf(raw.spec).suspend === true,
-    ...present({ observedGeneration: numberOf(status.observedGeneration) }),
+    ...present({
+      observedGeneration: numberOf(status.observedGeneration),
+      ready: readyIn(raw),
+      intervalMs: durationMs(stringOf(objectOf(raw.spec).interval) ?? ''),
+      handledReconcileAt: nameIn(status, 'lastHandledReconcileAt'),
+    }),
     ...reported(kind, status),
   };
+}
+
+const LONGEST_MESSAGE = 1_024;
+
+function readyIn(raw: JsonObject): ReadyCondition | undefined {
+  const ready = listOf(objectOf(raw.status).conditions)
+    .map(objectOf)
+    .find(({ type }) => type === 'Ready');
+  if (ready?.status !== 'True' && ready?.status !== 'False') return undefined;
+  // The source as a whole has not observed a spec before it has met it; each condition says which it is about.
+  const about = numberOf(ready.observedGeneration);
+  if (about !== undefined && about !== numberOf(objectOf(raw.metadata).generation)) return undefined;
+  return {
+    isReady: ready.status === 'True',
+    reason: shared(nameIn(ready, 'reason') ?? ''),
+    message: ready.status === 'True' ? '' : (stringOf(ready.message) ?? '').slice(0, LONGEST_MESSAGE).toWellFormed(),
+    since: nameIn(ready, 'lastTransitionTime') ?? '',
+  };
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+
+/** `1h30m`, as Go writes it, in milliseconds; undefined: it is none that Flux would take. https://pkg.go.dev/time#ParseDuration */
+function durationMs(text: string): number | undefined {
+  if (!/^(?:\d{1,9}(?:\.\d{1,9})?(?:h|ms|m|s)){1,4}$/.test(text)) return undefined;
+  const parts = [...text.matchAll(/([\d.]+)(h|ms|m|s)/g)];
+  return parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (UNITS_MS[unit] ?? 0), 0);
 }
 
 function reported(kind: SourceKind, status: JsonObject): Pick<Source, 'artifact' | 'image' | 'branches'> {
@@ -58,7 +99,8 @@ function reported(kind: SourceKind, status: JsonObject): Pick<Source, 'artifact'
     case 'Bucket': {
       const revision = nameIn(objectOf(status.artifact), 'revision');
       const digest = nameIn(objectOf(status.artifact), 'digest');
-      return revision === undefined ? {} : { artifact: { revision, ...present({ digest }) } };
+      const updated = nameIn(objectOf(status.artifact), 'lastUpdateTime');
+      return revision === undefined ? {} : { artifact: { revision, ...present({ digest, updated }) } };
     }
     case 'ImagePolicy':
       return present({ image: imageIn(status) });

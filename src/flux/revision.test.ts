@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseImage, parseRevision, sameRevision } from './revision.ts';
+import { normalRevision, parseImage, parseRevision, sameRevision } from './revision.ts';
 
 const SHA1 = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';
 const SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -48,6 +48,26 @@ describe('revisions', () => {
     const same = [`main/${SHA1}`, `main@sha1:${SHA1}`, `refs/heads/main@sha1:${SHA1}`, `refs/heads/main/${SHA1}`];
     for (const one of same) for (const other of same) assert.equal(sameRevision(one, other), true, `${one} ${other}`);
   });
+
+  const normal: [text: string, want: string][] = [
+    [`main/${SHA1}`, `main@sha1:${SHA1}`],
+    [`feature/x/${SHA256}`, `feature/x@sha256:${SHA256}`],
+    [`HEAD/${SHA1}`, `sha1:${SHA1}`],
+    [SHA256, `sha256:${SHA256}`],
+    [`refs/pull/7/head@sha1:${SHA1}`, `refs/pull/7/head@sha1:${SHA1}`],
+    [`HEAD@sha1:${SHA1}`, `HEAD@sha1:${SHA1}`],
+    [`@SHA1:${SHA1.toUpperCase()}`, `sha1:${SHA1}`],
+    ['6.5.0', '6.5.0'],
+    ['1.2.3+4', '1.2.3+4'],
+    ['', ''],
+  ];
+  for (const [text, want] of normal) {
+    it(`event 21: writes ${JSON.stringify(text)} as it is written today`, () => {
+      assert.equal(normalRevision(text), want);
+      assert.equal(normalRevision(want), want);
+      assert.equal(sameRevision(normalRevision(text), text) || text.startsWith('HEAD/'), true);
+    });
+  }
 
   it('another branch or another commit is not', () => {
     const different = [`main@sha1:${SHA1}`, `next@sha1:${SHA1}`, `main@sha1:${SHA256}`, `sha1:${SHA1}`, 'main', ''];

@@ -40,6 +40,19 @@ export function revisionKey({ branchName, digest = '' }: Revision): string {
   return `${branchName}@${digest}`;
 }
 
+/**
+ * A revision as Flux writes it since 2.0, in whichever format it was written: `main/<hex>` is `main@sha1:<hex>`, `HEAD/<hex>` and the bare
+ * hex, of which only the commit is told, are `sha1:<hex>`. What is no such revision (`6.5.0`) stays as it is. Never throws.
+ */
+export function normalRevision(text: string): string {
+  const { pointer, algorithm, digest } = parseRevision(text);
+  // The old format had no colon: what has one, and no algorithm, is none of ours.
+  if (digest === undefined || (algorithm === undefined && text.includes(':'))) return text;
+  const commit = `${algorithm ?? (digest.length === 64 ? 'sha256' : 'sha1')}:${digest}`;
+  const isNameless = pointer === '' || (algorithm === undefined && pointer === 'HEAD');
+  return isNameless ? commit : `${pointer}@${commit}`;
+}
+
 /** Whether two revisions are the same commit of the same branch, whichever format each is written in. */
 export function sameRevision(one: string, other: string): boolean {
   return one === other || revisionKey(parseRevision(one)) === revisionKey(parseRevision(other));

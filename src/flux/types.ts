@@ -30,10 +30,27 @@ export interface Source extends Kept {
   /** Absent where the kind or the server has none; -1 before the first look. */
   readonly observedGeneration?: number;
   readonly suspended: boolean;
-  /** `status.artifact` of GitRepository, OCIRepository and Bucket. `revision` as it stands there. */
-  readonly artifact?: { readonly revision: string; readonly digest?: string };
+  /** `status.artifact` of GitRepository, OCIRepository and Bucket. `revision` as it stands there; `updated` is RFC 3339. */
+  readonly artifact?: { readonly revision: string; readonly digest?: string; readonly updated?: string };
   /** Of an ImagePolicy: `status.latestRef`, else `status.latestImage`. */
   readonly image?: ChosenImage;
   /** Of a PullRequest; absent before its first poll. */
   readonly branches?: readonly PullRequestBranch[];
+  /** The condition Ready, where it is about the spec that the source has now and says yes or no. */
+  readonly ready?: ReadyCondition;
+  /** How often Flux looks by itself. */
+  readonly intervalMs?: number;
+  /** `status.lastHandledReconcileAt`: which request to look Flux has met last. */
+  readonly handledReconcileAt?: string;
+}
+
+/** What a source says of itself. */
+export interface ReadyCondition {
+  readonly isReady: boolean;
+  /** CamelCase: `GitOperationFailed`. */
+  readonly reason: string;
+  /** At most a kilobyte. Whoever writes to the repository may have a say in it. */
+  readonly message: string;
+  /** RFC 3339. Flux sets it anew with each try that fails, not only when it begins to fail. */
+  readonly since: string;
 }

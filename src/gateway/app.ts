@@ -6,37 +6,63 @@ import { type ArrivalParts, arrival } from './arrival.ts';
 import { type AuthParts, authenticate } from './callers/auth.ts';
 import { describedApi } from './described/described.ts';
 import type { Drain } from './drain.ts';
-import { healthRoute, type Readiness, readyRoute } from './health.ts';
+import { healthRoute, liveRoute, type Readiness, readyRoute } from './health.ts';
+import type { HookEntrance } from './hooks/entrance.ts';
 import { type Route, serveRoutes } from './operation.ts';
 import { problem, unknownPath } from './problem.ts';
 
 /** What the API is made of. */
-export interface GatewayParts extends ArrivalParts, Omit<AuthParts, 'draining'> {
+export interface GatewayParts extends Omit<ArrivalParts, 'takesBody'>, Omit<AuthParts, 'draining'> {
   readonly readiness: () => Readiness;
   /** What is served to callers, in order; handlers ask `callerOf` and `requireRead`. */
   readonly routes: readonly (readonly Route[])[];
+  /** What is served to senders of events, where hooks are served. */
+  readonly hooks?: HookEntrance | undefined;
   /** Of rungate, for the documentation. */
   readonly version: string;
 }
 
 /** Builds the API. */
 export function buildApp(parts: GatewayParts): Express {
-  const { readiness, drain, cors, routes, log, version } = parts;
+  const { readiness, drain, cors, routes, hooks, log, version } = parts;
+  const { app, open } = openApp(parts);
+  // Before unknown paths: a stranger cannot tell which exist.
+  app.use(unlessDraining(drain, cors.before(authenticate({ ...parts, draining: drain.signal }))));
+  const served = [...routes.flat(), readyRoute(readiness)];
+  const operations = [...served, ...open].map(({ operation }) => operation);
+  const described = describedApi([...operations, ...(hooks === undefined ? [] : [hooks.operation])], version);
+  serveRoutes(app, [...served, ...described]);
+  app.use(unknownPath);
+  app.use(problem(log));
+  return app;
+}
+
+/** Builds what is served where there are hooks and no gateway: to everybody who is no sender every path but these is unknown. */
+export function buildHookApp(parts: Omit<ArrivalParts, 'takesBody'> & { readonly hooks: HookEntrance }): Express {
+  const { app } = openApp(parts);
+  app.use(unknownPath);
+  app.use(problem(parts.log));
+  return app;
+}
+
+/** An app with what asks for no credentials of callers. */
+function openApp(parts: Omit<ArrivalParts, 'takesBody'> & { readonly hooks?: HookEntrance | undefined }): {
+  readonly app: Express;
+  readonly open: readonly Route[];
+} {
+  const { hooks } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // what may be kept, and for how long, its handler knows
   app.set('query parser', 'simple');
 
-  app.use(arrival(parts));
-  serveRoutes(app, [healthRoute]); // before draining: a process that drains is alive, and must not be restarted for it
-  // Before unknown paths: a stranger cannot tell which exist.
-  app.use(unlessDraining(drain, cors.before(authenticate({ ...parts, draining: drain.signal }))));
-  const served = [...routes.flat(), readyRoute(readiness)];
-  const described = describedApi([...served, healthRoute], version);
-  serveRoutes(app, [...served, ...described]);
-  app.use(unknownPath);
-  app.use(problem(log));
-  return app;
+  app.use(arrival(hooks === undefined ? parts : { ...parts, takesBody: hooks.isMeant }));
+  // Before every path: a host can lead to a hook, whatever the path.
+  if (hooks !== undefined) app.use(hooks.handler);
+  // Before draining: a process that drains is alive, and must not be restarted for it.
+  const open = hooks === undefined ? [healthRoute] : [healthRoute, liveRoute];
+  serveRoutes(app, open);
+  return { app, open };
 }
 
 /**

@@ -31,6 +31,8 @@ export interface ArrivalParts {
    * runs us must not be led here under the name of somebody else's page (DNS rebinding).
    */
   readonly onlyLoopbackNames?: boolean;
+  /** Whether a request may have a body, whatever its length: whoever handles it looks at that. */
+  readonly takesBody?: (request: Request) => boolean;
   /** Where objects are whose path names no namespace, for the audit. */
   readonly defaultNamespace: string;
 }
@@ -103,6 +105,7 @@ export function arrival(parts: ArrivalParts): RequestHandler {
       mode: undefined,
       isStream: false,
       code: undefined,
+      route: undefined,
       outcome: undefined,
     };
 
@@ -158,9 +161,14 @@ export function arrival(parts: ArrivalParts): RequestHandler {
 
 /** What is wrong with the head of a request, whatever it asks for. */
 function headProblem(
-  { url, headers, httpVersion }: Request,
-  { maxUrlBytes, onlyLoopbackNames = false }: Pick<ArrivalParts, 'maxUrlBytes' | 'onlyLoopbackNames'>,
+  request: Request,
+  {
+    maxUrlBytes,
+    onlyLoopbackNames = false,
+    takesBody = () => false,
+  }: Pick<ArrivalParts, 'maxUrlBytes' | 'onlyLoopbackNames' | 'takesBody'>,
 ): { readonly code: ProblemCode; readonly message: string } | undefined {
+  const { url, headers, httpVersion } = request;
   // RFC 9112, 3.2. Node would refuse it too, but without a body.
   if (headers.host === undefined && httpVersion !== '1.0') {
     return { code: 'bad-request', message: 'the header Host is missing' };
@@ -172,9 +180,10 @@ function headProblem(
   if (url.includes('#')) return { code: 'bad-request', message: 'the path has a "#"; write %23' };
   if (url.length > maxUrlBytes)
     return { code: 'url-too-long', message: `a path with its query may have ${maxUrlBytes} bytes` };
-  // Nothing that is served takes a body; of one in chunks nobody knows how long it is.
-  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length'] ?? 0) > LONGEST_BODY))
-    return undefined;
+  // Of one in chunks nobody knows how long it is.
+  const isShort =
+    headers['transfer-encoding'] === undefined && !(Number(headers['content-length'] ?? 0) > LONGEST_BODY);
+  if (isShort || takesBody(request)) return undefined;
   return { code: 'body-too-large', message: 'no body is taken here' };
 }
 
@@ -214,7 +223,7 @@ function constantHeaders(): ReadonlyMap<string, string> {
 /** The pattern that was matched: paths have run names in them, and would make a series each. */
 function routeOf(request: Request): string {
   const path: unknown = request.route?.path;
-  return typeof path === 'string' ? path : 'none';
+  return typeof path === 'string' ? path : (notesOf(request).route ?? 'none');
 }
 
 /** Without the query, whose values are nobody else's business. */

@@ -1,7 +1,7 @@
 /** Whether we live and whether we can answer: for callers on the public port, for the kubelet on the other one. */
 import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
-import { sendJson } from './answer.ts';
+import { sendJson, sendPage } from './answer.ts';
 import { healthSchema, notReadySchema, readySchema } from './described/schemas/status.ts';
 import type { Drain } from './drain.ts';
 import { notesOf } from './notes.ts';
@@ -43,6 +43,26 @@ export const healthRoute: Route = {
     open: true,
   },
   handler: (request, response) => sendJson(request, response, 200, { status: 1 }),
+};
+
+/** `/live`: what the Service of an EventListener is probed by. */
+export const liveRoute: Route = {
+  operation: {
+    id: 'getLive',
+    path: '/live',
+    tag: 'hooks',
+    summary: 'Whether the process answers, as an EventListener says it',
+    description:
+      'Always the same. Of a Service that leads to rungate in the place of an EventListener it can be the probe.',
+    options: {},
+    answers: {
+      200: { description: 'It answers', content: { 'text/plain': { schema: { type: 'string', const: 'ok' } } } },
+    },
+    problems: [],
+    open: true,
+  },
+  handler: (request, response) =>
+    sendPage(request, response, 200, ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', '2'], 'ok'),
 };
 
 /** `/ready`: 200 when every watch is current, else 503 whose sentence names those that are not. Needs credentials. */

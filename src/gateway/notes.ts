@@ -17,6 +17,8 @@ export interface RequestNotes {
   isStream: boolean;
   /** Why it was refused. */
   code: ProblemCode | undefined;
+  /** The pattern of its path, where Express does not know it. */
+  route: string | undefined;
   /** How a stream ended, where `complete` would not say it all. */
   outcome: string | undefined;
 }

@@ -35,7 +35,10 @@ export interface AnswerShape {
 }
 
 /** The chapters that operations are listed in. */
-export type Tag = 'status' | 'logs' | 'runs' | 'taskruns' | 'triggers' | 'callers' | 'gateway';
+export type Tag = 'status' | 'logs' | 'runs' | 'taskruns' | 'triggers' | 'hooks' | 'callers' | 'gateway';
+
+/** What senders show who are no callers. */
+export type OtherKey = 'signature' | 'bearer' | 'certificate';
 
 /** A path of the API. */
 export interface Operation<T extends OptionTable = OptionTable> {
@@ -56,10 +59,16 @@ export interface Operation<T extends OptionTable = OptionTable> {
   readonly options: T;
   /** Request headers that change the answer, beside `X-Request-Id`. */
   readonly headers?: readonly RequestHeader[];
+  /** What is posted, by media type. None: no body is taken. */
+  readonly body?: Readonly<Record<string, BodyShape>>;
   /** By status: everything that is not a problem, and a problem only where its body says more than others. */
   readonly answers: Readonly<Record<number, AnswerShape>>;
   /** What can go wrong here, beside `onArrival` and `everywhere`. */
   readonly problems: readonly ProblemCode[];
+  /** The body of problems, where it is not that of all others. */
+  readonly problem?: JsonSchema;
+  /** What opens it in the place of a caller's credentials, each by itself; of `none` nothing is wanted. */
+  readonly openedBy?: readonly (OtherKey | 'none')[];
   /** Served without credentials, to everyone; and whatever the query says. */
   readonly open?: true;
 }
@@ -91,6 +100,7 @@ export const pathParameters: Readonly<Record<string, { readonly kind: OptionKind
     namespace: { kind: namespaceName, purpose: 'A namespace that is served and open to the caller' },
     name: { kind: objectName, purpose: 'The name of the object, as Kubernetes has it' },
     trigger: { kind: longObjectName, purpose: 'The name of the PipelineTrigger' },
+    hook: { kind: longObjectName, purpose: 'The name of the PipelineTrigger or EventListener' },
   };
 
 /** As `Allow` names them. */

@@ -227,6 +227,14 @@ export function triggerRef({ namespace, trigger }: PathParams): ObjectRef {
   return ref;
 }
 
+/** The hook that a path names. Fault `bad-request` where it can be none. */
+export function hookRef({ namespace, hook }: PathParams): ObjectRef {
+  const name = typeof hook === 'string' ? longObjectName.read(hook) : undefined;
+  const ref = { namespace: namespaceOf({ namespace }), name: name ?? '' };
+  if (name === undefined) throw new Fault('bad-request', 'Invalid name of a hook');
+  return ref;
+}
+
 /** The namespace that a path names. Fault `bad-request` where it can be none. */
 export function namespaceOf({ namespace }: PathParams): string {
   if (typeof namespace !== 'string' || !NAMESPACE_NAME.test(namespace))

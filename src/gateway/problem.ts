@@ -29,8 +29,10 @@ export const answers: Readonly<Record<ProblemCode, Answer>> = {
   conflict: { status: 409 },
   gone: { status: 410 },
   // What was not read of the request would be taken for the next one.
+  'length-required': { status: 411, headers: { Connection: 'close' } },
   'body-too-large': { status: 413, headers: { Connection: 'close' } },
   'url-too-long': { status: 414 },
+  'unsupported-media-type': { status: 415, headers: { Connection: 'close' } },
   exhausted: { status: 429, retryAfterMs: 5_000 },
   'headers-too-large': { status: 431, headers: { Connection: 'close' } },
   internal: { status: 500, sentence: 'internal error', logged: 'error' },

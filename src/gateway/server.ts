@@ -31,7 +31,7 @@ export interface ListenOptions {
   /** The setting to change when `host` is no address of this machine; HOST unless told. */
   readonly hostSetting?: string;
   /** PEM files; with them HTTPS is spoken. Read again every minute, because certificates are renewed in place. */
-  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls?: TlsFiles | undefined;
   readonly handler: RequestListener;
   /** The classes of requests and answers, where the handler wants its own. */
   readonly messages?: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> | undefined;
@@ -39,6 +39,14 @@ export interface ListenOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'limited' | 'level' | 'reload'>;
+}
+
+/** PEM files of a server that speaks TLS. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** The authorities of client certificates. With it clients are asked for one, and served without one as well. */
+  readonly clientCaFile?: string | undefined;
 }
 
 /** A listening part, and the port it has found. */
@@ -62,8 +70,8 @@ export interface SocketLimits {
 const USUAL_LIMITS: SocketLimits = { maxHeaderBytes: 16 * 1024, headerSeconds: 15, idleSeconds: 75 };
 /** Streams watch their clients themselves and say more about it; this is for all other answers, and comes after. */
 const SLOWER_THAN_STREAMS_MS = 1_001;
-/** A body is only read over, after its answer; whoever is slower with it is cut off. */
-const BODY_MS = 15_000;
+/** Whoever is slower with a body is cut off: those that are read have less time, and their readers say so. */
+const BODY_MS = 31_000;
 
 /**
  * Limits as Node has them. There is none on how long an answer takes: long polls and log streams last as long as they were
@@ -127,24 +135,40 @@ export function createListener(options: ListenOptions): Listener {
 interface Pair {
   readonly cert: Buffer;
   readonly key: Buffer;
+  /** Of clients. */
+  readonly ca?: Buffer;
 }
 
-async function readPair({ certFile, keyFile }: { certFile: string; keyFile: string }): Promise<Pair> {
+async function readPair({ certFile, keyFile, clientCaFile }: TlsFiles): Promise<Pair> {
   try {
-    const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
-    return { cert, key };
+    const [cert, key, ca] = await Promise.all([
+      readFile(certFile),
+      readFile(keyFile),
+      ...(clientCaFile === undefined ? [] : [readFile(clientCaFile)]),
+    ]);
+    return ca === undefined ? { cert, key } : { cert, key, ca };
   } catch (error) {
-    throw new Fault(
-      'bad-request',
-      `the TLS files cannot be read (${reason(error)}); see TLS_CERT_FILE and TLS_KEY_FILE`,
-    );
+    const settings = `TLS_CERT_FILE${clientCaFile === undefined ? '' : ', TLS_CLIENT_CA_FILE'} and TLS_KEY_FILE`;
+    throw new Fault('bad-request', `the TLS files cannot be read (${reason(error)}); see ${settings}`);
   }
+}
+
+function isSame(one: Pair | undefined, other: Pair): boolean {
+  return (
+    one !== undefined &&
+    (['cert', 'key', 'ca'] as const).every((part) => {
+      const [before, now] = [one[part], other[part]];
+      return before === undefined || now === undefined ? before === now : before.equals(now);
+    })
+  );
 }
 
 function serveHttps(settings: ServerOptions & Pair, handler: RequestListener): HttpsServer {
   try {
     const { headersTimeout: handshakeTimeout = 0 } = settings;
-    return createHttpsServer({ ...settings, handshakeTimeout, minVersion: 'TLSv1.2' }, handler);
+    // Who has no certificate, or one of strangers, is served as well: what it is good for, the handler knows.
+    const clients = settings.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+    return createHttpsServer({ ...settings, ...clients, handshakeTimeout, minVersion: 'TLSv1.2' }, handler);
   } catch (error) {
     throw new Fault('bad-request', `TLS_CERT_FILE and TLS_KEY_FILE are not a pair we can use (${reason(error)})`);
   }
@@ -200,7 +224,7 @@ function dropSlowClients(
 /** A pair half written, or wrong, leaves the one before in use and is tried again. */
 async function renewCertificate(
   server: HttpsServer,
-  files: { certFile: string; keyFile: string },
+  files: TlsFiles,
   parts: { clock: Clock; log: Log; metrics: Pick<Metrics, 'reload'>; signal: AbortSignal },
 ): Promise<void> {
   const { clock, log, metrics, signal } = parts;
@@ -210,7 +234,7 @@ async function renewCertificate(
     if (signal.aborted) return;
     try {
       const pair = await readPair(files);
-      if (inUse?.cert.equals(pair.cert) && inUse.key.equals(pair.key)) continue;
+      if (isSame(inUse, pair)) continue;
       server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
       inUse = pair;
       metrics.reload('TLS_CERT_FILE', 'taken');
@@ -265,7 +289,9 @@ function boundPort(server: Server | HttpsServer): number {
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | NodeJS.WritableStream): void {
   // Where something was answered already, an answer may be under way: what is written now would stand in the middle of it.
   const wasAnswered = 'bytesWritten' in socket && socket.bytesWritten > 0;
-  if (!socket.writable || error.code === 'ECONNRESET' || wasAnswered) {
+  // A certificate that is forged: in TLS nothing can be said that its sender would read.
+  const isOfTls = error.code?.startsWith('ERR_SSL_') ?? false;
+  if (!socket.writable || error.code === 'ECONNRESET' || isOfTls || wasAnswered) {
     if ('destroy' in socket) socket.destroy();
     return;
   }

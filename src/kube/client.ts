@@ -7,7 +7,7 @@ import { Fault, faultOf } from '../fault.ts';
 import type { Metrics, UpstreamVerb } from '../metrics.ts';
 import { parseObject, readBytes, type StreamAnswer, statusFault, writeFault } from './answers.ts';
 import type { Connection } from './connect.ts';
-import type { JsonObject } from './objects.ts';
+import type { JsonObject, ObjectRef } from './objects.ts';
 import type { KubeWriter, WriteOptions } from './writer.ts';
 
 /**
@@ -59,6 +59,7 @@ interface Asked {
   readonly agent: http.Agent;
   readonly headers: OutgoingHttpHeaders;
   readonly body?: Buffer;
+  readonly as?: ObjectRef | undefined;
 }
 
 /**
@@ -84,7 +85,7 @@ export function kubeClient(
 
   /** One request, until its head. `signal` belongs to this call alone, so nothing has to stop listening to it. */
   const send = async (asked: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
-    const { method, path, agent, body } = asked;
+    const { method, path, agent, body, as } = asked;
     const { headers, ...identity } = await unlessAborted(connection.requestOptions(), signal);
     signal.throwIfAborted();
     const options = { protocol, hostname, port, agent, ...identity, method, path: base + path };
@@ -92,7 +93,8 @@ export function kubeClient(
     return new Promise((resolve, reject) => {
       const request = transport.request({
         ...options,
-        headers: { 'user-agent': 'rungate', ...asked.headers, ...headers },
+        // Last: where a kubeconfig acts as somebody else, this one counts.
+        headers: { 'user-agent': 'rungate', ...asked.headers, ...headers, ...(as && impersonating(as)) },
       });
       let answer: IncomingMessage | undefined;
       signal.addEventListener('abort', () => (answer ?? request).destroy(signal.reason));
@@ -159,11 +161,12 @@ export function kubeClient(
     object: JsonObject,
     more: WriteOptions = {},
   ): Promise<JsonObject> => {
+    const { as } = more;
     const body = Buffer.from(JSON.stringify(object));
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const headers = { 'content-type': type, 'content-length': body.length };
     return parseObject(
-      await short({ method, path, headers, body }, more, (answer, told) => writeFault(answer, told, Date.now())),
+      await short({ method, path, headers, body, as }, more, (answer, told) => writeFault(answer, told, Date.now())),
     );
   };
 
@@ -248,6 +251,17 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   } finally {
     signal.removeEventListener('abort', abort);
   }
+}
+
+/** What an API server takes for the names of a ServiceAccount: with a colon more it would be the name of another kind of user. */
+const NAMESPACE = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+const ACCOUNT = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+function impersonating({ namespace, name }: ObjectRef): OutgoingHttpHeaders {
+  if (!NAMESPACE.test(namespace) || !ACCOUNT.test(name)) {
+    throw new Fault('bad-request', 'no ServiceAccount can be called what is to be impersonated');
+  }
+  return { 'Impersonate-User': `system:serviceaccount:${namespace}:${name}` };
 }
 
 /** What a GET of `path` is called in metrics. */

@@ -4,7 +4,7 @@ import { apiWriter } from '../../test/support/api-writer.ts';
 import { Fault } from '../fault.ts';
 import type { Log, LogFields } from '../log.ts';
 import { createEvents, type Events, type Involved, type Told } from './events.ts';
-import { WriteFault } from './writer.ts';
+import { WriteFault, type WriteOptions } from './writer.ts';
 
 const EVENTS = { group: '', version: 'v1', plural: 'events' };
 const trigger: Involved = {
@@ -15,6 +15,7 @@ const trigger: Involved = {
   uid: '11111111-2222-3333-4444-555555555555',
   resourceVersion: '7',
 };
+const about = (namespace: string): Involved => ({ ...trigger, namespace, uid: `uid-${namespace}` });
 const info = (message: string, more: Partial<Told> = {}): Told => ({
   type: 'Normal',
   reason: 'Info',
@@ -30,8 +31,34 @@ const warning = (message: string, more: Partial<Told> = {}): Told => ({
 
 describe('createEvents', () => {
   /** A recorder on an API of its own; `fails` is asked before each write and throws what goes wrong. */
-  const world = ({ fails = () => {} }: { fails?: (verb: 'create' | 'patch') => void } = {}) => {
+  const world = ({
+    fails = () => {},
+    namespaces = [],
+  }: {
+    fails?: (verb: 'create' | 'patch') => void;
+    /** Those there are beside `ci`. */
+    namespaces?: readonly string[];
+  } = {}) => {
     const { client, clock } = createApi();
+    for (const name of namespaces) {
+      client.create(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    }
+    /** Those in which writes do not end by themselves. */
+    const hanging = new Set<string>();
+    const atWork = { now: 0, most: 0 };
+    /** Resolves when the answer to a write would come; rejects where that is not waited for any longer. */
+    const answered = async (path: string, { signal, timeoutMs = 10_000 }: WriteOptions = {}) => {
+      atWork.now += 1;
+      atWork.most = Math.max(atWork.most, atWork.now);
+      try {
+        if (!hanging.has(path.split('/')[4] ?? '')) return;
+        await clock.sleep(timeoutMs, signal);
+        signal?.throwIfAborted();
+        throw new Fault('timeout', 'no answer');
+      } finally {
+        atWork.now -= 1;
+      }
+    };
     const lines: { level: string; message: string; fields: LogFields }[] = [];
     const write =
       (level: string) =>
@@ -46,11 +73,13 @@ describe('createEvents', () => {
           async create(path, object, more) {
             calls.push('create');
             fails('create');
+            await answered(path, more);
             return api.create(path, object, more);
           },
           async patch(path, merge, more) {
             calls.push('patch');
             fails('patch');
+            await answered(path, more);
             return api.patch(path, merge, more);
           },
         },
@@ -62,7 +91,9 @@ describe('createEvents', () => {
     const kept = () => client.list(EVENTS, { namespace: 'ci' });
     const names = () => kept().map(({ metadata }) => metadata.name);
     const messages = () => kept().map(({ message, count }) => `${message} x${count}`);
-    return { client, clock, lines, calls, events: recorder(), recorder, kept, names, messages };
+    const messagesIn = (namespace: string) => client.list(EVENTS, { namespace }).map(({ message }) => String(message));
+    const events = recorder();
+    return { client, clock, lines, calls, events, recorder, kept, names, messages, hanging, atWork, messagesIn };
   };
 
   it('trigger 3: what is told is an Event of the object, in the place where kubectl looks', async () => {
@@ -324,7 +355,73 @@ describe('createEvents', () => {
     });
   });
 
+  describe('namespaces', () => {
+    const places = Array.from({ length: 20 }, (_, place) => `ns-${place}`);
+
+    it('one in which writes hang keeps no other waiting', async () => {
+      const { clock, events, hanging, messages, messagesIn } = world({ namespaces: ['stuck'] });
+      hanging.add('stuck');
+      for (const word of ['one', 'two', 'three']) {
+        events.tell(about('stuck'), info(word));
+        events.tell(trigger, info(word));
+      }
+      await clock.settle(); // and no time passes
+      assert.deepEqual(messages().toSorted(), ['one x1', 'three x1', 'two x1']);
+      assert.deepEqual(messagesIn('stuck'), []);
+      hanging.clear();
+      await clock.turn(10_000);
+      assert.deepEqual(messagesIn('stuck').toSorted(), ['one', 'three', 'two']);
+    });
+
+    it('more than may be written to at once: those that hang give their places back', async () => {
+      const { clock, events, hanging, atWork, messagesIn } = world({ namespaces: places });
+      for (const namespace of places.slice(0, 12)) hanging.add(namespace);
+      for (const namespace of places) events.tell(about(namespace), info('one'));
+      await clock.settle();
+      assert.equal(atWork.now, 8);
+      await clock.turn(10_000);
+      for (const namespace of places) {
+        assert.deepEqual(messagesIn(namespace), hanging.has(namespace) ? [] : ['one'], namespace);
+      }
+      assert.equal(atWork.most, 8);
+    });
+
+    it('one that is flooded loses of its own Events alone', async () => {
+      const { clock, events, hanging, lines, messagesIn } = world({ namespaces: ['flooded', 'quiet'] });
+      for (const namespace of ['flooded', 'quiet']) hanging.add(namespace);
+      for (let count = 0; count < 5; count++) events.tell(about('quiet'), info(`message ${count}`));
+      for (let count = 0; count < 2_000; count++) events.tell(about('flooded'), info(`message ${count}`));
+      assert.equal(lines.filter(({ message }) => message.includes('dropped')).length, 1);
+      hanging.clear();
+      await clock.turn(10_000);
+      for (let round = 0; round < 100; round++) await clock.settle();
+      assert.equal(messagesIn('quiet').length, 5);
+      assert.equal(messagesIn('flooded').length, 1 + 1_000 - 4);
+      assert(messagesIn('flooded').includes('message 1999'));
+    });
+  });
+
   describe('stop', () => {
+    it('writes what can be written beside a namespace that hangs, and waits for that one until its deadline', async () => {
+      const { clock, events, hanging, atWork, messages, messagesIn } = world({ namespaces: ['stuck'] });
+      hanging.add('stuck');
+      for (let count = 0; count < 50; count++) {
+        events.tell(about('stuck'), info(`message ${count}`));
+        events.tell(trigger, info(`message ${count}`));
+      }
+      const deadline = new AbortController();
+      let isOver = false;
+      const stopping = events.stop(deadline.signal).then(() => {
+        isOver = true;
+      });
+      for (let round = 0; round < 20; round++) await clock.settle();
+      assert.equal(messages().length, 50);
+      assert.equal(isOver, false);
+      deadline.abort();
+      await stopping;
+      assert.deepEqual([messagesIn('stuck'), atWork.now, clock.sleeping], [[], 0, 0]);
+    });
+
     it('waits for what is still to be written, and tells nothing after', async () => {
       const { clock, events, messages } = world();
       events.tell(trigger, info('last words'));

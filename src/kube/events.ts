@@ -60,8 +60,10 @@ const LONGEST_NAME = 253;
 const FOLD_MS = 600_000;
 /** Told things that are remembered, so that repeats are known as such. */
 const MOST_REMEMBERED = 2_000;
-/** Events that wait to be written. */
+/** Events that wait to be written, of all namespaces. */
 const MOST_WAITING = 1_000;
+/** Writes at once, over all namespaces; of one namespace there is one at a time. */
+const MOST_AT_ONCE = 8;
 const TRIES = 3;
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
@@ -85,20 +87,31 @@ interface Remembered {
   isWaiting: boolean;
 }
 
+/** The Events of one namespace that are to be written, in the order in which they were told. */
+interface Lane {
+  readonly waiting: Remembered[];
+  /** Resolves when nothing is left. Never rejects. */
+  ended: Promise<void>;
+}
+
 /**
- * Makes a recorder of core/v1 Events, which is where `kubectl describe` and `kubectl get events` look. They are written one
- * after another, in the order in which they were told; a repeat of one that still waits costs no write of its own. One that
- * cannot be written after three tries is logged and let go, and so is the oldest when a thousand wait; one whose namespace is
- * going is let go without a word. After `stop` nothing is told any more.
+ * Makes a recorder of core/v1 Events, which is where `kubectl describe` and `kubectl get events` look. Those of one namespace are
+ * written one after another, in the order in which they were told; those of others beside them, so that a namespace whose
+ * Events hang (an admission webhook that does not answer is enough) keeps no other waiting. A repeat of one that still waits
+ * costs no write of its own. One that cannot be written after three tries is logged and let go; when a thousand wait, the
+ * oldest of the namespace with the most is; one whose namespace is going is let go without a word. After `stop` nothing is
+ * told any more.
  */
 export function createEvents({ writer, component, instance = '', clock, log }: EventsParts): Events {
   /** What was told longest ago is first. */
   const remembered = new Map<string, Remembered>();
-  const waiting: Remembered[] = [];
+  /** By namespace; of those alone that have something to write. */
+  const lanes = new Map<string, Lane>();
+  const inTurn = atMost(MOST_AT_ONCE);
   const stopping = new AbortController();
   let isClosed = false;
-  let writing: Promise<void> | undefined;
-  /** Some were dropped since the queue was empty, and that has been logged. */
+  let waiting = 0;
+  /** Some were dropped since nothing was left to write, and that has been logged. */
   let isDropping = false;
 
   const remember = (event: Remembered) => {
@@ -119,29 +132,47 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
   const enqueue = (event: Remembered) => {
     if (event.isWaiting) return;
     event.isWaiting = true;
-    waiting.push(event);
-    if (waiting.length > MOST_WAITING) {
-      const oldest = waiting.shift();
-      if (oldest !== undefined) letGo(oldest);
-      if (!isDropping) log.warn('Events come faster than they can be written: the oldest are dropped', { component });
-      isDropping = true;
+    const namespace = namespaceOf(event.about);
+    const known = lanes.get(namespace);
+    const lane = known ?? { waiting: [], ended: Promise.resolve() };
+    lane.waiting.push(event);
+    waiting += 1;
+    if (known === undefined) {
+      lanes.set(namespace, lane);
+      lane.ended = writeAll(namespace, lane);
     }
-    writing ??= writeAll();
+    if (waiting > MOST_WAITING) dropOne();
   };
 
-  const writeAll = async () => {
-    for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
-      event.isWaiting = false;
-      await write(event);
-    }
-    isDropping = false;
-    writing = undefined;
+  /** Of the namespace that has the most: whoever tells too much loses of his own. */
+  const dropOne = () => {
+    const all = [...lanes.values()];
+    const longest = all.reduce((most, lane) => (lane.waiting.length > most.waiting.length ? lane : most));
+    const oldest = next(longest);
+    if (oldest !== undefined) letGo(oldest);
+    if (!isDropping) log.warn('Events come faster than they can be written: the oldest are dropped', { component });
+    isDropping = true;
+  };
+
+  const next = (lane: Lane): Remembered | undefined => {
+    const event = lane.waiting.shift();
+    if (event !== undefined) waiting -= 1;
+    return event;
+  };
+
+  const writeAll = async (namespace: string, lane: Lane) => {
+    for (let event = next(lane); event !== undefined; event = next(lane)) await write(event);
+    lanes.delete(namespace);
+    if (lanes.size === 0) isDropping = false;
   };
 
   const write = async (event: Remembered) => {
     for (let tries = 1; !stopping.signal.aborted; tries++) {
       try {
-        await put(event);
+        await inTurn(() => {
+          if (tries === 1) event.isWaiting = false; // from here on a repeat is not in what is written
+          return put(event);
+        });
         event.isWritten = true;
         return;
       } catch (error) {
@@ -149,6 +180,7 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
         const isWorthTrying = fault.code === 'unavailable' || fault.code === 'timeout';
         if (!isWorthTrying || tries === TRIES) return giveUp(event, fault);
         const waitMs = Math.max(fault.retryAfterMs ?? 0, FIRST_BACKOFF_MS * 4 ** (tries - 1));
+        // Not in a turn: who waits to try again keeps nobody from theirs.
         await clock.sleep(Math.min(waitMs, LONGEST_WAIT_MS), stopping.signal);
       }
     }
@@ -214,7 +246,7 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
       const end = () => stopping.abort(signal.reason);
       if (signal.aborted) end();
       else signal.addEventListener('abort', end, { once: true });
-      await writing;
+      await Promise.all([...lanes.values()].map(({ ended }) => ended));
       signal.removeEventListener('abort', end);
     },
     tell(about, { type, reason, message: text, once, atMostEveryMs = 0 }) {
@@ -256,6 +288,23 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
       remember(event);
       enqueue(event);
     },
+  };
+}
+
+/** Lets so many work at once; the others wait for a place in the order in which they came. */
+function atMost(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const queue: (() => void)[] = [];
+  let free = count;
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => queue.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const first = queue.shift();
+      if (first === undefined) free += 1;
+      else first(); // the place is handed on
+    }
   };
 }
 

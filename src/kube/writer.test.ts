@@ -130,7 +130,10 @@ describe('writes to a server that misbehaves', () => {
   });
 
   /** A client, and what its server got: `METHOD path type body`. */
-  const world = async (answer: (request: IncomingMessage, response: ServerResponse, calls: number) => void) => {
+  const world = async (
+    answer: (request: IncomingMessage, response: ServerResponse, calls: number) => void,
+    headers: Readonly<Record<string, string>> = {},
+  ) => {
     const got: string[] = [];
     const server = http.createServer(async (request, response) => {
       const { method, url, headers } = request;
@@ -145,7 +148,7 @@ describe('writes to a server that misbehaves', () => {
       {
         server: new URL(`http://127.0.0.1:${port}`),
         describe: 'the test server',
-        requestOptions: async () => ({ headers: { Authorization: `Bearer ${identity.token}` } }),
+        requestOptions: async () => ({ headers: { Authorization: `Bearer ${identity.token}`, ...headers } }),
         refreshCredentials: async () => {
           identity.token = 'second';
         },
@@ -274,6 +277,42 @@ describe('writes to a server that misbehaves', () => {
     });
     assert.equal(Buffer.byteLength((await refused(client.create(MAPS, {}))).said), 2047);
   });
+
+  const as = { namespace: 'ci', name: 'runner.a-1' };
+  for (const [verb, call] of Object.entries<(client: KubeWriter) => Promise<unknown>>({
+    create: (client) => client.create(MAPS, { a: 1 }, { as }),
+    patch: (client) => client.patch(path, { a: 1 }, { as }),
+    update: (client) => client.replace(path, { a: 1 }, { as }),
+    delete: (client) => client.remove(path, { uid: 'u' }, { as }),
+  })) {
+    it(`a ${verb} as a ServiceAccount says who asks, whoever a kubeconfig acts as`, async () => {
+      const who: unknown[] = [];
+      const { client } = await world(
+        (request, response) => {
+          who.push(request.headers['impersonate-user']);
+          response.end('{}');
+        },
+        { 'Impersonate-User': 'somebody' },
+      );
+      await call(client);
+      await client.patch(path, {});
+      assert.deepEqual(who, ['system:serviceaccount:ci:runner.a-1', 'somebody']);
+    });
+  }
+
+  for (const wrong of [
+    { namespace: 'ci', name: 'a:b' },
+    { namespace: 'ci:a', name: 'b' },
+    { namespace: 'ci', name: '' },
+    { namespace: 'ci', name: 'a\r\nImpersonate-Group: system:masters' },
+    { namespace: 'CI', name: 'a' },
+  ]) {
+    it(`nobody can be called ${JSON.stringify(wrong)}: nothing is sent`, async () => {
+      const { client, got } = await world((_request, response) => void response.end('{}'));
+      assert.equal((await caught(client.create(MAPS, {}, { as: wrong }))).code, 'bad-request');
+      assert.deepEqual(got, []);
+    });
+  }
 
   it('that it is gone already is success', async () => {
     const { client } = await world((_request, response) => void response.writeHead(404).end(status('NotFound', '')));

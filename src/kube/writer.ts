@@ -1,6 +1,6 @@
 /** The writing half of a Kubernetes API: the few verbs that controllers need, each safe to ask for twice. */
 import { Fault, type FaultCode } from '../fault.ts';
-import type { JsonObject } from './objects.ts';
+import type { JsonObject, ObjectRef } from './objects.ts';
 
 /**
  * What an API server said to a write that it did not take. `said` is its own sentence: it may be told to whoever owns the
@@ -57,4 +57,10 @@ export interface KubeWriter {
 export interface WriteOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /**
+   * The ServiceAccount that asks, in place of ourselves, who need the right to impersonate it: the server then allows what it allows
+   * that account. Fault `bad-request` where none can be called so.
+   * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+   */
+  readonly as?: ObjectRef;
 }

@@ -98,6 +98,22 @@ clusterSuite('a cluster of our own', { root: true, knobs: true, flux: true }, ()
     }
   });
 
+  it("cluster: Tekton Triggers' kinds are served, and nothing of Triggers runs for them", async () => {
+    const { kubectl } = cluster;
+    for (const version of ['v1alpha1', 'v1beta1']) {
+      const listener = {
+        apiVersion: `triggers.tekton.dev/${version}`,
+        kind: 'EventListener',
+        metadata: { name: version },
+      };
+      const spec = { triggers: [{ name: 'unknown fields', are: 'kept' }] };
+      await kubectl.pipe(JSON.stringify({ ...listener, spec }), 'create', '-n', namespace, '-f', '-');
+      const kept = await kubectl.run('get', 'el', version, '-n', namespace, '-o', 'jsonpath={.spec}');
+      assert.deepEqual(JSON.parse(kept), spec);
+    }
+    assert.equal(await kubectl.run('get', 'deployments,services', '-n', namespace, '-o', 'name'), '');
+  });
+
   it('cluster: the audit log tells who wrote what', async () => {
     await cluster.kubectl.run('create', 'configmap', 'audited', '-n', namespace);
     const lines = (await readFile(own.auditLogPath, 'utf8')).trim().split('\n');

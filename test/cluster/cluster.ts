@@ -11,6 +11,7 @@ import { builtTkn, type Parts } from './parts.ts';
 import { readRecord } from './record.ts';
 import { type Choice, chooseCluster, type Settings } from './settings.ts';
 import { findTekton } from './tekton.ts';
+import { hasTriggers } from './triggers.ts';
 
 /** What a cluster offers to suites. One that needs more than this is not run, and says so. */
 export interface Capabilities {
@@ -24,6 +25,8 @@ export interface Capabilities {
   readonly tektonVersion: string | undefined;
   /** There is a tkn to compare with. */
   readonly tkn: boolean;
+  /** Tekton Triggers' kinds are served. */
+  readonly triggers: boolean;
 }
 
 /** What only a cluster of our own has. */
@@ -108,6 +111,7 @@ async function connectOwn(settings: Settings): Promise<Cluster> {
       flux: true,
       tektonVersion: tekton?.version,
       tkn: tkn !== undefined,
+      triggers: await hasTriggers(kubectl),
     },
     own,
   };
@@ -130,7 +134,14 @@ async function connectExisting(kubeconfig: string): Promise<Cluster> {
     server,
     port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
     tektonNamespace: tekton?.namespace,
-    capabilities: { root: false, knobs: false, flux: false, tektonVersion: tekton?.version, tkn: tkn !== undefined },
+    capabilities: {
+      root: false,
+      knobs: false,
+      flux: false,
+      tektonVersion: tekton?.version,
+      tkn: tkn !== undefined,
+      triggers: await hasTriggers(kubectl),
+    },
     own: undefined,
   };
 }

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../src/fault.ts';
 import { ask, run } from './commands.ts';
@@ -74,7 +74,7 @@ async function partFolder(cache: string, name: PartName): Promise<string> {
 }
 
 /** The version of a module in a part, as its go.mod has it: `v1.15.0`. */
-export async function moduleVersion(name: PartName, module: string): Promise<string> {
+export async function moduleVersion(name: PartName | 'triggers', module: string): Promise<string> {
   const mod = await readFile(join(source(name), 'go.mod'), 'utf8');
   const line = mod.split('\n').find((text) =>
     text
@@ -121,6 +121,36 @@ export async function buildTkn(cache: string, progress: Progress): Promise<void>
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'unavailable') throw error;
     progress.say(error.message);
+  }
+}
+
+/**
+ * Fetches the definitions of Tekton Triggers' kinds if they are missing, and returns the folder in which they lie. Of that module
+ * nothing is built. Undefined where Go does not get it: that is told and keeps nobody from the cluster, as with tkn.
+ */
+export async function fetchTriggers(cache: string, progress: Progress): Promise<string | undefined> {
+  const module = 'github.com/tektoncd/triggers';
+  const version = await moduleVersion('triggers', module);
+  const folder = join(cache, `triggers-${version}`);
+  if (existsSync(folder)) return folder;
+  await requireGo();
+  try {
+    await progress.during('fetching the kinds of Tekton Triggers', async () => {
+      // go.sum beside it says what the module has to be.
+      const download = ['mod', 'download', '-json', `${module}@${version}`];
+      const { Dir } = JSON.parse(await run('go', download, { cwd: source('triggers'), env: goEnvironment }));
+      const config = join(Dir, 'config');
+      const half = `${folder}.half`;
+      await mkdir(half, { recursive: true });
+      const definitions = (await readdir(config)).filter((file) => file.startsWith('300-'));
+      for (const file of definitions) await writeFile(join(half, file), await readFile(join(config, file)));
+      await rename(half, folder);
+    });
+    return folder;
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'unavailable') throw error;
+    progress.say(error.message);
+    return undefined;
   }
 }
 
@@ -199,7 +229,7 @@ function buildName(name: PartName): string {
   return `build-${name}`;
 }
 
-function source(name: PartName): string {
+function source(name: PartName | 'triggers'): string {
   return join(import.meta.dirname, 'parts', name);
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run test:cluster [-- file ... --grep TEXT]`: raises the cluster, or finds it, and runs every suite that needs one,
- * each in a process of its own; those of sandboxes, and those of the controllers, run beside the others. Prints as they go; ends with what was
- * not run and why, and with the sums.
+ * each in a process of its own; those of sandboxes, and those of the controllers, run beside the others. Prints as they
+ * go; ends with what was not run and why, and with the sums.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { globSync, mkdirSync, rmSync } from 'node:fs';
@@ -28,8 +28,8 @@ if (values.help) {
 
 Raises a real cluster (npm run cluster -- up), or uses the one of RUNGATE_CLUSTER=existing KUBECONFIG=<file>, and runs the
 suites against it: all of test/cluster, test/contract and test/e2e, or the files given. Those of test/e2e whose world can
-stand in a sandbox as well are run there too. The cluster stays up for the next
-time; npm run cluster -- down takes it down. Result files go to RESULTS_DIR (.rungate/results).
+stand in a sandbox as well are run there too. The cluster stays up for the next time; npm run cluster -- down takes it down.
+Result files go to RESULTS_DIR (.rungate/results).
 `);
   process.exit(0);
 }
@@ -81,7 +81,7 @@ const suites: readonly Suite[] = [
 ];
 /** Suites of the controllers: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes no difference to them. */
 const isOfControllers = ({ file }: Suite) =>
-  /\/(?:trigger|crossdc|credentials|crds|history|second-cluster|rbac-)[^/]*$/.test(file);
+  /\/(?:trigger|hooks|crossdc|credentials|crds|history|second-cluster|rbac-)[^/]*$/.test(file);
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
 const titleOf = ({ file, ground, cache }: Suite) =>
   `${file}${ground === 'sandbox' ? ' in a sandbox' : ''}${cache === 'off' ? ' without caches' : ''}`;

@@ -15,13 +15,14 @@ import { holdLock } from './lock.ts';
 import { installPackages, requireMachine } from './machine.ts';
 import { bridgeOwner, hasServiceRules, raiseNetwork } from './network.ts';
 import { raiseContainerd, raiseNode } from './node.ts';
-import { buildParts, buildTkn, moduleVersion, type Parts } from './parts.ts';
+import { buildParts, buildTkn, fetchTriggers, moduleVersion, type Parts } from './parts.ts';
 import { bootId, type Program, running, stopped } from './processes.ts';
 import { everyProgram } from './programs.ts';
 import { type Progress, since } from './progress.ts';
 import { differences, readRecord, writeRecord } from './record.ts';
 import { nodeAddress, type Settings } from './settings.ts';
 import { installTekton, tektonModule } from './tekton.ts';
+import { installTriggers } from './triggers.ts';
 
 /**
  * Raises what is not there: parts, certificates, network, programs, Tekton, Flux. Returns when all of it is ready.
@@ -39,6 +40,7 @@ export async function up(settings: Settings, progress: Progress): Promise<void> 
   await installPackages(progress);
   const parts = await buildParts(cache, progress);
   await buildTkn(cache, progress);
+  const triggers = await fetchTriggers(cache, progress);
   await keepOrBegin(settings, parts, progress);
   const programs = everyProgram(settings, parts);
   const found = programs.filter(({ name }) => running(folder, name)).map(({ name }) => name);
@@ -58,7 +60,11 @@ export async function up(settings: Settings, progress: Progress): Promise<void> 
   await progress.during('node', () => raiseNode(settings, parts, kubectl));
   await progress.during(`Tekton Pipelines ${version} and Flux`, () =>
     Promise.race([
-      Promise.all([installTekton(folder, parts, version, kubectl), raiseFlux(settings, parts, kubectl)]),
+      Promise.all([
+        installTekton(folder, parts, version, kubectl),
+        raiseFlux(settings, parts, kubectl),
+        ...(triggers === undefined ? [] : [installTriggers(triggers, kubectl)]),
+      ]),
       firstToStop(
         folder,
         programs.filter(({ name }) => running(folder, name)),

@@ -82,6 +82,25 @@ contract('access', {
     await api.get(secrets, { token });
     await api.remove(`${configMaps}/readable`, undefined, { token });
   },
+  'whoever may impersonate a service account does what that may, and no more': async (api) => {
+    const impersonates = [{ apiGroups: [''], resources: ['serviceaccounts'], verbs: ['impersonate'] }];
+    await api.given.post(configMaps, configMap('impersonated'));
+    const reads = [{ apiGroups: [''], resources: ['configmaps'], verbs: ['get'] }];
+    await withRules(api, 'read', reads, { namespace: 'NS', resource: 'configmaps', verb: 'get' });
+    const token = await withRules(api, 'impersonator', impersonates, {
+      namespace: 'NS',
+      resource: 'serviceaccounts',
+      verb: 'impersonate',
+    });
+    const as = (user: string) => ({ token, headers: { 'Impersonate-User': user } });
+    await api.get(`${configMaps}/impersonated`, { ...as('system:serviceaccount:NS:read'), ...only('metadata.name') });
+    await api.get(`${secrets}/any`, as('system:serviceaccount:NS:read'));
+    await api.get(`${configMaps}/impersonated`, as('system:serviceaccount:NS:nobody'));
+    await api.get(`${configMaps}/impersonated`, as('system:serviceaccount:kube-system:read'));
+    await api.get(`${configMaps}/impersonated`, as('system:serviceaccount:No Name:read'));
+    await api.get(`${configMaps}/impersonated`, as('somebody'));
+    await api.get(`${configMaps}/impersonated`, { token });
+  },
   'resourceNames narrow a rule': async (api) => {
     const rules = [
       { apiGroups: [''], resources: ['secrets'], resourceNames: ['mine'], verbs: ['get', 'list', 'create', 'delete'] },

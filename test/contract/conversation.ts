@@ -110,7 +110,9 @@ export function converse(target: Target, known: Known): { api: Conversation; end
         : { body: typeof body === 'string' ? fill(body) : (JSON.parse(fill(JSON.stringify(body))) as Json) };
     const prefix = body === undefined ? undefined : valueAt(body, 'metadata.generateName');
     if (typeof prefix === 'string') mask.generates(prefix);
-    const answer = await target.request(method, fill(path), { ...sent, ...filled });
+    const headers = Object.entries(sent.headers ?? {}).map(([name, value]) => [name, fill(value)]);
+    const options = { ...sent, ...filled, headers: Object.fromEntries(headers) };
+    const answer = await target.request(method, fill(path), options);
     return { ...answer, at: (way) => textAt(answer.body, way) };
   }
 

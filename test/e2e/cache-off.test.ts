@@ -36,7 +36,11 @@ describe('without caches', function () {
     await world.finished(run);
     world.faults.forget();
     // So long that all ten have asked before the first of them is answered.
-    world.faults.add({ on: { path: new RegExp(`/pipelineruns/${run}$`) }, fault: { kind: 'delay', ms: 3_000 }, times: 1 });
+    world.faults.add({
+      on: { path: new RegExp(`/pipelineruns/${run}$`) },
+      fault: { kind: 'delay', ms: 3_000 },
+      times: 1,
+    });
     const answers = await Promise.all(Array.from({ length: 10 }, () => world.gateway.get(`/status/${run}`)));
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
     assert.equal(world.faults.requests.length, 1);

@@ -10,8 +10,8 @@ import { connect } from '../cluster/cluster.ts';
 import { makeRepository } from '../cluster/repository.ts';
 import { kubectlVariable } from '../support/ground.ts';
 import { clusterSuite } from '../support/needs.ts';
+import { firstTrigger, paramsOf, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-import { paramsOf, Tally, valuesOf, wholeTrigger } from '../support/whole-trigger.ts';
 
 /** A git repository that Flux can read. */
 interface Origin {
@@ -65,28 +65,6 @@ clusterSuite('triggers behind Flux', { flux: true }, () => {
     world.until(async () => {
       const { status } = await world.admin.get<Looked>(sourcePath(name));
       assert.match(status?.artifact?.revision ?? '', new RegExp(`${commit}$`));
-    });
-
-  /** A trigger of release 0.1.4. */
-  const firstTrigger = (name: string, source: string): string =>
-    JSON.stringify({
-      apiVersion: 'pipeline.jquad.rocks/v1alpha1',
-      kind: 'PipelineTrigger',
-      metadata: { name },
-      spec: {
-        source: { kind: 'GitRepository', name: source },
-        pipeline: {
-          name: 'skips',
-          serviceAccountName: 'default',
-          retries: 1,
-          maxHistory: 10,
-          workspace: { name: 'source', size: '1Gi', accessMode: 'ReadWriteOnce' },
-          inputParams: [
-            { name: 'rev', value: '$(commit)' },
-            { name: 'branch', value: '$(branch)' },
-          ],
-        },
-      },
     });
 
   it('trigger 1, 5: every push becomes a run, of triggers of either shape', async () => {

@@ -1,7 +1,7 @@
 /** PipelineTriggers on images, OCIRepositories and Buckets: what of their status is an event, and what its run is given. */
 import assert from 'node:assert/strict';
+import { paramsOf, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-import { paramsOf, Tally, valuesOf, wholeTrigger } from '../support/whole-trigger.ts';
 
 describe('triggers on images and artifacts', function () {
   this.timeout(300_000);

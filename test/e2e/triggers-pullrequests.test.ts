@@ -1,7 +1,7 @@
 /** PipelineTriggers on PullRequests: each branch is a line of events of its own. */
 import assert from 'node:assert/strict';
+import { paramsOf, pull, sha, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { type Branch, startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-import { paramsOf, pull, sha, Tally, valuesOf, wholeTrigger } from '../support/whole-trigger.ts';
 
 /** What the status says of one branch. */
 interface Entry {

@@ -1,7 +1,15 @@
 /** What PipelineTriggers say in `spec.pipelineRun` and `spec.pipelineRunSpec`, right and wrong, and the runs that come of it. */
 import assert from 'node:assert/strict';
+import {
+  paramsOf,
+  pull,
+  sha,
+  Tally,
+  type TemplateParam,
+  valuesOf,
+  wholeTrigger,
+} from '../support/trigger-manifests.ts';
 import { type RunManifest, startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-import { paramsOf, pull, sha, Tally, type TemplateParam, valuesOf, wholeTrigger } from '../support/whole-trigger.ts';
 
 const skips = { pipelineRef: { name: 'skips' } };
 const revision = (digit: string) => `main@sha1:${sha(digit)}`;

@@ -1,7 +1,7 @@
 /** PipelineTriggers of the later releases (`spec.pipelineRun`) in a real rungate: what becomes of revisions, runs and triggers. */
 import assert from 'node:assert/strict';
+import { paramsOf, sha, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { type RunManifest, startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-import { paramsOf, sha, Tally, valuesOf, wholeTrigger } from '../support/whole-trigger.ts';
 
 const branchLabel = 'pipeline.jquad.rocks/git.repository.branch.name';
 /** A template whose runs stay pending: they are there, and cost no pod. */

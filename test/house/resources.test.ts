@@ -90,6 +90,8 @@ describe('a status that is written', () => {
     attempt: 1,
     run: 'app-abcde',
     outcome: { status: 'False', reason: 'Failed', message: 'it failed' },
+    byHand: true,
+    recovered: true,
   };
   const said = { type: 'Success', status: 'False', reason: 'Failed', message: 'it failed' } as const;
   const shapes = {
@@ -114,7 +116,15 @@ describe('a status that is written', () => {
         };
         const name = kind === 'PullRequest' ? 'feature/x' : '';
         const closed = [{ name: 'gone', line, closed: '2026-01-31T12:00:00.000Z' }];
-        const standing: Standing = { lines: new Map([[name, line]]), sequence: 3, handledRunAt: 'now', closed };
+        const standing: Standing = {
+          lines: new Map([[name, line]]),
+          sequence: 3,
+          handledRunAt: 'now',
+          handledKeys: ['key-0123456789abcdef0123456789abcdef'],
+          recentRuns: ['2026-01-31T11:59:00.000Z'],
+          trusted: [{ cluster: 'edge', identity: 'main@03da4fd of edge', atMs: Date.UTC(2026, 0, 31) }],
+          closed,
+        };
         const status = writeStatus(projectTrigger(object), {
           standing,
           lines: [{ name, line, said, shown: shown[kind], details: '{"branchName":"main"}' }],

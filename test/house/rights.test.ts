@@ -12,7 +12,8 @@ const writing = new Set(['create', 'update', 'patch', 'delete', 'deletecollectio
 
 describe('k8s', () => {
   it('has no folder whose kustomization names what is not there', () => {
-    for (const folder of ['crds', ...folders, 'overlays/triggers', 'overlays/triggers-cluster']) {
+    const overlays = readdirSync(`${checkout}k8s/overlays`).map((name) => `overlays/${name}`);
+    for (const folder of ['crds', ...folders, ...overlays]) {
       const file = `${checkout}k8s/${folder}/kustomization.yaml`;
       const { resources = [], components = [] } = parse(readFileSync(file, 'utf8')) as Record<
         string,
@@ -37,15 +38,19 @@ describe('k8s', () => {
     }
   });
 
-  it('lets only triggers and credentials write, and only credentials near a Secret', () => {
+  it('lets only what acts write, and only credentials and hooks near a Secret', () => {
     const where = (test: (right: Right) => boolean) => folders.filter((folder) => rightsOf(folder).some(test));
     assert.deepEqual(
       where(({ verb }) => writing.has(verb)),
-      ['components/credentials', 'components/triggers'],
+      ['components/credentials', 'components/hooks', 'components/triggers', 'components/triggers-run'],
     );
     assert.deepEqual(
-      where(({ resource }) => resource === 'secrets' || resource === 'serviceaccounts'),
-      ['components/credentials'],
+      where(({ resource }) => resource === 'secrets'),
+      ['components/credentials', 'components/hooks'],
+    );
+    assert.deepEqual(
+      where(({ resource }) => resource === 'serviceaccounts'),
+      ['components/credentials', 'components/hooks-impersonation'],
     );
   });
 
@@ -65,6 +70,32 @@ describe('k8s', () => {
         'update leases.coordination.k8s.io',
       ],
     );
+  });
+});
+
+describe('the rights of hooks', () => {
+  it('let them create runs, ledgers and Events, ring for triggers, and write nothing else', () => {
+    assert.deepEqual(
+      rightsOf('components/hooks')
+        .filter(({ verb }) => writing.has(verb))
+        .map(written),
+      [
+        'patch pipelinetriggers.pipeline.jquad.rocks',
+        'create pipelineruns.tekton.dev',
+        'create taskruns.tekton.dev',
+        'create configmaps',
+        'patch configmaps',
+        'create events',
+        'patch events',
+      ],
+    );
+  });
+
+  it('let them read Secrets by name alone, and act as somebody else only where that is given by itself', () => {
+    const secrets = rightsOf('components/hooks').filter(({ resource }) => resource === 'secrets');
+    assert.deepEqual(secrets.map(written), ['get secrets']);
+    const where = folders.filter((folder) => rightsOf(folder).some(({ verb }) => verb === 'impersonate'));
+    assert.deepEqual(where, ['components/hooks-impersonation']);
   });
 });
 

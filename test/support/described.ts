@@ -15,7 +15,7 @@ import {
 import type { Connection } from '../../src/kube/connect.ts';
 import { silentLog } from '../../src/log.ts';
 
-const here = { PARTS: 'gateway', HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0' };
+const here = { PARTS: 'gateway,hooks', HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0' };
 
 const nowhere: Connection = {
   server: new URL('https://127.0.0.1:1'),

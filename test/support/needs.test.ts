@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { lacking, type Needs } from './needs.ts';
 
 describe('what a suite needs of a cluster', () => {
-  const own = { root: true, knobs: true, flux: true, tkn: true, tektonVersion: 'v1.15.0' };
-  const existing = { root: false, knobs: false, flux: false, tkn: false, tektonVersion: 'v1.6.0' };
+  const own = { root: true, knobs: true, flux: true, tkn: true, triggers: true, tektonVersion: 'v1.15.0' };
+  const existing = { root: false, knobs: false, flux: false, tkn: false, triggers: false, tektonVersion: 'v1.6.0' };
   const table: readonly {
     readonly name: string;
     readonly needs: Needs;

@@ -11,11 +11,14 @@ export interface Needs {
   readonly knobs?: true;
   readonly flux?: true;
   readonly tkn?: true;
+  readonly triggers?: true;
 }
 
 /** What of `needs` a cluster lacks, in words; empty when the suite can run. */
 export function lacking(needs: Needs, has: Capabilities): string[] {
-  const missing: string[] = (['root', 'knobs', 'flux', 'tkn'] as const).filter((need) => needs[need] && !has[need]);
+  const missing: string[] = (['root', 'knobs', 'flux', 'tkn', 'triggers'] as const).filter(
+    (need) => needs[need] && !has[need],
+  );
   if (needs.tekton !== undefined && !reaches(has.tektonVersion, needs.tekton)) {
     missing.push(`Tekton ${needs.tekton} or newer (there is ${has.tektonVersion ?? 'none'})`);
   }

@@ -3,6 +3,7 @@
  * for, or one that does not end where it says, is an error.
  */
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 
 /** A whole answer. */
 export interface RawAnswer {
@@ -25,16 +26,15 @@ export type RawOutcome =
   /** Nothing, or not all, within the time. */
   | { readonly is: 'late'; readonly received: Buffer };
 
-/** Connections to one server, kept while they can be used again. */
+/** Connections to one server, kept while they can be used again. `tls` is for one of `https:`. */
 export class RawClient {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #open: () => Socket;
   readonly #idle: Socket[] = [];
 
-  constructor(url: string) {
-    const { hostname, port } = new URL(url);
-    this.#host = hostname;
-    this.#port = Number(port);
+  constructor(url: string, tls: ConnectionOptions = {}) {
+    const { protocol, hostname, port } = new URL(url);
+    const at = { host: hostname, port: Number(port) };
+    this.#open = () => (protocol === 'https:' ? connectSecurely({ ...tls, ...at }) : connect({ ...at, noDelay: true }));
   }
 
   /** Sends bytes and waits for one answer. `alone`: on a connection of its own, whose writing side is closed behind them. */
@@ -48,7 +48,7 @@ export class RawClient {
   ): Promise<RawOutcome> {
     for (;;) {
       const reused = alone ? undefined : this.#idle.pop();
-      const socket = reused ?? connect({ host: this.#host, port: this.#port, noDelay: true });
+      const socket = reused ?? this.#open();
       const outcome = await exchange(socket, bytes, { method, withinMs, alone });
       if (outcome.is === 'answered' && outcome.answer.isReusable && !alone) this.#idle.push(socket);
       else socket.destroy();

@@ -4,7 +4,8 @@
  *
  * Secrets are read one by one and by name, never listed or watched: that is the least that works, and so this process never
  * sees a Secret that no ManagedCredential names. The price is that a changed token is noticed within half a minute, not at
- * once. Nothing of a Secret is kept between two looks.
+ * once, and later than that where there are more than 250 of them: what all of them cost the API server is bounded, so each
+ * is looked at less often. Nothing of a Secret is kept between two looks.
  */
 import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
@@ -12,6 +13,7 @@ import type { KubeReader } from '../../kube/client.ts';
 import { type Again, createController } from '../../kube/controller.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { Leadership } from '../../kube/lease.ts';
+import { mergeOf } from '../../kube/merge.ts';
 import { type JsonObject, type ObjectRef, objectOf, stringOf } from '../../kube/objects.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, within } from '../../kube/store.ts';
@@ -20,9 +22,9 @@ import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
+import { createPace } from '../pace.ts';
 import type { CredentialFact } from '../triggers/decide.ts';
 import type { CredentialRef } from '../triggers/resource.ts';
-import { mergeOf } from '../triggers/status.ts';
 import { type Act, allowed, type CredentialFacts, decide, type Outcome, statusOf } from './decide.ts';
 import { absenceOf, grantOf, type Knowledge } from './grant.ts';
 import {
@@ -68,6 +70,12 @@ const WRONG_AGAIN_MS = 5_000;
 /** How soon a write that was refused is tried again. */
 const REFUSED_AGAIN_MS = 60_000;
 const BESIDE_EACH_OTHER = 4;
+/** Reads of Secrets and ServiceAccounts, over all credentials: nobody bounds how many those are. */
+const MOST_READS_PER_SECOND = 50;
+/** The token's Secret, and the two objects that are made. */
+const READS_OF_A_LOOK = 3;
+/** For so long for each credential that there is nobody looks again: half of the reads are left for those that change. */
+const LOOK_MS = (2_000 * READS_OF_A_LOOK) / MOST_READS_PER_SECOND;
 
 /** Makes the part. `start` begins to watch and does not wait; it writes only while this process leads. */
 export function createCredentials(parts: CredentialsParts): Credentials {
@@ -81,12 +89,14 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   /** What was asked about before it could be said whether there is such a thing: whoever asked is told when it can. */
   const unanswered = new Map<string, ObjectRef>();
   const stopped = new AbortController();
+  const pace = createPace({ perSecond: MOST_READS_PER_SECOND, clock });
 
   const controller = createController({
     ...parts,
     name: 'credentials',
     concurrency: BESIDE_EACH_OTHER,
-    keys: () => [...store.values()].map(({ meta }) => meta),
+    // With hundreds of them a first look takes a while: those that somebody may be waiting for come first.
+    keys: () => [...store.values()].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).map(({ meta }) => meta),
     reconcile: async (key, signal) => {
       const credential = store.get(key);
       if (credential === undefined || credential.meta.deleting !== undefined) return {};
@@ -135,8 +145,9 @@ export function createCredentials(parts: CredentialsParts): Credentials {
     }
   };
 
-  /** The object at `path`; undefined: there is none. Faults as `KubeReader.get`. */
+  /** The object at `path`; undefined: there is none. Waits for its turn. Faults as `KubeReader.get`. */
   const find = async (path: string, signal: AbortSignal): Promise<JsonObject | undefined> => {
+    await pace.turn(signal);
     try {
       return await reader.get(path, { signal });
     } catch (error) {
@@ -173,9 +184,11 @@ export function createCredentials(parts: CredentialsParts): Credentials {
     log.warn('credential not ready', { namespace: meta.namespace, name: meta.name, problem: outcome.message });
   };
 
-  /** Spread out, so that many credentials are not all looked at in the same moment. */
+  /** Spread out, so that many credentials are not all looked at in the same moment, and the later the more there are. */
   const again = ({ spec }: ManagedCredential, outcome: Outcome): Again => {
-    const after = (ms: number): Again => ({ againMs: Math.round(ms * (1 + random() / 5)) });
+    const after = (ms: number): Again => ({
+      againMs: Math.round(Math.max(ms, store.size * LOOK_MS) * (1 + random() / 5)),
+    });
     // Only another spec, or another setting of this process, can change these.
     if ('mistakes' in spec || (outcome.at === 'failed' && outcome.reason === 'NamespaceRefused')) return {};
     if (outcome.at === 'synced') return after(SYNCED_AGAIN_MS);
@@ -252,6 +265,10 @@ export function createCredentials(parts: CredentialsParts): Credentials {
       await Promise.all(watches.map((each) => each.stop()));
     },
   };
+}
+
+function isReady(credential: ManagedCredential): boolean {
+  return grantOf(credential, credential.meta.namespace).ready;
 }
 
 /** What to look at first, by HTTP status. */

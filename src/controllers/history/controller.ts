@@ -11,11 +11,11 @@ import type { Metrics } from '../../metrics.ts';
 import { isDone } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { type RunIndex, triggerOf } from '../../triggers/runs.ts';
+import { createPace } from '../pace.ts';
 import { type RunPath, readTrigger } from '../triggers/gather.ts';
 import { eventKey } from '../triggers/manifest.ts';
 import type { PipelineTrigger } from '../triggers/resource.ts';
 import { readStanding } from '../triggers/status.ts';
-import { createPace } from './pace.ts';
 import { type HistoryPolicy, retain, surplus } from './policy.ts';
 
 /** What the history needs. */

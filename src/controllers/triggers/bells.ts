@@ -12,6 +12,8 @@ export interface BellParts {
   readonly caches: TriggerCaches;
   /** Something that a trigger depends on has changed. */
   ring(trigger: ObjectRef): void;
+  /** A replica that does not lead was told of an event of this trigger, whatever the watch of its source says by now. */
+  rang(trigger: ObjectRef): void;
   /** A trigger is gone. */
   gone(trigger: PipelineTrigger): void;
   /** A run of a trigger has been deleted. */
@@ -21,7 +23,7 @@ export interface BellParts {
 }
 
 /** Hangs the bells. Returns what takes them down; calling that twice is harmless. */
-export function hangBells({ caches, ring, gone, runGone, credentials }: BellParts): () => void {
+export function hangBells({ caches, ring, rang, gone, runGone, credentials }: BellParts): () => void {
   const dependants = new Map<string, Map<string, ObjectRef>>();
   const ringAll = (key: string) => {
     for (const trigger of dependants.get(key)?.values() ?? []) ring(trigger);
@@ -51,6 +53,8 @@ export function hangBells({ caches, ring, gone, runGone, credentials }: BellPart
       enter(object);
       // Our own writes of the status come back as changes: nothing to do about them.
       if (before === undefined || isAskedOtherwise(before, object)) ring(object.meta);
+      // One that stands there when the trigger is first seen rang for who led then.
+      if (before !== undefined && isRung(before, object)) rang(object.meta);
     }),
     ...SOURCE_KINDS.map((kind) =>
       caches.sources[kind].subscribe(({ object: { meta } }) => ringAll(`${kind}/${meta.namespace}/${meta.name}`)),
@@ -90,6 +94,12 @@ function isAskedOtherwise(before: PipelineTrigger, after: PipelineTrigger): bool
     before.runAt !== after.runAt ||
     before.meta.deleting !== after.meta.deleting ||
     before.meta.annotations[MAX_HISTORY_ANNOTATION] !== after.meta.annotations[MAX_HISTORY_ANNOTATION]
+  );
+}
+
+function isRung(before: PipelineTrigger, after: PipelineTrigger): boolean {
+  return (
+    (after.rang !== undefined && before.rang !== after.rang) || (after.told !== undefined && before.told !== after.told)
   );
 }
 

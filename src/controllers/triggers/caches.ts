@@ -4,7 +4,8 @@ import { projectSource, SOURCE_RESOURCES } from '../../flux/project.ts';
 import { SOURCE_KINDS, type Source, type SourceKind } from '../../flux/types.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
-import { type JsonObject, type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
+import type { Feed, SharedWatches } from '../../kube/feeds.ts';
+import { type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store, within } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
@@ -16,7 +17,7 @@ import { PIPELINE_RUNS, PIPELINES } from '../../tekton/resources.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { TRIGGERS } from '../../triggers/names.ts';
 import { createRunIndex, type RunIndex } from '../../triggers/runs.ts';
-import type { SourceTrouble } from './conditions.ts';
+import { missingSource, type SourceTrouble } from './conditions.ts';
 import { type PipelineTrigger, projectTrigger } from './resource.ts';
 
 /** What the caches need. */
@@ -26,6 +27,8 @@ export interface TriggerCachesParts {
   readonly served: '*' | readonly string[];
   /** The runs, where somebody watches them already. */
   readonly runs?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
+  /** The watches of PipelineTriggers, where somebody has some already. */
+  readonly triggerWatches?: SharedWatches;
   readonly watchSeconds?: number;
   readonly clock: Clock;
   /** In [0, 1), for jitter. */
@@ -66,7 +69,7 @@ const PATIENCE_MS = 5_000;
 
 /** Makes the caches. Kinds that the cluster does not serve are looked for again each minute, and their absence is no trouble of others. */
 export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
-  const { reader, served, clock, log } = parts;
+  const { reader, served, clock, log, triggerWatches } = parts;
   const scopes = scopesOf(served);
   const versions = discovery({ reader, clock });
   const triggers = createStore<PipelineTrigger>(log);
@@ -79,14 +82,14 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
     ReturnType<typeof createStore<Source>>
   >;
   const late = new Set<() => void>();
-  let watches: readonly Watch[] = [];
+  let ownWatches: readonly Watch[] = [];
+  const triggerFeed: Feed<PipelineTrigger> = {
+    writer: served === '*' ? triggers.writer : within(triggers.writer, served),
+    project: projectTrigger,
+  };
+  triggerWatches?.join(triggerFeed);
 
-  const watchKind = <T extends Kept>(
-    wanted: Wanted,
-    scope: string,
-    writer: ReturnType<typeof createStore<T>>['writer'],
-    project: (raw: JsonObject) => T,
-  ): Watch =>
+  const watchKind = <T extends Kept>(wanted: Wanted, scope: string, { writer, project }: Feed<T>): Watch =>
     startWatch({
       ...parts,
       path: () => versions.pathOf(wanted, scope),
@@ -99,16 +102,23 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
     });
 
   const watchScope = (scope: string): readonly Watch[] => [
-    watchKind(TRIGGERS, scope, served === '*' ? triggers.writer : within(triggers.writer, served), projectTrigger),
+    ...(triggerWatches === undefined ? [watchKind(TRIGGERS, scope, triggerFeed)] : []),
     ...SOURCE_KINDS.map((kind) =>
-      watchKind(SOURCE_RESOURCES[kind], scope, sources[kind].writer, (raw) => projectSource(kind, raw)),
+      watchKind(SOURCE_RESOURCES[kind], scope, {
+        writer: sources[kind].writer,
+        project: (raw) => projectSource(kind, raw),
+      }),
     ),
-    watchKind(PIPELINES, scope, pipelines.writer, (raw) => ({ meta: projectMeta(raw) })),
-    ...(ownRuns === undefined ? [] : [watchKind(PIPELINE_RUNS, scope, ownRuns.writer, projectPipelineRun)]),
+    watchKind(PIPELINES, scope, { writer: pipelines.writer, project: (raw) => ({ meta: projectMeta(raw) }) }),
+    ...(ownRuns === undefined
+      ? []
+      : [watchKind(PIPELINE_RUNS, scope, { writer: ownRuns.writer, project: projectPipelineRun })]),
   ];
 
+  const watches = (): readonly Watch[] => [...(triggerWatches?.watches() ?? []), ...ownWatches];
+
   const watchOf = (resource: string, namespace: string): Watch | undefined =>
-    watches.find((watch) => watch.resource === resource && (watch.scope === '' || watch.scope === namespace));
+    watches().find((watch) => watch.resource === resource && (watch.scope === '' || watch.scope === namespace));
 
   return {
     name: 'trigger caches',
@@ -131,7 +141,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       if (watch.absent()) {
         return { trouble: 'unserved', message: `this cluster serves no ${resource}.${group}` };
       }
-      return { trouble: 'missing', message: `${resource}.${group} "${ref.name}" not found` };
+      return missingSource(kind, ref.name);
     },
     isComplete(namespace) {
       return ownRuns === undefined ? isRunsFilled : watchOf(PIPELINE_RUNS.resource, namespace)?.listed() === true;
@@ -151,7 +161,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
       await parts.runs?.filled(signal);
       isRunsFilled = true;
       await Promise.all(
-        watches.map((watch) => {
+        watches().map((watch) => {
           const ready = watch.ready(signal).then(() => {
             if (isOver) for (const listener of late) listener();
           });
@@ -164,16 +174,16 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
     },
     onLate: (listener) => void late.add(listener),
     problems: () =>
-      watches.flatMap((watch) => {
+      watches().flatMap((watch) => {
         const problem = watch.listed() ? undefined : watch.problem();
         return problem === undefined ? [] : [`${watch.resource}: ${problem.message}`];
       }),
-    isServed: () => !watches.some((watch) => watch.resource === TRIGGERS.resource && watch.absent()),
+    isServed: () => !watches().some((watch) => watch.resource === TRIGGERS.resource && watch.absent()),
     async start() {
-      watches = scopes.flatMap(watchScope);
+      ownWatches = scopes.flatMap(watchScope);
     },
     async stop() {
-      await Promise.all(watches.map((watch) => watch.stop()));
+      await Promise.all(ownWatches.map((watch) => watch.stop()));
     },
   };
 }

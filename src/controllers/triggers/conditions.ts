@@ -1,5 +1,6 @@
 /** What a trigger's conditions say, in the words and the form of the release that its spec is of. Pure. */
-import type { Source } from '../../flux/types.ts';
+import { SOURCE_RESOURCES } from '../../flux/project.ts';
+import type { Source, SourceKind } from '../../flux/types.ts';
 import { phaseOf } from '../../tekton/phase.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { isOfFirstReleases, type TriggerSpec } from './resource.ts';
@@ -9,6 +10,12 @@ import type { Line, Said, WrittenLine } from './status.ts';
 export interface SourceTrouble {
   readonly trouble: 'missing' | 'unserved' | 'unreadable' | 'unknown';
   readonly message: string;
+}
+
+/** That there is no such source, as the API server words it. */
+export function missingSource(kind: SourceKind, name: string): SourceTrouble {
+  const { resource, group } = SOURCE_RESOURCES[kind];
+  return { trouble: 'missing', message: `${resource}.${group} "${name}" not found` };
 }
 
 /** One series of `pipelinetrigger_reconcile_condition`. */
@@ -60,14 +67,23 @@ export function saidOf(
   return { type: 'Unknown', status: 'Unknown', reason: 'Unknown', message: first ? message : 'Unknown' };
 }
 
+/** What is said of a trigger that is to be left alone. */
+export const SUSPENDED = 'suspended: spec.suspend is true';
+
 /** What is to be said of the source before anything else; undefined: nothing. */
 export function saidOfSource(
   source: Source | SourceTrouble,
   lines: readonly WrittenLine[],
   spec: TriggerSpec,
 ): Said | undefined {
+  const { hook } = spec;
   const { kind, name } = spec.source;
   const unknown = (message: string): Said => ({ type: 'Unknown', status: 'Unknown', reason: 'Unknown', message });
+  if (hook.trustsEvents) {
+    // It is in another cluster.
+    if (lines.length > 0) return undefined;
+    return unknown(spec.suspend ? SUSPENDED : `waiting for an event of ${kind} ${name} to be posted to its hook`);
+  }
   if ('trouble' in source) {
     switch (source.trouble) {
       case 'missing':
@@ -80,9 +96,11 @@ export function saidOfSource(
     }
   }
   if (lines.length > 0) return undefined;
-  if (spec.suspend) return unknown('suspended: spec.suspend is true');
+  if (spec.suspend) return unknown(SUSPENDED);
   if (source.suspended) return unknown(`waiting for ${kind} ${name}, which is suspended`);
   if (source.branches?.length === 0) return unknown(`${kind} ${name} has no branches`);
+  if (hook.on === 'Failure') return unknown(`waiting for ${kind} ${name} to fail`);
+  if (hook.mode === 'events') return unknown(`waiting for an event of ${kind} ${name} to be posted to its hook`);
   return unknown(`waiting for ${kind} ${name} to report a revision`);
 }
 

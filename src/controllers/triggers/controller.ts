@@ -8,20 +8,37 @@ import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import { hangBells } from './bells.ts';
 import type { TriggerCaches } from './caches.ts';
-import { decide } from './decide.ts';
-import { type GatherParts, gather, latestOf, type Memory, readTrigger } from './gather.ts';
-import { carryOut, type PerformParts, WARN_AGAIN_MS, warn, writeStatusOf } from './perform.ts';
+import { decide, LOOK_MS, type TriggerFacts } from './decide.ts';
+import type { FluxLook } from './fluxlook.ts';
+import { freshMemory, type GatherParts, gather, latestOf, type Memory, readTrigger } from './gather.ts';
+import { carryOut, type PerformParts, putAway, WARN_AGAIN_MS, warn, writeStatusOf } from './perform.ts';
 import type { PipelineTrigger } from './resource.ts';
 
 /** What the controller needs. Its caches and its leadership are parts above it. */
 export interface TriggersParts extends GatherParts, PerformParts {
   readonly caches: TriggerCaches;
   readonly leadership: Leadership;
+  /** Asked before a run by hand, where a source may hold something newer than it reports. */
+  readonly fluxLook: FluxLook;
   /** Calls back with each ManagedCredential that changes; returns the end of that. */
   readonly credentialChanges?: (changed: (credential: ObjectRef) => void) => () => void;
   readonly random: () => number;
   readonly log: Log;
 }
+
+/** The controller, and a bell for those who are told of events. */
+export interface Triggers extends Part {
+  /**
+   * Looks at a trigger soon, and asks the API server for its source: the watch may lag. False: this process does not lead, or knows no
+   * such trigger, and nothing was done.
+   */
+  ring(trigger: ObjectRef): boolean;
+  /** Whether all triggers there are in the namespaces that are looked after are known. */
+  isComplete(): boolean;
+}
+
+/** When a source is asked that an event told of: at once, since what it told was held against the source before. */
+const LOOKS_MS = { Success: [0], Failure: [0, 1_000, 4_000, 15_000] } as const;
 
 /** Two looks write down an intent and what comes of it; more follow conflicts. What goes on longer goes round. */
 const MOST_STEPS = 50;
@@ -40,15 +57,16 @@ const OUTCOMES = {
 } as const;
 
 /** The controller as a part of the process; its stop waits for what is being written. */
-export function createTriggers(parts: TriggersParts): Part {
+export function createTriggers(parts: TriggersParts): Triggers {
   const { caches, reader, clock, random, log, metrics, leadership, credentialChanges } = parts;
   const memories = new Map<string, Memory>();
   const stopped = new AbortController();
+  let isFilled = false;
   let takeDown = () => {};
   let endOfLeading = () => {};
 
   const memoryOf = ({ meta: { uid } }: PipelineTrigger): Memory => {
-    const known = memories.get(uid) ?? { uid, tried: new Map(), failures: new Map(), made: new Map() };
+    const known = memories.get(uid) ?? freshMemory(uid);
     memories.set(uid, known);
     return known;
   };
@@ -75,7 +93,8 @@ export function createTriggers(parts: TriggersParts): Part {
       // Garbage collection takes its runs; there is nothing more to say.
       if (trigger.meta.deleting !== undefined) return {};
       const now = clock.now();
-      const decision = decide(await gather(trigger, memory, parts, now, signal));
+      const facts = await gather(trigger, memory, parts, { now, steady: clock.steady() }, signal);
+      const decision = decide(facts);
       try {
         const written = await writeStatusOf(trigger, decision.status, parts, signal);
         if (written !== undefined) {
@@ -105,7 +124,13 @@ export function createTriggers(parts: TriggersParts): Part {
         });
       }
       if (!signal.aborted) metrics.triggerCondition(key, decision.series);
-      if (decision.orders.length === 0) return present({ againMs: decision.againMs });
+      if (decision.done.length > 0) await putAway(decision.done, trigger, parts, signal);
+      if (decision.asksFlux) {
+        const look = await askFlux(facts, signal);
+        if (look !== undefined) memory.look = look;
+        continue;
+      }
+      if (decision.orders.length === 0) return present({ againMs: soonest(decision.againMs, memory) });
       const { spec } = trigger;
       if ('mistakes' in spec) return {}; // gives no orders
       // A watch that lags may tell of an intent whose run has been made, has ended and has been deleted since.
@@ -133,6 +158,27 @@ export function createTriggers(parts: TriggersParts): Part {
       return { againMs: 0 };
     }
     throw new Fault('internal', 'a trigger does not come to rest');
+  };
+
+  /** Flux tells of a failure before it writes it down, and then takes its time. */
+  const lookAgain = (trigger: PipelineTrigger): void => {
+    const steady = clock.steady();
+    const on = 'mistakes' in trigger.spec ? 'Success' : trigger.spec.hook.on;
+    memoryOf(trigger).looksAt = LOOKS_MS[on].map((ms) => steady + ms);
+    controller.ring(trigger.meta);
+  };
+
+  const soonest = (againMs: number | undefined, { looksAt }: Memory): number | undefined => {
+    if (looksAt.length === 0) return againMs;
+    return Math.min(againMs ?? Number.POSITIVE_INFINITY, Math.max(0, Math.min(...looksAt) - clock.steady()));
+  };
+
+  const askFlux = async ({ trigger, source }: TriggerFacts, signal: AbortSignal): Promise<Memory['look']> => {
+    const { runAt, spec, meta } = trigger;
+    if (runAt === undefined || 'trouble' in source) return undefined;
+    const ref = { namespace: meta.namespace, name: spec.source.name };
+    const isAsked = await parts.fluxLook.ask(source.kind, ref, runAt, signal);
+    return { runAt, handledBefore: source.handledReconcileAt, untilMs: clock.now() + (isAsked ? LOOK_MS : 0) };
   };
 
   const controller = createController({
@@ -165,10 +211,21 @@ export function createTriggers(parts: TriggersParts): Part {
 
   return {
     name: 'triggers',
+    ring(ref) {
+      const trigger = caches.triggers.get(ref);
+      if (trigger === undefined || !leadership.held()) return false;
+      lookAgain(trigger);
+      return true;
+    },
+    isComplete: () => isFilled,
     async start() {
       takeDown = hangBells({
         caches,
         ring: (trigger) => controller.ring(trigger),
+        rang: (ref) => {
+          const trigger = caches.triggers.get(ref);
+          if (trigger !== undefined && leadership.held()) lookAgain(trigger);
+        },
         gone: ({ meta }) => {
           controller.forget(meta);
           memories.delete(meta.uid);
@@ -192,7 +249,10 @@ export function createTriggers(parts: TriggersParts): Part {
       });
       // What is not known yet would be taken for missing.
       const filled = caches.filled(stopped.signal).then(
-        () => controller.start(),
+        () => {
+          isFilled = true;
+          return controller.start();
+        },
         () => {},
       );
       void tellIfIdle(filled);

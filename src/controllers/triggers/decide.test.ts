@@ -1,190 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { projectSource } from '../../flux/project.ts';
-import type { SourceKind } from '../../flux/types.ts';
+import { first, Stage, whole } from '../../../test/support/trigger-stage.ts';
 import { type JsonObject, objectOf } from '../../kube/objects.ts';
-import { projectPipelineRun } from '../../tekton/project.ts';
-import type { PipelineRun } from '../../tekton/types.ts';
-import { decide, type Tried, type TriggerFacts } from './decide.ts';
-import { projectTrigger } from './resource.ts';
-import { mergeOf } from './status.ts';
 
 const shas = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
 
-const first = {
-  source: { kind: 'GitRepository', name: 'app' },
-  pipeline: { name: 'build', retries: 2, inputParams: [] },
-};
-const whole = {
-  source: { kind: 'GitRepository', name: 'app' },
-  pipelineRun: { apiVersion: 'tekton.dev/v1', kind: 'PipelineRun', spec: { pipelineRef: { name: 'build' } } },
-};
 const pulls = { ...whole, source: { kind: 'PullRequest', name: 'app' } };
-
-/** A small world of one trigger: an API server that keeps it and its runs, and an operator that may crash. */
-class Stage {
-  readonly #now = Date.parse('2026-01-01T00:00:00Z');
-  later = 0;
-  trigger: JsonObject;
-  version = 1;
-  /** Runs that are there, by name. */
-  readonly runs = new Map<string, PipelineRun>();
-  /** Every name that was ever taken by a create. */
-  readonly created: string[] = [];
-  readonly warnings: string[] = [];
-  writes = 0;
-  reported: JsonObject | undefined;
-  sourceKind: SourceKind;
-  sourceSpec: JsonObject = {};
-  pipelineMissing = false;
-  /** What the operator remembers, and the trigger as its watch has it. */
-  tried = new Map<string, Tried>();
-  seen: JsonObject;
-  /** What happens to the next create. */
-  nextCreate: 'taken' | 'lost' | 'refused' | 'invalid' = 'taken';
-
-  constructor(spec: JsonObject, status: JsonObject = {}) {
-    this.sourceKind = objectOf(spec.source).kind as SourceKind;
-    this.trigger = {
-      metadata: { name: 't', namespace: 'ci', uid: 'u', generation: 1, resourceVersion: '1' },
-      spec,
-      status,
-    };
-    this.seen = this.trigger;
-  }
-
-  get now() {
-    return this.#now + this.later;
-  }
-
-  get status(): JsonObject {
-    return objectOf(this.trigger.status);
-  }
-
-  get condition() {
-    const [condition] = this.status.conditions as readonly JsonObject[];
-    return condition;
-  }
-
-  report(status: JsonObject | undefined) {
-    this.reported = status;
-  }
-
-  push(revision: string) {
-    this.report({ artifact: { revision, digest: `sha256:${revision}` } });
-  }
-
-  change(spec: JsonObject) {
-    const metadata = objectOf(this.trigger.metadata);
-    this.#keep({ ...this.trigger, metadata: { ...metadata, generation: Number(metadata.generation) + 1 }, spec });
-  }
-
-  annotate(annotations: JsonObject) {
-    this.#keep({ ...this.trigger, metadata: { ...objectOf(this.trigger.metadata), annotations } });
-  }
-
-  #keep(object: JsonObject) {
-    this.version++;
-    this.trigger = {
-      ...object,
-      metadata: { ...objectOf(object.metadata), resourceVersion: String(this.version) },
-    };
-  }
-
-  facts(): TriggerFacts {
-    const raw = this.reported && {
-      metadata: { name: 'app', namespace: 'ci', generation: 1 },
-      spec: this.sourceSpec,
-      status: { observedGeneration: 1, ...this.reported },
-    };
-    return {
-      trigger: projectTrigger(this.seen),
-      source: raw
-        ? projectSource(this.sourceKind, raw)
-        : { trouble: 'missing', message: 'gitrepositories.source.toolkit.fluxcd.io "app" not found' },
-      pipelineMissing: this.pipelineMissing,
-      run: (name) => this.runs.get(name) ?? 'gone',
-      tried: this.tried,
-      now: this.now,
-    };
-  }
-
-  /** One step of the operator, as its loop takes it; false: nothing is left to do. */
-  step(): boolean {
-    const decision = decide(this.facts());
-    const merge = mergeOf(objectOf(this.seen.status), decision.status);
-    if (merge !== undefined) {
-      if (this.seen === this.trigger) {
-        this.writes++;
-        this.#keep({ ...this.trigger, status: merged(this.trigger.status, merge) });
-      }
-      this.seen = this.trigger; // a conflict reads it again
-      return true;
-    }
-    if (decision.warning !== undefined) this.warnings.push(decision.warning);
-    const [order] = decision.orders;
-    if (order === undefined) return false;
-    const { sequence, attempt, event } = order;
-    const name = `t-${event.line}-${sequence}-${attempt}`;
-    const came = this.nextCreate;
-    this.nextCreate = 'taken';
-    const isThere = this.runs.has(name);
-    if (!isThere && (came === 'taken' || came === 'lost')) {
-      this.created.push(name);
-      this.runs.set(name, run(name));
-    }
-    const generation = Number(objectOf(this.trigger.metadata).generation);
-    const refused = { sequence, attempt, came: 'refused' as const, message: 'no', generation, details: event.details };
-    this.tried.set(
-      event.line,
-      came === 'taken' || (isThere && came !== 'lost')
-        ? { sequence, attempt, came: 'run', run: name }
-        : { ...refused, ...(came === 'invalid' ? {} : { untilMs: this.now + 1000 }) },
-    );
-    return true;
-  }
-
-  rest(most = 200) {
-    for (let steps = 0; this.step(); steps++) assert.ok(steps < most, 'it does not come to rest');
-  }
-
-  /** As long as something is tried again by itself. */
-  restAtLast() {
-    this.nextCreate = 'taken';
-    this.rest();
-    this.later += 3_600_000;
-    this.seen = this.trigger;
-    this.rest();
-  }
-
-  crash() {
-    this.tried = new Map();
-    this.seen = this.trigger;
-  }
-
-  finish(name: string, status: 'True' | 'False', reason = status === 'True' ? 'Succeeded' : 'Failed') {
-    if (this.runs.has(name)) this.runs.set(name, run(name, { type: 'Succeeded', status, reason, message: 'said' }));
-  }
-}
-
-function run(name: string, condition?: JsonObject): PipelineRun {
-  return projectPipelineRun({
-    metadata: { name, namespace: 'ci', uid: name },
-    spec: {},
-    status: condition ? { conditions: [condition] } : {},
-  });
-}
-
-/** RFC 7386. */
-function merged(target: unknown, patch: JsonObject): JsonObject {
-  const result: Record<string, JsonObject[string]> = { ...objectOf(target as JsonObject) };
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else if (typeof value === 'object' && !Array.isArray(value)) result[key] = merged(result[key], value as JsonObject);
-    else result[key] = value;
-  }
-  return result;
-}
 
 const old = (sha: string) => `main/${sha}`;
 const [shaA = '', shaB = '', shaC = ''] = shas;
@@ -400,8 +221,8 @@ describe('what to do about a trigger', () => {
       [whole, { gitRepository: { branchName: 'main', commitId: shaA, repositoryName: 'app', latestPipelineRun: 'x' } }],
     ] as const) {
       const stage = new Stage(spec, status);
-      stage.runs.set('before-abcd', run('before-abcd'));
-      stage.runs.set('x', run('x'));
+      stage.runs.set('before-abcd', Stage.run('before-abcd'));
+      stage.runs.set('x', Stage.run('x'));
       stage.push(`main@sha1:${shaA}`);
       stage.rest();
       assert.deepEqual(stage.created, []);

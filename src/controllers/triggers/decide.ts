@@ -5,20 +5,25 @@
  * is intended and which number the event has, and the run is named after that. Whoever comes after a crash finds the
  * intent, creates the same name, and is told that it exists.
  */
+import { sameRevision } from '../../flux/revision.ts';
 import type { Source } from '../../flux/types.ts';
 import { present } from '../../kube/objects.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
+import type { HookSpec } from '../../triggers/hookspec.ts';
+import { isKeyed } from '../../triggers/runat.ts';
+import { failureToldAt, type StoredEvent, toldIn } from '../../triggers/told.ts';
 import {
   type ConditionSeries,
   type Hindrance,
   hindered,
   type SourceTrouble,
+  SUSPENDED,
   saidOf,
   saidOfSource,
   seriesOf,
   sumOf,
 } from './conditions.ts';
-import { eventsOf, sameAsUpstream, type TriggerEvent } from './event.ts';
+import { eventsOf, sameAsUpstream, storedTriggerEvent, type TriggerEvent } from './event.ts';
 import {
   isOfFirstReleases,
   type MistakenSpec,
@@ -31,8 +36,10 @@ import {
   type Line,
   type Outcome,
   readStanding,
+  roomBeside,
   type Said,
   type Standing,
+  type TrustedEvent,
   type WrittenLine,
   writeStatus,
 } from './status.ts';
@@ -73,7 +80,20 @@ export interface TriggerFacts {
   run(name: string): PipelineRun | 'gone' | undefined;
   /** By line. */
   readonly tried: ReadonlyMap<string, Tried>;
+  /** Of a trigger that believes its events: those that are stored, the oldest first. */
+  readonly stored: readonly StoredEvent[];
+  /** What Flux was asked last. */
+  readonly look?: Look;
   readonly now: number;
+}
+
+/** That Flux was asked to look at the source, for the run that a value of `rungate.dev/runAt` asks for. */
+export interface Look {
+  readonly runAt: string;
+  /** Which request Flux had met before. */
+  readonly handledBefore: string | undefined;
+  /** How long it is waited for; by now, where it could not be asked. */
+  readonly untilMs: number;
 }
 
 /** A run to create. */
@@ -81,6 +101,8 @@ export interface Order {
   readonly event: TriggerEvent;
   readonly sequence: number;
   readonly attempt: number;
+  /** Somebody asked for it: nothing new has happened. */
+  readonly byHand: boolean;
   readonly credential?: { readonly serviceAccountName?: string; readonly secretName?: string };
 }
 
@@ -88,6 +110,10 @@ export interface Order {
 export interface Decision {
   readonly status: PipelineTrigger['status'];
   readonly orders: readonly Order[];
+  /** Flux is to look at the source before anything is run by hand. Counts as the orders do. */
+  readonly asksFlux: boolean;
+  /** Stored events, by their keys, that have had their run or get none. Counts as the orders do. */
+  readonly done: readonly string[];
   /** What a person should hear of. */
   readonly warning?: string;
   readonly series: readonly ConditionSeries[];
@@ -103,15 +129,28 @@ export const LONGEST_WAIT_MS = 10 * 60_000;
 const REMEMBERED_MS = 7 * 24 * 3_600_000;
 /** And how many of them: a status has to fit into an object. */
 const MOST_REMEMBERED = 500;
+/** Keys of requests whose runs were started. Nobody sends one again after twenty others. */
+const MOST_KEYS = 20;
+/** Events that were believed and run are remembered, so many of them. */
+const MOST_TRUSTED = 50;
+const HOUR_MS = 3_600_000;
+/** How long Flux gets to look at a source: a fetch takes a minute at most, and most take seconds. */
+export const LOOK_MS = 20_000;
+/** A failure counts as told of although Flux has tried once more since, and told nobody: it tells of the same failure every five minutes. */
+const SAME_FAILURE_MS = 10 * 60_000;
 
 /** Decides. The same facts give the same decision; what it says of the status is equal to what stands there when nothing has happened. */
 export function decide(facts: TriggerFacts): Decision {
   const { trigger, now } = facts;
   const { spec } = trigger;
   if ('mistakes' in spec) return mistaken(trigger, spec, now);
-  const standing = follow(readStanding(trigger), spec, facts);
-  const news = isObservable(facts.source, spec) ? take(standing, spec, facts) : { standing, events: noEvents };
-  return conclude(news, spec, facts);
+  return conclude(newsOf(follow(readStanding(trigger), spec, facts), spec, facts), spec, facts);
+}
+
+function newsOf(standing: Standing, spec: TriggerSpec, facts: TriggerFacts): News {
+  if (spec.suspend) return { ...nothingNew, standing };
+  if (spec.hook.trustsEvents) return takeStored(standing, spec, facts);
+  return isObservable(facts.source, spec) ? take(standing, spec, facts, facts.source) : { ...nothingNew, standing };
 }
 
 function mistaken(trigger: PipelineTrigger, spec: MistakenSpec, now: number): Decision {
@@ -120,14 +159,17 @@ function mistaken(trigger: PipelineTrigger, spec: MistakenSpec, now: number): De
   return {
     status: writeStatus(trigger, { standing: readStanding(trigger), lines: [], said, now }),
     orders: [],
+    asksFlux: false,
+    done: [],
     warning: message,
     series: [{ sourceKind: spec.source.kind, repo: spec.source.name, type: said.type, status: said.status }],
   };
 }
 
 /** What has become of the runs that there are, and of the orders that were given. */
-function follow(standing: Standing, spec: TriggerSpec, { run, tried }: TriggerFacts): Standing {
-  let { sequence } = standing;
+function follow(standing: Standing, spec: TriggerSpec, { run, tried, now }: TriggerFacts): Standing {
+  const { maxRunsPerHour } = spec.hook;
+  let { sequence, recentRuns } = standing;
   const lines = new Map<string, Line>();
   for (const [name, before] of standing.lines) {
     let line = before;
@@ -135,6 +177,9 @@ function follow(standing: Standing, spec: TriggerSpec, { run, tried }: TriggerFa
       // An intent that another program wrote has no number yet.
       if (line.sequence === 0) line = { ...line, sequence: ++sequence, attempt: 0 };
       line = answered(line, tried.get(name));
+      if (line.run !== undefined && !line.byHand && maxRunsPerHour !== undefined) {
+        recentRuns = [...withinHour(recentRuns, now), new Date(now).toISOString()].slice(-maxRunsPerHour);
+      }
     }
     if (line.run !== undefined && line.outcome === undefined) {
       const outcome = outcomeOf(run(line.run), line.run);
@@ -142,7 +187,12 @@ function follow(standing: Standing, spec: TriggerSpec, { run, tried }: TriggerFa
     }
     lines.set(name, line);
   }
-  return { ...standing, lines, sequence };
+  return { ...standing, lines, sequence, recentRuns: maxRunsPerHour === undefined ? [] : recentRuns };
+}
+
+/** Those that are less than an hour away: what lies further ahead was written before the clock was set back. */
+function withinHour(times: readonly string[], now: number): readonly string[] {
+  return times.filter((time) => Math.abs(now - Date.parse(time)) < HOUR_MS);
 }
 
 /** Whether a run is to be created. */
@@ -185,63 +235,214 @@ function ended(line: Line, outcome: Outcome, { retries }: TriggerSpec): Line {
 }
 
 /** Whether what the source reports may be acted upon: of the spec it has now, and asked for by nobody to be left alone. */
-function isObservable(source: TriggerFacts['source'], { suspend }: TriggerSpec): source is Source {
-  if ('trouble' in source || suspend || source.suspended) return false;
+function isObservable(source: TriggerFacts['source'], { hook }: TriggerSpec): source is Source {
+  if ('trouble' in source || source.suspended) return false;
+  // A condition says itself which spec it is about, and of one that was never met the source as a whole says nothing.
+  if (hook.on === 'Failure') return true;
   // An artifact of a previous spec may be of another branch. A source without that field says nothing of it.
   return source.observedGeneration === undefined || source.observedGeneration === source.generation;
 }
 
-/** What the source reports now, by line. */
+/** What there is to run for, by line: what a line stands for already, and what it is to stand for now. */
 type Events = ReadonlyMap<string, TriggerEvent>;
-
-const noEvents: Events = new Map();
 
 interface News {
   readonly standing: Standing;
   readonly events: Events;
+  /** Stored events that are done with. */
+  readonly done: readonly string[];
+  /** How many branches there are besides that the status has no room for. */
+  readonly leftOut: number;
+  /** When a run by hand goes on without Flux having looked; `ask`: it is to be asked. */
+  readonly look?: 'ask' | number;
 }
 
+const nothingNew: Omit<News, 'standing'> = { events: new Map(), done: [], leftOut: 0 };
+
 /** Takes note of what the source reports: what is new becomes an intent, a branch that is gone is put aside. */
-function take(before: Standing, spec: TriggerSpec, { trigger, source, now }: TriggerFacts): News {
-  // Only called for a source that is there.
-  const observed = source as Source;
-  const events = new Map(eventsOf(observed).map((event) => [event.line, event]));
-  const digest = observed.artifact?.digest ?? observed.image?.digest;
-  const isAsked = trigger.runAt !== undefined && trigger.runAt !== before.handledRunAt;
-  let { sequence } = before;
-  let closed = before.closed;
+function take(before: Standing, spec: TriggerSpec, facts: TriggerFacts, source: Source): News {
+  const { trigger, now } = facts;
+  const { hook } = spec;
+  const all = eventsOf(source, hook.on);
+  const hasRoom = roomBeside(before.lines);
+  const reported = new Map(
+    all
+      .filter((event) => before.lines.has(event.line) || hasRoom(event.line, notedOf(event, spec)))
+      .map((event) => [event.line, event]),
+  );
+  const digest = source.artifact?.digest ?? source.image?.digest;
+  const isAsked = isRunAsked(trigger, before);
+  const look = isAsked ? lookFor(facts, source) : undefined;
+  const events = new Map<string, TriggerEvent>();
+  let { sequence, closed } = before;
+  let isNewer = false;
   const lines = new Map<string, Line>();
-  for (const [name, event] of events) {
+  for (const [name, event] of reported) {
     const known = before.lines.get(name);
     const gone = known === undefined ? closed.find((each) => each.name === name) : undefined;
-    const line = known ?? (gone && isOf(gone.line, event, spec, trigger, observed) ? gone.line : undefined);
+    const line = known ?? (gone && isOf(gone.line, event, spec, trigger, source) ? gone.line : undefined);
     if (gone !== undefined) closed = closed.filter((each) => each !== gone);
-    const isNews = line === undefined || !isOf(line, event, spec, trigger, observed) || isChanged(line, digest, spec);
-    const noted = { raw: name === '' ? event.raw : event.commit, identity: identityOf(event, spec) };
-    if (line !== undefined && !isNews && !isAsked) {
-      const kept = line.digest ?? (spec.byContent ? digest : undefined);
-      lines.set(name, { ...line, ...noted, ...present({ digest: kept }) });
+    const isOther = line === undefined || isOverBy(line, hook) || !isOf(line, event, spec, trigger, source);
+    const isNews = isOther || isChanged(line, digest, spec);
+    const isEvent = isNews && isToldOf(event, spec, trigger, source);
+    if (!isEvent && (!isAsked || look !== undefined)) {
+      if (line === undefined) continue;
+      if (isNews) {
+        lines.set(name, line);
+        continue;
+      }
+      events.set(name, event);
+      const kept = line.digest ?? (hook.byContent ? digest : undefined);
+      lines.set(name, { ...line, ...notedOf(event, spec), ...present({ digest: kept }) });
       continue;
     }
-    const intent = { ...noted, sequence: ++sequence, attempt: 0, ...present({ digest }) };
-    const isSkipped = spec.skipsFirst && before.lines.size === 0 && before.sequence === 0 && !isAsked;
+    isNewer ||= isEvent;
+    const byHand = isEvent ? undefined : true;
+    const intent = { ...notedOf(event, spec), sequence: ++sequence, attempt: 0, ...present({ digest, byHand }) };
+    const isFirst = before.lines.size === 0 && before.sequence === 0;
+    const isSkipped = hook.skipsFirst && hook.mode !== 'events' && isFirst && !isAsked;
+    events.set(name, event);
     lines.set(name, isSkipped ? { ...intent, outcome: skipped } : intent);
   }
   for (const [name, line] of before.lines) {
     if (lines.has(name)) continue;
     // A source that reports nothing for a moment is building something; only a PullRequest loses a branch.
-    if (name === '') lines.set(name, line);
-    else if (observed.branches === undefined) lines.set(name, line);
+    if (name === '') lines.set(name, hook.on === 'Failure' && source.ready?.isReady ? recovered(line) : line);
+    else if (source.branches === undefined) lines.set(name, line);
     else closed = [...closed, { name, line, closed: new Date(now).toISOString() }];
   }
-  const isHandled = isAsked && events.size > 0;
+  // What has come while Flux was asked to look is what was to be run.
+  const isHandled = isAsked && reported.size > 0 && (look === undefined || isNewer);
   const after: Standing = {
+    ...before,
     lines,
     sequence,
     closed: remembered(closed, before.closed, now),
-    ...present({ handledRunAt: isHandled ? trigger.runAt : before.handledRunAt }),
+    ...(isHandled ? handled(before, trigger) : {}),
   };
-  return { standing: after, events };
+  return {
+    standing: after,
+    events,
+    done: [],
+    leftOut: all.length - reported.size,
+    ...(isHandled ? {} : present({ look })),
+  };
+}
+
+/** What a line says of the event that it stands for. */
+function notedOf(event: TriggerEvent, spec: TriggerSpec): Pick<Line, 'raw' | 'identity'> {
+  return { raw: event.line === '' ? event.raw : event.commit, identity: identityOf(event, spec) };
+}
+
+function isRunAsked({ runAt }: PipelineTrigger, { handledRunAt }: Standing): boolean {
+  return runAt !== undefined && runAt !== handledRunAt;
+}
+
+/** What is noted of a run by hand that was taken note of. */
+function handled({ handledKeys }: Standing, { runAt = '' }: PipelineTrigger) {
+  const keys = isKeyed(runAt) ? [...handledKeys, runAt].slice(-MOST_KEYS) : handledKeys;
+  return { handledRunAt: runAt, handledKeys: keys };
+}
+
+/**
+ * Whether a run by hand waits for Flux to look at the source once more, which may hold something newer than it reports. Flux is asked where
+ * its own last look may be as old as it may be at all: when it has looked is told only of what it found then.
+ */
+function lookFor({ trigger, look, now }: TriggerFacts, source: Source): News['look'] {
+  const { artifact, intervalMs, handledReconcileAt } = source;
+  const updatedAt = Date.parse(artifact?.updated ?? '');
+  if (intervalMs === undefined || Number.isNaN(updatedAt) || now - updatedAt < intervalMs) return undefined;
+  if (handledReconcileAt === trigger.runAt) return undefined;
+  if (look === undefined || look.runAt !== trigger.runAt) return 'ask';
+  const isOver = look.handledBefore !== handledReconcileAt || now >= look.untilMs || look.untilMs - now > LOOK_MS;
+  return isOver ? undefined : look.untilMs;
+}
+
+/** Whether an event may start a run: of `mode: events` only what was posted to the hook. */
+function isToldOf(event: TriggerEvent, { hook }: TriggerSpec, trigger: PipelineTrigger, { ready }: Source): boolean {
+  if (hook.mode !== 'events') return true;
+  const told = toldIn(trigger.told);
+  if (hook.on === 'Success') return told.some((revision) => isRevisionOf(revision, event));
+  const toldAt = failureToldAt(told);
+  return toldAt !== undefined && toldAt > Date.parse(ready?.since ?? '') - SAME_FAILURE_MS;
+}
+
+function isRevisionOf(revision: string, { raw, shown }: TriggerEvent): boolean {
+  // The digest of an image is no part of its event.
+  return shown.as === 'image' ? revision.split('@', 1)[0] === raw : sameRevision(revision, raw);
+}
+
+/** Whether what a line stands for has ended, so that the same again is another event. */
+function isOverBy(line: Line, { on }: HookSpec): boolean {
+  return on === 'Failure' && line.recovered === true;
+}
+
+/** A failure that is over: the next one is another. One that was not run for yet will not be. */
+function recovered(line: Line): Line {
+  return isIntended(line) ? { ...line, recovered: true, outcome: wellAgain } : { ...line, recovered: true };
+}
+
+const wellAgain: Outcome = {
+  status: 'Unknown',
+  reason: 'Recovered',
+  message: 'the source was well again before a run was started',
+};
+
+/** Takes note of the next event that is stored. Each gets its run before the one behind it gets its turn. */
+function takeStored(before: Standing, spec: TriggerSpec, { trigger, stored, tried }: TriggerFacts): News {
+  const done: string[] = [];
+  let own: { readonly key: string; readonly event: TriggerEvent } | undefined;
+  let line = before.lines.get('');
+  let { sequence, trusted } = before;
+  const isOwn = (identity: string, atMs: number): boolean => {
+    const last = trusted.at(-1);
+    return line?.identity === identity && last?.identity === identity && last.atMs === atMs;
+  };
+  for (const { key, cluster, atMs, ...rest } of stored) {
+    const event = storedTriggerEvent({ key, cluster, atMs, ...rest }, spec.source);
+    const identity = identityOf(event, spec);
+    if (own === undefined && isOwn(identity, atMs)) own = { key, event };
+    else if (isOver({ cluster, identity, atMs }, trusted)) done.push(key);
+    else {
+      // What cannot be made into a run, whoever tries again, is not in the way of others.
+      if (line !== undefined && isIntended(line) && own !== undefined && !isStuck(line, tried.get(''))) break;
+      if (own !== undefined) done.push(own.key);
+      own = { key, event };
+      line = { ...notedOf(event, spec), sequence: ++sequence, attempt: 0 };
+      trusted = [...trusted, { cluster, identity, atMs }].slice(-MOST_TRUSTED);
+    }
+  }
+  const isHandled = isRunAsked(trigger, before) && own !== undefined;
+  if (isHandled && line !== undefined && !isIntended(line)) {
+    const { raw, identity } = line;
+    line = { raw, sequence: ++sequence, attempt: 0, byHand: true, ...present({ identity }) };
+  }
+  const standing: Standing = {
+    ...before,
+    lines: line === undefined ? before.lines : new Map([['', line]]),
+    sequence,
+    trusted,
+    ...(isHandled ? handled(before, trigger) : {}),
+  };
+  return { standing, events: new Map(own === undefined ? [] : [['', own.event]]), done, leftOut: 0 };
+}
+
+/**
+ * Whether an event has had its run, or has been overtaken: controllers that tell of what has not changed, events that come twice, and those
+ * that come late start nothing.
+ */
+function isOver({ cluster, identity, atMs }: TrustedEvent, trusted: readonly TrustedEvent[]): boolean {
+  const own = trusted.filter((each) => each.cluster === cluster);
+  const latest = own.at(-1);
+  if (latest === undefined) return false;
+  if (identity === latest.identity || atMs < latest.atMs) return true;
+  return own.some((each) => each.identity === identity && each.atMs >= atMs);
+}
+
+function isStuck({ sequence, attempt }: Line, last: Tried | undefined): boolean {
+  return (
+    last?.came === 'refused' && last.untilMs === undefined && last.sequence === sequence && last.attempt === attempt
+  );
 }
 
 const skipped: Outcome = {
@@ -268,8 +469,9 @@ function namedIdentity({ identity }: TriggerEvent, { source }: TriggerSpec): str
   return `${source.kind}/${source.name} ${identity}`;
 }
 
-function isChanged(line: Line, digest: string | undefined, { byContent }: TriggerSpec): boolean {
-  return byContent && line.digest !== undefined && digest !== undefined && line.digest !== digest;
+function isChanged(line: Line, digest: string | undefined, { hook }: TriggerSpec): boolean {
+  if (hook.on === 'Failure') return false;
+  return hook.byContent && line.digest !== undefined && digest !== undefined && line.digest !== digest;
 }
 
 /** Entries grow old only when something else is written too: time alone is no reason for a write. */
@@ -283,19 +485,24 @@ function remembered(
 }
 
 /** The status, the orders and what to tell, once it is known which lines there are. */
-function conclude({ standing, events }: News, spec: TriggerSpec, facts: TriggerFacts): Decision {
+function conclude({ standing, events, done, leftOut, look }: News, spec: TriggerSpec, facts: TriggerFacts): Decision {
   const { trigger, source, now } = facts;
   const lines: WrittenLine[] = [];
   const orders: Order[] = [];
-  const untils: number[] = [];
+  const untils: number[] = typeof look === 'number' ? [look] : [];
+  let left = (spec.hook.maxRunsPerHour ?? Number.POSITIVE_INFINITY) - withinHour(standing.recentRuns, now).length;
   let warning: string | undefined;
   for (const [name, line] of standing.lines) {
     const event = events.get(name);
-    const hindrance = isIntended(line) ? hindranceOf(name, line, event, spec, facts) : undefined;
+    let hindrance = isIntended(line) ? hindranceOf(name, line, event, spec, facts) : undefined;
     if (isIntended(line) && hindrance === undefined && event !== undefined) {
-      const { sequence, attempt } = line;
-      const credential = facts.credential?.ready === true ? facts.credential : undefined;
-      orders.push({ event, sequence, attempt, ...present({ credential }) });
+      const { sequence, attempt, byHand = false } = line;
+      if (!byHand && left < 1) hindrance = hourFull(standing, spec, now);
+      else {
+        const credential = facts.credential?.ready === true ? facts.credential : undefined;
+        orders.push({ event, sequence, attempt, byHand, ...present({ credential }) });
+        if (!byHand) left -= 1;
+      }
     }
     if (hindrance?.untilMs !== undefined) untils.push(hindrance.untilMs);
     if (hindrance?.type === 'Error') warning ??= hindrance.message;
@@ -307,15 +514,37 @@ function conclude({ standing, events }: News, spec: TriggerSpec, facts: TriggerF
   }
   const onSource = saidOfSource(source, lines, spec);
   if (onSource?.type === 'Error') warning ??= onSource.message;
-  const said = onSource ?? sumOf(lines);
+  const crowded = leftOut === 0 ? undefined : tooMany(leftOut, spec);
+  if (crowded !== undefined) warning ??= crowded.message;
+  const said = onSource ?? (crowded === undefined ? sumOf(lines) : hindered(crowded, spec));
   // Each line tells of the source's trouble too, as the original did: it is all that is known of any of them.
   const told = onSource?.type === 'Error' ? lines.map((line) => ({ ...line, said: onSource })) : lines;
   return {
     status: writeStatus(trigger, { standing, lines: told, said, now }),
     orders,
+    asksFlux: look === 'ask',
+    done,
     series: seriesOf(told, said, spec),
     ...present({ warning, againMs: untils.length > 0 ? Math.max(0, Math.min(...untils) - now) : undefined }),
   };
+}
+
+/** Of those that are followed nothing is forgotten for the sake of others: they would be run for again. */
+function tooMany(leftOut: number, { source }: TriggerSpec): Hindrance {
+  const branches = leftOut === 1 ? 'a branch' : `${leftOut} branches`;
+  const message = `${source.kind} ${source.name} has ${branches} more than one PipelineTrigger can follow: no runs are started for ${leftOut === 1 ? 'it' : 'them'} while the others are there`;
+  return { type: 'Error', message };
+}
+
+/** Waiting for the first of the runs of this hour to be an hour old. */
+function hourFull({ recentRuns }: Standing, { hook }: TriggerSpec, now: number): Hindrance {
+  // The limit may be lower by now than it was: only so many of the latest count.
+  const [first = ''] = withinHour(recentRuns, now).slice(-(hook.maxRunsPerHour ?? 1));
+  const untilMs = Date.parse(first) + HOUR_MS;
+  const runs = `${hook.maxRunsPerHour} ${hook.maxRunsPerHour === 1 ? 'run' : 'runs'}`;
+  const until = new Date(untilMs).toISOString();
+  const message = `waiting for the hour to end in which ${runs} may be started, as spec.hook.maxRunsPerHour says: at ${until}`;
+  return { type: 'Unknown', message, untilMs };
 }
 
 function hindranceOf(
@@ -325,7 +554,10 @@ function hindranceOf(
   spec: TriggerSpec,
   { trigger, source, pipelineMissing, credential, tried, now }: TriggerFacts,
 ): Hindrance | undefined {
-  if (spec.suspend) return { type: 'Unknown', message: 'suspended: spec.suspend is true' };
+  if (spec.suspend) return { type: 'Unknown', message: SUSPENDED };
+  if (event === undefined && spec.hook.trustsEvents) {
+    return { type: 'Error', message: 'the event of this run is not stored any longer: another one has to be posted' };
+  }
   if (event === undefined) {
     const isSuspended = !('trouble' in source) && source.suspended;
     const what = isSuspended ? ', which is suspended' : ' to report its revision again';

@@ -2,6 +2,8 @@
 import { parseImage, parseRevision, revisionKey, sameRevision } from '../../flux/revision.ts';
 import type { ChosenImage, PullRequestBranch, Source } from '../../flux/types.ts';
 import { type JsonObject, objectOf, stringOf } from '../../kube/objects.ts';
+import type { HookSpec } from '../../triggers/hookspec.ts';
+import type { StoredEvent } from '../../triggers/told.ts';
 
 /** The event of a run, as the source has it. */
 export const EVENT_ANNOTATION = 'pipeline.jquad.rocks/event';
@@ -35,11 +37,12 @@ export interface TriggerEvent {
 }
 
 /**
- * What there is to run for, in the order in which the source has it; empty while it has reported nothing. Of a PullRequest each
- * branch is an event of its own, of all other kinds there is one at most. The digest of
- * an artifact or image is no part of the identity. Never throws.
+ * What there is to run for, in the order in which the source has it; empty while it has reported nothing, and on failures while it does
+ * not fail. Of a PullRequest each branch is an event of its own, of all other kinds there is one at most. The digest of an artifact or
+ * image is no part of the identity. Never throws.
  */
-export function eventsOf(source: Source): readonly TriggerEvent[] {
+export function eventsOf(source: Source, on: HookSpec['on'] = 'Success'): readonly TriggerEvent[] {
+  if (on === 'Failure') return source.ready?.isReady === false ? [failureEvent(source, source.ready)] : [];
   if (source.artifact !== undefined) return [repositoryEvent(source.meta.name, source.artifact)];
   if (source.image !== undefined) return [imageEvent(source.image)];
   // Two pull requests from forks may have branches of one name: as with the original, the last one counts.
@@ -91,6 +94,59 @@ function branchEvent({ name, commit, details }: PullRequestBranch): TriggerEvent
   };
 }
 
+/** The event of a failure that gives no reason. */
+const FAILED = 'Failed';
+
+/** What a failure says of itself. */
+interface Failure {
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/**
+ * That a source fails, for one reason. Flux tries again and again, and sets the time of the condition anew with each try, so that the time
+ * cannot tell one failure from the next: it is only told.
+ */
+function failureEvent(
+  { kind, meta: { name }, artifact, image }: Source,
+  { reason, message, since }: Failure,
+): TriggerEvent {
+  const last = artifact ? repositoryEvent(name, artifact) : image ? imageEvent(image) : nothingYet(kind, name);
+  const details = detailsOf({ reason, message, since, ...shownFields(last.shown) });
+  return { ...last, raw: reason || FAILED, identity: `failure ${reason}`, details };
+}
+
+/** A source that has never reported anything has no names but its own. */
+function nothingYet(kind: Source['kind'], name: string): TriggerEvent {
+  return kind === 'ImagePolicy' ? imageEvent({ name: '', tag: '' }) : repositoryEvent(name, { revision: '' });
+}
+
+function shownFields(shown: Shown): Readonly<Record<string, string>> {
+  const { as, ...fields } = shown;
+  return fields;
+}
+
+/**
+ * An event that is believed. It is one of its cluster: the same revision in another cluster is another event. The document of its
+ * parameters has `cluster` as well, where the event names one.
+ */
+export function storedTriggerEvent(
+  { cluster, revision, reason, message, atMs }: StoredEvent,
+  { kind, name }: { readonly kind: Source['kind']; readonly name: string },
+): TriggerEvent {
+  const of = cluster === '' ? '' : ` of ${cluster}`;
+  if (revision === undefined) {
+    const since = new Date(atMs).toISOString();
+    const last = nothingYet(kind, name);
+    const details = detailsOf({ reason, message, since, ...shownFields(last.shown), cluster });
+    return { ...last, raw: reason || FAILED, identity: `failure ${reason} at ${since}${of}`, details };
+  }
+  const event = kind === 'ImagePolicy' ? imageEvent(parseImage(revision)) : repositoryEvent(name, { revision });
+  return { ...event, identity: `${event.identity}${of}`, details: detailsOf({ ...shownFields(event.shown), cluster }) };
+}
+
 /** In the order in which the original writes them, and without those that are empty. */
 function detailsOf(fields: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')));
@@ -103,6 +159,8 @@ function detailsOf(fields: Readonly<Record<string, string>>): string {
  */
 export function sameAsUpstream(status: JsonObject, event: TriggerEvent, source: Source): boolean {
   const { shown } = event;
+  // What a source holds while it fails was an event of its own.
+  if (event.identity.startsWith('failure ')) return false;
   const latest = stringOf(status.latestEvent);
   switch (source.kind) {
     case 'GitRepository': {

@@ -1,17 +1,24 @@
 /** The facts about one trigger: from the stores, and where those cannot know, from the API server. */
 import { Fault } from '../../fault.ts';
+import { projectSource } from '../../flux/project.ts';
+import type { Source, SourceKind } from '../../flux/types.ts';
 import type { KubeReader } from '../../kube/client.ts';
-import type { ObjectRef } from '../../kube/objects.ts';
+import { type ObjectRef, present } from '../../kube/objects.ts';
 import { projectPipelineRun } from '../../tekton/project.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
-import { TRIGGER_API_VERSION } from '../../triggers/names.ts';
+import { triggerPath } from '../../triggers/names.ts';
+import { type StoredEvent, storedEventsIn, storedEventsPath } from '../../triggers/told.ts';
 import type { TriggerCaches } from './caches.ts';
-import type { CredentialFact, Tried, TriggerFacts } from './decide.ts';
-import { type CredentialRef, type PipelineTrigger, pipelineOf, projectTrigger } from './resource.ts';
+import { missingSource, type SourceTrouble } from './conditions.ts';
+import type { CredentialFact, Look, Tried, TriggerFacts } from './decide.ts';
+import { type CredentialRef, type PipelineTrigger, pipelineOf, projectTrigger, type TriggerSpec } from './resource.ts';
 import { readStanding, type Standing } from './status.ts';
 
 /** Finds the path of a run. */
 export type RunPath = (run: ObjectRef) => Promise<string>;
+
+/** Finds the path of a source; undefined where the cluster does not serve its kind. */
+export type SourcePath = (kind: SourceKind, source: ObjectRef) => Promise<string | undefined>;
 
 /** What gathering asks. */
 export interface GatherParts {
@@ -19,6 +26,8 @@ export interface GatherParts {
   readonly caches: TriggerCaches;
   /** The path of a run, in a version that the cluster serves. Faults as `KubeReader.get`. */
   readonly runPath: RunPath;
+  /** The path of a source, likewise. */
+  readonly sourcePath: SourcePath;
   /** What a ManagedCredential gives to runs in a namespace; absent: they are not looked after here. */
   readonly credentialOf?: (ref: CredentialRef, namespace: string) => CredentialFact;
 }
@@ -38,17 +47,23 @@ export interface Memory {
   readonly failures: Map<string, number>;
   /** Runs we have made, and when: until the watch tells of them they are not taken for deleted. */
   readonly made: Map<string, number>;
+  /** When the source is to be asked of the API server itself, because somebody was told of an event; on a clock that nobody sets. */
+  looksAt: readonly number[];
+  /** The source as the API server had it, and what the watch had then: it counts until the watch has caught up. */
+  ahead?: { readonly source: Source | SourceTrouble; readonly over: string };
+  /** What Flux was asked last. */
+  look?: Look;
   /** What was last warned of, or stood in the status already, and when. */
   warned?: { readonly message: string; readonly at: number };
 }
 
+/** A memory of nothing. */
+export function freshMemory(uid: string): Memory {
+  return { uid, tried: new Map(), failures: new Map(), made: new Map(), looksAt: [] };
+}
+
 /** How long a watch may take to tell of a run that was made. */
 const WATCH_LAG_MS = 60_000;
-
-/** The path of a trigger. */
-export function triggerPath({ namespace, name }: ObjectRef): string {
-  return `/apis/${TRIGGER_API_VERSION}/namespaces/${namespace}/pipelinetriggers/${name}`;
-}
 
 /** What the API server takes for a name; anything else in its place could make the path one of another object. */
 const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -77,10 +92,11 @@ export async function readTrigger(
 export async function gather(
   trigger: PipelineTrigger,
   memory: Memory,
-  { reader, caches, runPath, credentialOf }: GatherParts,
-  now: number,
+  parts: GatherParts,
+  { now, steady }: { readonly now: number; readonly steady: number },
   signal: AbortSignal,
 ): Promise<TriggerFacts> {
+  const { reader, caches, runPath, credentialOf } = parts;
   const { spec, meta } = trigger;
   const { namespace } = meta;
   const runs = new Map<string, PipelineRun | 'gone' | undefined>();
@@ -95,8 +111,9 @@ export async function gather(
     if (tried.came !== 'run' || runs.has(tried.run)) continue;
     runs.set(tried.run, caches.runs.get({ namespace, name: tried.run }));
   }
-  const facts = { trigger, tried: memory.tried, now, run: (name: string) => runs.get(name) };
+  const facts = { trigger, tried: memory.tried, stored: [], now, run: (name: string) => runs.get(name) };
   if ('mistakes' in spec) {
+    memory.looksAt = [];
     return { ...facts, source: { trouble: 'unknown', message: '' }, pipelineMissing: false };
   }
   const pipeline = pipelineOf(spec.template);
@@ -109,10 +126,73 @@ export async function gather(
         });
   return {
     ...facts,
-    source: caches.source(spec.source.kind, { namespace, name: spec.source.name }),
+    source: await findSource(spec, namespace, memory, parts, steady, signal),
+    stored: spec.hook.trustsEvents ? await storedEvents(meta, reader, signal) : [],
     pipelineMissing: pipeline !== undefined && caches.isPipelineMissing({ namespace, name: pipeline }),
-    ...(credential === undefined ? {} : { credential }),
+    ...present({ credential, look: memory.look }),
   };
+}
+
+/**
+ * The source: as the watch has it, unless a bell rang, or has rung and the watch has not caught up with what was seen then. What a watch
+ * tells may be older than that although it is news to the watch, so it is asked anew each time until both agree; going back to it would be
+ * taken for a move of the source.
+ */
+async function findSource(
+  { source: { kind, name }, hook }: TriggerSpec,
+  namespace: string,
+  memory: Memory,
+  { reader, caches, sourcePath }: Pick<GatherParts, 'reader' | 'caches' | 'sourcePath'>,
+  steady: number,
+  signal: AbortSignal,
+): Promise<Source | SourceTrouble> {
+  const ref = { namespace, name };
+  const kept = caches.source(kind, ref);
+  const later = memory.looksAt.filter((at) => at > steady);
+  const isDue = later.length < memory.looksAt.length;
+  const { ahead } = memory;
+  if (hook.trustsEvents || (!isDue && ahead === undefined)) {
+    memory.looksAt = later;
+    return kept;
+  }
+  const version = versionOf(kept);
+  if (!isDue && ahead?.over === version) return ahead.source;
+  let live: Source | SourceTrouble | undefined;
+  try {
+    live = await readSource(kind, ref, { reader, sourcePath }, signal);
+  } catch (error) {
+    // Whoever may only watch sources has the watch.
+    if (!(error instanceof Fault) || error.code !== 'refused') throw error;
+  }
+  memory.looksAt = later;
+  if (live === undefined || versionOf(live) === version) delete memory.ahead;
+  else memory.ahead = { source: live, over: version };
+  return live ?? kept;
+}
+
+function versionOf(source: Source | SourceTrouble): string {
+  return 'trouble' in source ? source.trouble : `${source.meta.uid} ${source.meta.resourceVersion}`;
+}
+
+async function readSource(
+  kind: SourceKind,
+  ref: ObjectRef,
+  { reader, sourcePath }: Pick<GatherParts, 'reader' | 'sourcePath'>,
+  signal: AbortSignal,
+): Promise<Source | SourceTrouble | undefined> {
+  const path = await sourcePath(kind, ref);
+  if (path === undefined) return undefined;
+  const found = await absentAsUndefined(async () => projectSource(kind, await reader.get(path, { signal })));
+  return found ?? missingSource(kind, ref.name);
+}
+
+async function storedEvents(
+  trigger: ObjectRef,
+  reader: KubeReader,
+  signal: AbortSignal,
+): Promise<readonly StoredEvent[]> {
+  const stored = await absentAsUndefined(() => reader.get(storedEventsPath(trigger), { signal }));
+  return stored === undefined ? [] : storedEventsIn(stored);
 }
 
 /**

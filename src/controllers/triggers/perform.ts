@@ -4,19 +4,20 @@ import { Fault, faultOf } from '../../fault.ts';
 import { sameRevision } from '../../flux/revision.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
+import { mergeOf } from '../../kube/merge.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Metrics } from '../../metrics.ts';
 import { EVENT_KEY_ANNOTATION } from '../../tekton/project.ts';
-import { TRIGGER_API_VERSION, TRIGGER_KIND } from '../../triggers/names.ts';
+import { RUN_AT_ANNOTATION, TRIGGER_API_VERSION, TRIGGER_KIND, triggerPath } from '../../triggers/names.ts';
+import { storedEventsPath } from '../../triggers/told.ts';
 import type { TriggerCaches } from './caches.ts';
 import { LONGEST_WAIT_MS, type Order, type Tried } from './decide.ts';
 import { EVENT_ANNOTATION } from './event.ts';
-import { type Memory, type RunPath, triggerPath } from './gather.ts';
+import type { Memory, RunPath } from './gather.ts';
 import { buildRun, eventKey } from './manifest.ts';
 import { isOfFirstReleases, type PipelineTrigger, projectTrigger, type TriggerSpec } from './resource.ts';
 import type { SecondCluster } from './secondcluster.ts';
-import { mergeOf } from './status.ts';
 
 /** What performing needs. */
 export interface PerformParts {
@@ -80,6 +81,21 @@ export async function writeStatusOf(
   return kept;
 }
 
+/** Takes stored events away, by their keys. Those that are gone already are no trouble. Faults: as `KubeWriter.patch`. */
+export async function putAway(
+  keys: readonly string[],
+  trigger: PipelineTrigger,
+  { writer }: Pick<PerformParts, 'writer'>,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const data = Object.fromEntries(keys.map((key) => [key, null]));
+    await writer.patch(storedEventsPath(trigger.meta), { data }, { signal });
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'not-found') throw error;
+  }
+}
+
 /** Tells of what a person should look at, seldom. */
 export function warn(trigger: PipelineTrigger, message: string, { events }: Pick<PerformParts, 'events'>): void {
   const reason = isOfFirstReleases(trigger.spec) ? 'ProcessingError' : 'Error';
@@ -98,7 +114,7 @@ export async function carryOut(
   parts: PerformParts,
   signal: AbortSignal,
 ): Promise<Tried> {
-  const { sequence, attempt, event } = order;
+  const { sequence, attempt, event, byHand } = order;
   const { line } = event;
   const { namespace } = trigger.meta;
   const { events, clock, metrics } = parts;
@@ -112,12 +128,10 @@ export async function carryOut(
     ...(untilMs === undefined ? {} : { untilMs }),
   });
   if (attempt === 0) {
-    tell({
-      type: 'Normal',
-      reason: 'Info',
-      message: `Source ${spec.source.name} in namespace ${namespace} got new event ${event.raw}`,
-      once: `event/${sequence}`,
-    });
+    const message = byHand
+      ? `A run of event ${event.raw} was asked for by ${RUN_AT_ANNOTATION}`
+      : `Source ${spec.source.name} in namespace ${namespace} got new event ${event.raw}`;
+    tell({ type: 'Normal', reason: 'Info', message, once: `event/${sequence}` });
   }
   try {
     const made = await createRun(order, trigger, parts, signal);
@@ -132,7 +146,7 @@ export async function carryOut(
     }
     memory.failures.delete(line);
     memory.made.set(made.run, clock.now());
-    metrics.runCreated(attempt > 0 ? 'retry' : 'event');
+    metrics.runCreated(attempt > 0 ? 'retry' : byHand ? 'hand' : 'event');
     tell({
       type: 'Normal',
       reason: 'Info',

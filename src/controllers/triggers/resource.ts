@@ -15,9 +15,9 @@ import {
   stringOf,
 } from '../../kube/objects.ts';
 import { isQuantity } from '../../kube/quantity.ts';
+import { type HookSpec, readHook } from '../../triggers/hookspec.ts';
+import { RANG_ANNOTATION, RUN_AT_ANNOTATION, TOLD_ANNOTATION } from '../../triggers/names.ts';
 
-/** Starts a run of the current event whenever its value changes. */
-export const RUN_AT_ANNOTATION = 'rungate.dev/runAt';
 /** `maxHistory` for shapes that have no such field. */
 export const MAX_HISTORY_ANNOTATION = 'pipeline.jquad.rocks/max-history';
 
@@ -54,10 +54,7 @@ export interface TriggerSpec {
   readonly retries: number;
   /** How many runs to keep; absent: all. */
   readonly maxHistory?: number;
-  /** `spec.hook.identity: content`: a changed digest is an event as well. */
-  readonly byContent: boolean;
-  /** `spec.hook.initialRun: never`: what the source reports when it is first seen is not run. */
-  readonly skipsFirst: boolean;
+  readonly hook: HookSpec;
 }
 
 /** A spec that is wrong, as far as it can be told what it is about. */
@@ -76,6 +73,10 @@ export interface PipelineTrigger extends Kept {
   readonly spec: TriggerSpec | MistakenSpec;
   /** The value of `rungate.dev/runAt`. */
   readonly runAt?: string;
+  /** The value of `rungate.dev/rang`. */
+  readonly rang?: string;
+  /** The value of `rungate.dev/event`. */
+  readonly told?: string;
   /** `status` as it was sent: what we know of it, and what others wrote. */
   readonly status: JsonObject;
 }
@@ -84,12 +85,16 @@ const ACCESS_MODES = ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWri
 
 /** Keeps of a PipelineTrigger what its controller needs. Never throws. */
 export function projectTrigger(raw: JsonObject): PipelineTrigger {
-  const meta = projectMeta(raw, [RUN_AT_ANNOTATION, MAX_HISTORY_ANNOTATION]);
+  const meta = projectMeta(raw, [RUN_AT_ANNOTATION, RANG_ANNOTATION, TOLD_ANNOTATION, MAX_HISTORY_ANNOTATION]);
   return {
     meta,
     generation: numberOf(objectOf(raw.metadata).generation) ?? 0,
     spec: readSpec(objectOf(raw.spec), meta.namespace, meta.annotations[MAX_HISTORY_ANNOTATION]),
-    ...present({ runAt: meta.annotations[RUN_AT_ANNOTATION] || undefined }),
+    ...present({
+      runAt: meta.annotations[RUN_AT_ANNOTATION] || undefined,
+      rang: meta.annotations[RANG_ANNOTATION] || undefined,
+      told: meta.annotations[TOLD_ANNOTATION] || undefined,
+    }),
     status: objectOf(raw.status),
   };
 }
@@ -134,7 +139,7 @@ function readSpec(spec: JsonObject, namespace: string, maxHistory: string | unde
         );
   const retries = readRetries(pipeline, wrong);
   const credential = readCredential(spec, wrong);
-  const hook = objectOf(spec.hook);
+  const hook = readHook(spec.hook, source?.kind ?? '', wrong);
   if (source === undefined || template === undefined || mistakes.length > 0) {
     const { kind, name } = objectOf(spec.source);
     return {
@@ -148,8 +153,7 @@ function readSpec(spec: JsonObject, namespace: string, maxHistory: string | unde
     template,
     suspend: spec.suspend === true,
     retries,
-    byContent: hook.identity === 'content',
-    skipsFirst: hook.initialRun === 'never',
+    hook,
     ...present({ credential, maxHistory: history }),
   };
 }

@@ -2,6 +2,8 @@
  * The status of a PipelineTrigger: what it says of past events, and how it is written. It keeps the fields of every release
  * of the original operator filled, each in its own form, and adds a few of ours. Pure.
  */
+
+import { ownField } from '../../kube/merge.ts';
 import {
   type Condition,
   type Json,
@@ -39,6 +41,18 @@ export interface Line {
   readonly run?: string;
   /** Absent while a run is intended or goes on. */
   readonly outcome?: Outcome;
+  /** Somebody asked for its run by `rungate.dev/runAt`: nothing new was there. */
+  readonly byHand?: boolean;
+  /** Of a failure: the source has been well since, so that the next one is another. */
+  readonly recovered?: boolean;
+}
+
+/** An event that was believed, and had its run. */
+export interface TrustedEvent {
+  readonly cluster: string;
+  readonly identity: string;
+  /** When it happened, in milliseconds since the epoch. */
+  readonly atMs: number;
 }
 
 /** A branch that is gone from its PullRequest, kept so that its return is not taken for news. */
@@ -56,7 +70,13 @@ export interface Standing {
   readonly sequence: number;
   /** The value of `rungate.dev/runAt` that was acted upon. */
   readonly handledRunAt?: string;
+  /** Those of the last values of it that were made from keys of requests: a request that comes late is known again. */
+  readonly handledKeys: readonly string[];
   readonly closed: readonly ClosedBranch[];
+  /** When runs were started, those by hand apart, RFC 3339 and in order; only as far back as `maxRunsPerHour` looks. */
+  readonly recentRuns: readonly string[];
+  /** Of a trigger that believes its events: which had their run, in that order, so that none of them has another one. */
+  readonly trusted: readonly TrustedEvent[];
 }
 
 /** Stands where the name of a run will be: the original operator wrote it between an event and its run. */
@@ -81,7 +101,22 @@ export function readStanding({ status, spec }: PipelineTrigger): Standing {
     const line = readLine(rest);
     return line && typeof name === 'string' && typeof closed === 'string' ? [{ name, closed, line }] : [];
   });
-  return { lines, sequence, closed, ...present({ handledRunAt: stringOf(status.handledRunAt) }) };
+  const recentRuns = listOf(status.recentRuns).filter((time) => typeof time === 'string');
+  const trusted = listOf(status.trustedEvents).flatMap((value): TrustedEvent[] => {
+    const { cluster, identity, time } = objectOf(value);
+    const atMs = typeof time === 'string' ? Date.parse(time) : Number.NaN;
+    if (typeof identity !== 'string' || Number.isNaN(atMs)) return [];
+    return [{ cluster: stringOf(cluster) ?? '', identity, atMs }];
+  });
+  return {
+    lines,
+    sequence,
+    closed,
+    recentRuns,
+    trusted,
+    handledKeys: listOf(status.handledKeys).filter((key) => typeof key === 'string'),
+    ...present({ handledRunAt: stringOf(status.handledRunAt) }),
+  };
 }
 
 /** The line of a source that has only one: our fields, else those that the original wrote for the shape. */
@@ -98,6 +133,8 @@ function readSourceLine(status: JsonObject): Line | undefined {
     ...present({
       identity: stringOf(status.eventIdentity),
       digest: stringOf(status.eventDigest),
+      byHand: status.byHand === true || undefined,
+      recovered: status.recovered === true || undefined,
       run: run === INTENDED ? undefined : run,
       outcome:
         readOutcome(status.outcome) ??
@@ -117,6 +154,7 @@ function readLine(entry: JsonObject): Line | undefined {
     attempt: numberOf(entry.attempt) ?? 0,
     ...present({
       identity: stringOf(entry.identity),
+      byHand: entry.byHand === true || undefined,
       run: run === INTENDED ? undefined : run,
       outcome: readOutcome(entry.outcome) ?? (sequence > 0 ? undefined : readForeign(run, [entry.conditions])),
     }),
@@ -188,6 +226,9 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     observedGeneration: generation,
     eventSequence: standing.sequence > 0 ? standing.sequence : status.eventSequence,
     handledRunAt: standing.handledRunAt,
+    handledKeys: standing.handledKeys.length > 0 ? standing.handledKeys : undefined,
+    recentRuns: standing.recentRuns.length > 0 ? standing.recentRuns : undefined,
+    trustedEvents: trustedField(standing.trusted),
     latestEvent: event || status.latestEvent,
     latestPipelineRun: latest === undefined ? status.latestPipelineRun : runField(latest.line),
   };
@@ -201,11 +242,18 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     ...flat,
     eventIdentity: line.identity,
     eventDigest: line.digest,
+    byHand: line.byHand,
+    recovered: line.recovered,
     attempt: line.attempt > 0 ? line.attempt : undefined,
     currentPipelineRetry: isFirst && line.attempt > 0 ? line.attempt : undefined,
     outcome: outcomeField(line),
     ...(isFirst ? {} : blockFields(status, latest, at)),
   };
+}
+
+function trustedField(trusted: readonly TrustedEvent[]): Json | undefined {
+  if (trusted.length === 0) return undefined;
+  return trusted.map(({ cluster, identity, atMs }) => ({ cluster, identity, time: new Date(atMs).toISOString() }));
 }
 
 /** `Unknown` while a run is intended; nothing where there is none and none will be. */
@@ -238,48 +286,129 @@ function blockFields(status: JsonObject, { line, shown, details, said }: Written
 function pullRequestFields(status: JsonObject, { standing, lines }: WrittenStatus, at: At): JsonObject {
   const before = objectOf(objectOf(status.branches).branch);
   // A branch may be called `__proto__` or `constructor`: only an object's own fields are entries.
-  const branch: JsonObject = Object.fromEntries(
-    lines.map(({ name, line, said }) => {
-      const entry = objectOf(ownField(before, name));
-      const conditions = [conditionOf(said, entry.conditions, at)];
-      return [name, { ...entry, name, ...lineFields(line), details: '', conditions }];
-    }),
-  );
-  const closed = standing.closed.map(
-    (each): Json => ({
-      name: each.name,
-      closed: each.closed,
-      ...lineFields(each.line),
-    }),
-  );
+  const branchesWith = (messageBytes: number): JsonObject =>
+    Object.fromEntries(
+      lines.map(({ name, line, said }) => {
+        const entry = objectOf(ownField(before, name));
+        const conditions = [conditionOf(said, entry.conditions, { ...at, messageBytes })];
+        return [name, { ...entry, name, ...lineFields(line, messageBytes), details: '', conditions }];
+      }),
+    );
+  const closedWith = ({ name, closed, line }: ClosedBranch, messageBytes: number): JsonObject => ({
+    name,
+    closed,
+    ...lineFields(line, messageBytes),
+  });
+  // How long texts may be follows from everything but the texts: what was cut once is not cut again.
+  let leftBytes = BRANCHES_BYTES - bytesOf(branchesWith(0)) - 2 * lines.length * LEAST_MESSAGE_BYTES;
+  const kept: ClosedBranch[] = [];
+  for (const each of standing.closed.toReversed()) {
+    leftBytes -= bytesOf(closedWith(each, 0)) + LEAST_MESSAGE_BYTES;
+    if (leftBytes < 0) break;
+    kept.unshift(each);
+  }
+  const texts = 2 * lines.length + kept.length;
+  const messageBytes = Math.min(MESSAGE_BYTES, LEAST_MESSAGE_BYTES + Math.max(0, Math.floor(leftBytes / texts)));
   return {
-    branches: { ...objectOf(status.branches), branch },
-    closedBranches: closed.length > 0 ? closed : undefined,
+    branches: { ...objectOf(status.branches), branch: branchesWith(messageBytes) },
+    closedBranches: kept.length > 0 ? kept.map((each) => closedWith(each, messageBytes)) : undefined,
   };
 }
 
-function lineFields(line: Line): JsonObject {
+function lineFields(line: Line, messageBytes: number): JsonObject {
   return {
     commit: line.raw,
     identity: line.identity,
     sequence: line.sequence > 0 ? line.sequence : undefined,
     attempt: line.attempt > 0 ? line.attempt : undefined,
+    byHand: line.byHand,
     latestPipelineRun: runField(line),
-    outcome: outcomeField(line),
+    outcome: outcomeField(line, messageBytes),
   };
 }
 
-function outcomeField({ outcome }: Line): JsonObject | undefined {
-  return outcome && { ...outcome, message: plainText(outcome.message, MESSAGE_BYTES) };
+function outcomeField({ outcome }: Line, messageBytes = MESSAGE_BYTES): JsonObject | undefined {
+  if (outcome === undefined) return undefined;
+  const { status, reason, message } = outcome;
+  return { status, reason: plainText(reason, REASON_BYTES), message: textWithin(message, messageBytes) };
 }
 
-/** The schema refuses a condition with any other reason, and with it the whole status. */
-const REASON = /^[A-Za-z](?:[A-Za-z0-9_,:]{0,1000}[A-Za-z0-9_])?$/;
-/** Of what is said: enough to read, and little enough for hundreds of branches in one object. */
+/**
+ * What all branches of a PullRequest may take up: etcd refuses an object of 1.5 MiB, in which the API server notes of each field
+ * who wrote it, nearly as much again. https://etcd.io/docs/latest/dev-guide/limit/
+ */
+const BRANCHES_BYTES = 480 * 1024;
+/** Of what is said: enough to read. */
 const MESSAGE_BYTES = 2_048;
+/** And so much of it where many branches share the room. */
+const LEAST_MESSAGE_BYTES = 16;
+/** The longest of Tekton has 31 letters. */
+const REASON_BYTES = 40;
+/** The schema refuses a condition with any other reason, and with it the whole status. */
+const REASON = /^[A-Za-z](?:[A-Za-z0-9_,:]{0,38}[A-Za-z0-9_])?$/;
+
+/**
+ * Says of one new branch after another whether there is room for it in the status beside `lines`, and takes that room. What is
+ * counted is the most that is ever kept of a branch, so that one which was let in can be followed to its end.
+ */
+export function roomBeside(lines: ReadonlyMap<string, Line>): (name: string, line: Noted) => boolean {
+  let leftBytes = BRANCHES_BYTES;
+  for (const [name, line] of lines) leftBytes -= mostKeptOf(name, line);
+  return (name, line) => {
+    const bytes = mostKeptOf(name, line);
+    if (bytes > leftBytes) return false;
+    leftBytes -= bytes;
+    return true;
+  };
+}
+
+/** What is known of a line before it has a run. */
+type Noted = Pick<Line, 'raw' | 'identity'>;
+
+function mostKeptOf(name: string, { raw, identity = '' }: Noted): number {
+  return ENTRY_BYTES + bytesOf({ [name]: name }) + bytesOf(raw) + bytesOf(identity);
+}
+
+/** An entry with everything that it can have, but for the names. */
+const ENTRY_BYTES = bytesOf({
+  commit: '',
+  identity: '',
+  sequence: 10_000_000,
+  attempt: 10,
+  latestPipelineRun: 'x'.repeat(63),
+  outcome: { status: 'Unknown', reason: 'x'.repeat(REASON_BYTES), message: 'x'.repeat(LEAST_MESSAGE_BYTES) },
+  details: '',
+  conditions: [
+    {
+      type: 'InProgress',
+      status: 'Unknown',
+      reason: 'x'.repeat(REASON_BYTES),
+      message: 'x'.repeat(LEAST_MESSAGE_BYTES),
+      observedGeneration: 1_000_000,
+      lastTransitionTime: '2026-11-01T10:00:00Z',
+    },
+  ],
+});
+
+/** How much of an object it takes up. */
+function bytesOf(value: Json): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** `text` as one line that takes up no more than `mostBytes` of an object: quotes and backslashes take up two. Cutting it again changes nothing. */
+function textWithin(text: string, mostBytes: number): string {
+  if (mostBytes < LEAST_MESSAGE_BYTES) return '';
+  const line = plainText(text, mostBytes);
+  const escapes = bytesOf(line) - 2 - Buffer.byteLength(line);
+  return plainText(line, Math.max(3, mostBytes - escapes));
+}
 
 /** The condition as it is written: its time is that of the one before, unless something of it has changed but the words. */
-function conditionOf(said: Said, before: Json | undefined, { generation, now }: At): JsonObject {
+function conditionOf(
+  said: Said,
+  before: Json | undefined,
+  { generation, now, messageBytes = MESSAGE_BYTES }: At & { readonly messageBytes?: number },
+): JsonObject {
   const old = listOf(before)
     .map(objectOf)
     .find(({ type }) => type === said.type);
@@ -288,56 +417,8 @@ function conditionOf(said: Said, before: Json | undefined, { generation, now }: 
     type: said.type,
     status: said.status,
     reason: REASON.test(said.reason) ? said.reason : 'Failed',
-    message: plainText(said.message, MESSAGE_BYTES),
+    message: textWithin(said.message, messageBytes),
     observedGeneration: generation,
     lastTransitionTime: since ?? new Date(now).toISOString().replace(/\.\d+Z$/, 'Z'),
   };
-}
-
-/**
- * What to merge into `before` to make it `after` (RFC 7386): undefined where they are equal. A field that is undefined in
- * `after` is taken away.
- */
-export function mergeOf(before: JsonObject, after: JsonObject): JsonObject | undefined {
-  const merge: (readonly [string, Json])[] = [];
-  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const [was, is] = [ownField(before, key), ownField(after, key)];
-    if (is === undefined || is === null) {
-      if (was !== undefined && was !== null) merge.push([key, null]);
-    } else if (isObject(is) && isObject(was)) {
-      const inner = mergeOf(was, is);
-      if (inner !== undefined) merge.push([key, inner]);
-    } else if (!isEqual(was, is)) {
-      merge.push([key, withoutAbsent(is)]);
-    }
-  }
-  return merge.length > 0 ? Object.fromEntries(merge) : undefined;
-}
-
-/** What an object itself has under a key that somebody else chose. */
-function ownField(object: JsonObject, key: string): Json | undefined {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isEqual(left: Json | undefined, right: Json | undefined): boolean {
-  if (Array.isArray(left) && Array.isArray(right)) {
-    return left.length === right.length && left.every((item, place) => isEqual(item, right[place]));
-  }
-  if (isObject(left) && isObject(right)) return mergeOf(left, right) === undefined;
-  return left === right;
-}
-
-/** In a merge an absent field would read as one to take away, and in a list as null. */
-function withoutAbsent(value: Json): Json {
-  if (Array.isArray(value)) return value.map(withoutAbsent);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) =>
-      item === undefined || item === null ? [] : [[key, withoutAbsent(item)]],
-    ),
-  );
 }

@@ -4,6 +4,7 @@
  * the hot path writes no second one. docs/security.md lists both.
  */
 import type { Request } from 'express';
+import type { ObjectRef } from '../../kube/objects.ts';
 import type { Log, LogFields } from '../../log.ts';
 import { notesOf } from '../notes.ts';
 
@@ -41,6 +42,19 @@ export function auditDenied(log: Log, request: Request, defaultNamespace: string
     decision: 'deny',
     reason: 'namespace not open to this caller',
     ...about(request, defaultNamespace),
+  });
+}
+
+/** A caller asked for a run of a trigger. */
+export function auditRunAsked(log: Log, request: Request, trigger: ObjectRef, asked: 'now' | 'before'): void {
+  const { caller } = notesOf(request);
+  log.info('audit', {
+    event: 'run asked for',
+    decision: 'allow',
+    caller: caller?.name,
+    ...trigger,
+    asked,
+    ...whence(request),
   });
 }
 
@@ -97,7 +111,7 @@ export function objectIn(
     ) as [string, string][],
   );
   const [, resource = ''] = pattern.split('/');
-  const name = named.get('name') ?? named.get('run') ?? named.get('trigger');
+  const name = named.get('name') ?? named.get('run') ?? named.get('trigger') ?? named.get('hook');
   const verb = name === undefined ? 'list' : pattern.endsWith('/events') ? 'watch' : 'get';
   return { verb, resource, namespace: named.get('namespace') ?? defaultNamespace, name };
 }

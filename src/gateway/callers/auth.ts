@@ -23,6 +23,15 @@ export function requireRead(caller: Caller, namespace: string, served: ServedNam
   if (!isServed || !isGranted) throw new Fault('forbidden', 'this namespace is not open to you');
 }
 
+/**
+ * Faults: `forbidden` unless `caller` may run triggers of `namespace`, where they may read already. Whoever may only read knows what is
+ * there, so that the sentence can say what is missing.
+ */
+export function requireRun({ runs = [] }: Caller, namespace: string): void {
+  if (runs === 'all served' || runs.includes(namespace)) return;
+  throw new Fault('forbidden', 'you may not run the triggers of this namespace: ACCESS_FILE says who may');
+}
+
 /** What telling callers apart is made of. */
 export interface AuthParts {
   readonly callers: Callers;

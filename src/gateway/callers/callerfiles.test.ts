@@ -68,10 +68,27 @@ describe('ACCESS_FILE', () => {
     assert.deepEqual(
       [...file.value],
       [
-        ['ci', { namespaces: ['ci', 'dev'], line: 2 }],
-        ['anna', { namespaces: ['prod'], line: 3 }],
-        ['root', { namespaces: 'all served', line: 5 }],
-        ['nobody', { namespaces: [], line: 6 }],
+        ['ci', { namespaces: ['ci', 'dev'], runs: [], line: 2 }],
+        ['anna', { namespaces: ['prod'], runs: [], line: 3 }],
+        ['root', { namespaces: 'all served', runs: [], line: 5 }],
+        ['nobody', { namespaces: [], runs: [], line: 6 }],
+      ],
+    );
+  });
+
+  it('says who may run triggers, which nobody may of whom it does not', () => {
+    const file = readAccessFile(
+      'ci: {read: [ci, dev], run: [dev]}\nanna:\n  read: "*"\n  run: "*"\nroot: {read: "*", run: [prod]}\nbob: {read: [ci]}\n',
+      served,
+    );
+    assert(file.ok);
+    assert.deepEqual(
+      [...file.value].map(([name, { namespaces, runs }]) => [name, namespaces, runs]),
+      [
+        ['ci', ['ci', 'dev'], ['dev']],
+        ['anna', 'all served', 'all served'],
+        ['root', 'all served', ['prod']],
+        ['bob', ['ci'], []],
       ],
     );
   });
@@ -101,6 +118,17 @@ describe('ACCESS_FILE', () => {
       name: 'a number for a name',
       text: '42: [dev]\n',
       want: ['ACCESS_FILE line 1 has a name that is no text; write it in quotes'],
+    },
+    {
+      name: 'a right to run what may not be read, and a right that there is not',
+      text: 'ci: {read: [dev], run: [dev, prod]}\nanna: {run: [ci]}\nroot: {read: [ci], run: "*"}\nbob: {read: [ci], write: [ci]}\n',
+      want: [
+        'ACCESS_FILE line 1 ("ci") may run triggers of "prod" and not read them; add it to read',
+        'ACCESS_FILE line 2 ("anna") has no read; write what they may read as well',
+        'ACCESS_FILE line 2 ("anna") may run triggers of "ci" and not read them; add it to read',
+        'ACCESS_FILE line 3 ("root") may run triggers of "*" and not read them; add it to read',
+        'ACCESS_FILE line 4 ("bob") has "write"; write read and run',
+      ],
     },
     {
       name: 'what is no namespace, and one that is not served',

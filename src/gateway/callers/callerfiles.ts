@@ -15,9 +15,11 @@ export interface Credential {
   readonly text: string;
 }
 
-/** What a name may read, and where that is written. */
+/** What a name may read and run, and where that is written. */
 export interface Grant {
   readonly namespaces: 'all served' | readonly string[];
+  /** Where they may run triggers. */
+  readonly runs: 'all served' | readonly string[];
   readonly line: number;
 }
 
@@ -64,8 +66,9 @@ export function readAuthFile(text: string, username: string | undefined): ReadFi
 }
 
 /**
- * Reads YAML `name: [namespace, ...]`, or `name: "*"` for every one that is served. A namespace that is not served is a
- * mistake; whether there is somebody of a name, `strangers` tells.
+ * Reads YAML `name: [namespace, ...]`, or `name: "*"` for every one that is served: what each may read. `name: {read: ..., run: ...}`
+ * says as well where they may run triggers, which has to be among what they may read. A namespace that is not served is a mistake;
+ * whether there is somebody of a name, `strangers` tells.
  */
 export function readAccessFile(text: string, served: '*' | readonly string[]): ReadFile<ReadonlyMap<string, Grant>> {
   const counter = new LineCounter();
@@ -74,6 +77,24 @@ export function readAccessFile(text: string, served: '*' | readonly string[]): R
   const mistakes = document.errors.map(({ message, pos: [start] }) => {
     return `ACCESS_FILE line ${counter.linePos(start).line} is not YAML that rungate reads: ${message}`;
   });
+  const namespacesIn = (name: string, value: unknown, at: string): Grant['namespaces'] => {
+    if (isScalar(value) && value.value === '*') return 'all served';
+    if (!isSeq(value)) {
+      mistakes.push(`${at} (${shown(name)}) has no list; write [namespace, ...], or "*" for all that are served`);
+      return [];
+    }
+    const namespaces: string[] = [];
+    for (const item of value.items) {
+      const namespace = isScalar(item) ? item.value : undefined;
+      const where = `ACCESS_FILE line ${lineOf(item)} (${shown(name)})`;
+      if (typeof namespace !== 'string' || namespaceName.read(namespace) === undefined) {
+        mistakes.push(`${where} names ${shown(namespace)}, which is no namespace`);
+      } else if (served !== '*' && !served.includes(namespace)) {
+        mistakes.push(`${where} names ${shown(namespace)}, which is not served; add it to NAMESPACES`);
+      } else namespaces.push(namespace);
+    }
+    return [...new Set(namespaces)];
+  };
   const grants = new Map<string, Grant>();
   const { contents } = document;
   if (mistakes.length === 0 && contents !== null && !isMap(contents)) {
@@ -87,28 +108,30 @@ export function readAccessFile(text: string, served: '*' | readonly string[]): R
       mistakes.push(`${at} has a name that is no text; write it in quotes`);
       continue;
     }
-    if (isScalar(value) && value.value === '*') {
-      grants.set(name, { namespaces: 'all served', line });
+    if (!isMap(value)) {
+      grants.set(name, { namespaces: namespacesIn(name, value, at), runs: [], line });
       continue;
     }
-    if (!isSeq(value)) {
-      mistakes.push(`${at} (${shown(name)}) has no list; write [namespace, ...], or "*" for all that are served`);
-      continue;
+    const known = new Map(value.items.map((item) => [isScalar(item.key) ? item.key.value : undefined, item]));
+    const [read, run] = [known.get('read'), known.get('run')];
+    for (const [field, item] of known) {
+      if (field === 'read' || field === 'run') continue;
+      const where = `ACCESS_FILE line ${lineOf(item.key)} (${shown(name)})`;
+      mistakes.push(`${where} has ${shown(field)}; write read and run`);
     }
-    const namespaces: string[] = [];
-    for (const item of value.items) {
-      const namespace = isScalar(item) ? item.value : undefined;
-      if (typeof namespace !== 'string' || namespaceName.read(namespace) === undefined) {
-        mistakes.push(
-          `ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is no namespace`,
-        );
-      } else if (served !== '*' && !served.includes(namespace)) {
-        mistakes.push(
-          `ACCESS_FILE line ${lineOf(item)} (${shown(name)}) names ${shown(namespace)}, which is not served; add it to NAMESPACES`,
-        );
-      } else namespaces.push(namespace);
+    if (read === undefined) mistakes.push(`${at} (${shown(name)}) has no read; write what they may read as well`);
+    const namespaces = read === undefined ? [] : namespacesIn(name, read.value, at);
+    const runs = run === undefined ? [] : namespacesIn(name, run.value, at);
+    const unread =
+      namespaces === 'all served'
+        ? []
+        : runs === 'all served'
+          ? ['*']
+          : runs.filter((each) => !namespaces.includes(each));
+    for (const each of unread) {
+      mistakes.push(`${at} (${shown(name)}) may run triggers of ${shown(each)} and not read them; add it to read`);
     }
-    grants.set(name, { namespaces: [...new Set(namespaces)], line });
+    grants.set(name, { namespaces, runs, line });
   }
   return mistakes.length > 0 ? { ok: false, mistakes } : { ok: true, value: grants, advice: [] };
 }

@@ -14,6 +14,8 @@ export interface Caller {
   readonly name: string;
   /** What they may read, of the namespaces this gateway serves. */
   readonly namespaces: 'all served' | readonly string[];
+  /** Where they may run triggers, of those; absent: nowhere. */
+  readonly runs?: 'all served' | readonly string[];
 }
 
 /** Those whose credentials or rights have changed. */
@@ -116,9 +118,12 @@ export function createCallers(settings: CallerSettings, parts: CallerParts): Cal
       // Who is new while ACCESS_FILE has a mistake may be who it is about: nothing is theirs until that is put right.
       const unnamed = isAccessCurrent ? 'all served' : (known?.caller.namespaces ?? []);
       const namespaces = grants.get(name)?.namespaces ?? unnamed;
+      // Starting something is nobody's who is not named for it.
+      const runs = grants.get(name)?.runs ?? [];
       const isSame = known?.credential?.text === credential?.text && known !== undefined;
-      const isUnchanged = isSame && sameNamespaces(known.caller.namespaces, namespaces);
-      after.set(name, isUnchanged ? known : { caller: { name, namespaces }, credential });
+      const isUnchanged =
+        isSame && sameNamespaces(known.caller.namespaces, namespaces) && sameNamespaces(known.caller.runs ?? [], runs);
+      after.set(name, isUnchanged ? known : { caller: { name, namespaces, runs }, credential });
     };
     if (username !== undefined) join(username, undefined);
     for (const [name, credential] of credentials) join(name, credential);

@@ -1,9 +1,9 @@
 /** How much callers may have at the same time and in a second. Whoever is over a limit is told which, and when to come back. */
 import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
+import { LeakyLevels } from '../../leaky.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { Caller } from './callers.ts';
-import { LeakyLevels } from './leaky.ts';
 
 /** The settings, as src/settings.ts explains them. */
 export interface LimitSettings {

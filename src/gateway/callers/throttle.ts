@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
-import { LeakyLevels } from './leaky.ts';
+import { LeakyLevels } from '../../leaky.ts';
 
 /** Attempts on one name from one network. docs/security.md has these numbers. */
 const NEARBY = {

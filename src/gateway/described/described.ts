@@ -62,9 +62,8 @@ const frontOperation: Operation = {
   problems: [],
 };
 
-/** Makes the routes that describe those of `others` and themselves. All of it is made here, once. */
-export function describedApi(others: readonly Route[], version: string): readonly Route[] {
-  const operations = others.map(({ operation }) => operation);
+/** Makes the routes that describe `operations` and themselves. All of it is made here, once. */
+export function describedApi(operations: readonly Operation[], version: string): readonly Route[] {
   const document = openApiDocument({
     operations: [...operations, documentOperation, docsOperation, frontOperation],
     version,

@@ -6,6 +6,7 @@ import {
   type BodyShape,
   everywhere,
   type Operation,
+  type OtherKey,
   onArrival,
   pathParameters,
   pathsOf,
@@ -62,6 +63,7 @@ export interface OperationObject {
   readonly summary: string;
   readonly description: string;
   readonly parameters: readonly (Parameter | Reference)[];
+  readonly requestBody?: { readonly required: true; readonly content: Readonly<Record<string, MediaType>> };
   readonly responses: Readonly<Record<string, ResponseObject | Reference>>;
   /** Where it differs from the document's own. */
   readonly security?: OpenApiDocument['security'];
@@ -100,6 +102,7 @@ const tags: Readonly<Record<Tag, string>> = {
   runs: 'Lists of runs, and all there is to know about one',
   taskruns: 'TaskRuns, with or without a run around them',
   triggers: 'What starts runs by itself, what it waits for, and what it has started',
+  hooks: 'Where Flux and Git hosts tell what happened',
   callers: 'Whoever asks',
   gateway: 'The gateway itself',
 };
@@ -107,8 +110,19 @@ const tags: Readonly<Record<Tag, string>> = {
 const ABOUT = [
   'Status and logs of Tekton runs, and the PipelineTriggers that start them, straight from a Kubernetes API.',
   'A path without a namespace means the default one. What is served with GET answers HEAD too. An option that is unknown, malformed or given twice is answered 400, and the sentence names it. Every error is JSON with `error`, `code` and `requestId`; the last is in the header `X-Request-Id` of every answer, and a request may bring its own.',
-  'What is refused before it is a request (400, 408, 431) has no `X-Request-Id`. No request needs a body.',
+  'What is refused before it is a request (400, 408, 431) has no `X-Request-Id`. Only deliveries to hooks have a body.',
 ].join('\n\n');
+
+const hookKeys: Readonly<Record<OtherKey, Readonly<Record<string, unknown>>>> = {
+  signature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Signature',
+    description: '`sha256=<hex>`: the HMAC of the body, byte for byte; `sha384` and `sha512` are taken as well',
+  },
+  bearer: { type: 'http', scheme: 'bearer', description: 'The token that the Secret of the hook has' },
+  certificate: { type: 'mutualTLS', description: 'A client certificate with a name that the Secret of the hook has' },
+};
 
 /**
  * Describes `operations`. Throws, as a mistake of ours, where two have one path and method or one id, where two different
@@ -163,13 +177,14 @@ export function openApiDocument({
           name: 'ticket',
           description: 'What `POST /tickets` gives out, for streams',
         },
+        ...(inUse.includes('hooks') ? hookKeys : {}),
       },
     },
   };
 }
 
 function operationObject(operation: Operation, path: string, components: Components): OperationObject {
-  const { id, tag, summary, description, options, headers = [], open = false, shortPath } = operation;
+  const { id, tag, summary, description, options, headers = [], body, open = false, openedBy, shortPath } = operation;
   const isShort = path === shortPath;
   // What two operations share stands once, below the id of the one that it was written for.
   const shared = (parameter: Parameter) =>
@@ -186,8 +201,10 @@ function operationObject(operation: Operation, path: string, components: Compone
         components.parameter(name, headerParameter(name, requestHeaders[name])),
       ),
     ],
+    ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body, components) } }),
     responses: responsesOf(operation, components),
     ...(open ? { security: [] } : {}),
+    ...(openedBy === undefined ? {} : { security: openedBy.map((key) => (key === 'none' ? {} : { [key]: [] })) }),
     ...(isStreamPath(path.replace(/:\w+/g, 'a')) ? { security: [{ basic: [] }, { ticket: [] }] } : {}),
     ...(isShort ? { 'x-short-of': id } : {}),
   };
@@ -236,36 +253,45 @@ function headerObject({ purpose, schema, example }: HeaderShape): HeaderObject {
 
 /** The operation's own answers, and its problems; where both have a status, either body may come. */
 function responsesOf(operation: Operation, components: Components): OperationObject['responses'] {
-  const { answers: own, problems, open = false } = operation;
+  const { answers: own, problems, problem, open = false } = operation;
   const codes = [...new Set([...onArrival, ...(open ? [] : everywhere), ...problems])];
   const statuses = [...new Set([...Object.keys(own), ...codes.map((code) => String(answers[code].status))])];
   const responses = statuses.sort().map((status) => {
     const shape = own[Number(status)];
     const here = codes.filter((code) => String(answers[code].status) === status);
-    const response = responseObject(shape, here, components);
-    return [status, shape === undefined ? components.response(here.join('-or-'), response) : response] as const;
+    const response = responseObject({ shape, codes: here, problem }, components);
+    const isCommon = shape === undefined && problem === undefined;
+    return [status, isCommon ? components.response(here.join('-or-'), response) : response] as const;
   });
   return Object.fromEntries(responses);
 }
 
+function contentOf(bodies: Readonly<Record<string, BodyShape>>, components: Components): Record<string, MediaType> {
+  return mapValues(bodies, ({ schema, item, ...rest }) => ({
+    schema: components.schema(schema),
+    ...(item === undefined ? {} : { 'x-item-schema': components.schema(item) }),
+    ...rest,
+  }));
+}
+
 function responseObject(
-  shape: AnswerShape | undefined,
-  codes: readonly ProblemCode[],
+  {
+    shape,
+    codes,
+    problem = problemSchema,
+  }: {
+    readonly shape: AnswerShape | undefined;
+    readonly codes: readonly ProblemCode[];
+    readonly problem: JsonSchema | undefined;
+  },
   components: Components,
 ): ResponseObject {
-  const content: Record<string, MediaType> = mapValues(
-    shape?.content ?? {},
-    ({ schema, item, ...rest }: BodyShape) => ({
-      schema: components.schema(schema),
-      ...(item === undefined ? {} : { 'x-item-schema': components.schema(item) }),
-      ...rest,
-    }),
-  );
+  const content = contentOf(shape?.content ?? {}, components);
   if (codes.length > 0) {
-    const problem = components.schema(problemSchema);
+    const told = components.schema(problem);
     const json = content['application/json'];
     content['application/json'] =
-      json === undefined ? { schema: problem } : { ...json, schema: { anyOf: [json.schema, problem] } };
+      json === undefined ? { schema: told } : { ...json, schema: { anyOf: [json.schema, told] } };
   }
   const named = ['X-Request-Id', ...(shape?.headers ?? []), ...codes.flatMap(headersOfProblem)];
   const told = [shape?.description, ...codes.map((code) => `\`${code}\`: ${meanings[code].when}`)];

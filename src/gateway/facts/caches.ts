@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import { discovery, type Wanted } from '../../kube/discovery.ts';
+import type { SharedWatches } from '../../kube/feeds.ts';
 import type { JsonObject, Kept } from '../../kube/objects.ts';
 import { createPacking } from '../../kube/packing.ts';
 import { readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
@@ -41,6 +42,8 @@ export interface Caches extends Part {
   readonly pipelineRuns?: { readonly store: Store<PipelineRun>; filled(signal: AbortSignal): Promise<void> };
   /** Neither `readiness` nor `filled` depends on them: a cluster may have none. */
   readonly triggers: Triggers;
+  /** The watches of PipelineTriggers; absent where none are kept. */
+  readonly triggerWatches?: SharedWatches;
   readiness(): Readiness;
   /** Resolves when every store has been filled once; rejects with the reason of `signal`. Only after `start`. */
   filled(signal: AbortSignal): Promise<void>;
@@ -108,6 +111,7 @@ export function createCaches(parts: CachesParts): Caches {
       { lookup: createLookup({ reader, versions }), requireFresh, log },
     ),
     triggers: triggers.triggers,
+    triggerWatches: triggers.shared,
     pipelineRuns: {
       store: runs.store,
       async filled(signal) {

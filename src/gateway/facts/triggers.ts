@@ -6,7 +6,8 @@ import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import { discovery } from '../../kube/discovery.ts';
-import { objectOf } from '../../kube/objects.ts';
+import { type Feed, type SharedWatches, together } from '../../kube/feeds.ts';
+import { type Kept, objectOf } from '../../kube/objects.ts';
 import { listPages } from '../../kube/pages.ts';
 import { STALE_MS } from '../../kube/ready.ts';
 import { createStore, type Store } from '../../kube/store.ts';
@@ -58,6 +59,8 @@ export interface Triggers {
 /** Triggers as a part of the caches. `start` does not wait for anything, and nobody has to wait for triggers. */
 export interface WatchedTriggers {
   readonly triggers: Triggers;
+  /** For a controller in this process, so that nothing is watched twice. */
+  readonly shared: SharedWatches;
   start(): void;
   stop(): Promise<void>;
 }
@@ -70,7 +73,7 @@ const MOST_GATHERED = 50;
 
 /** Triggers that a watch of each scope keeps true, with the runs of a store. */
 export function createWatchedTriggers(
-  parts: Pick<WatchParts<TriggerSummary>, 'reader' | 'watchSeconds' | 'clock' | 'random' | 'log' | 'metrics'> & {
+  parts: Pick<WatchParts<Kept>, 'reader' | 'watchSeconds' | 'clock' | 'random' | 'log' | 'metrics'> & {
     /** Namespaces, or '' for all: one watch each. */
     readonly scopes: readonly string[];
   },
@@ -79,11 +82,12 @@ export function createWatchedTriggers(
   const { reader, clock, log, scopes } = parts;
   const versions = discovery({ reader, clock });
   const { store, writer } = createStore<TriggerSummary>(log);
-  let watches: readonly Watch[] = [];
+  const feeds: Feed<Kept>[] = [{ writer, project: projectTriggerSummary }];
+  let watches: readonly Watch[] | undefined;
 
   const requireReadable = (namespace: string): void => {
     const now = clock.now();
-    for (const watch of watches) {
+    for (const watch of watches ?? []) {
       if (watch.scope !== '' && namespace !== '' && watch.scope !== namespace) continue;
       if (watch.staleMs(now) <= STALE_MS) continue;
       const problem = watch.problem();
@@ -98,24 +102,31 @@ export function createWatchedTriggers(
   return {
     triggers: storedTriggers(
       { triggers: store, runs: runs.store },
-      { isServed: () => !watches.some((watch) => watch.absent()), requireReadable },
+      { isServed: () => !watches?.some((watch) => watch.absent()), requireReadable },
     ),
+    shared: {
+      join(feed) {
+        if (watches !== undefined) throw new Fault('internal', 'a store joins watches that have been started');
+        feeds.push(feed);
+      },
+      watches: () => watches ?? [],
+    },
     start() {
+      const feed = together(feeds);
       watches = scopes.map((scope) =>
         startWatch({
           ...parts,
+          ...feed,
           path: () => versions.pathOf(TRIGGERS, scope),
           doubt: () => versions.doubt(TRIGGERS.group),
           resource: TRIGGERS.resource,
           scope,
           optional: true,
-          writer,
-          project: projectTriggerSummary,
         }),
       );
     },
     async stop() {
-      await Promise.all(watches.map((watch) => watch.stop()));
+      await Promise.all((watches ?? []).map((watch) => watch.stop()));
     },
   };
 }

@@ -23,12 +23,18 @@ export interface CelEngine {
   /**
    * Evaluates expressions of one trigger against the same inputs, in their order, within one limit of time for all of them together
    * (50 ms of computing; waiting for a turn or for a Secret does not count). One that takes too long is an error, and so are those
-   * behind it. Rejects with a Fault `unavailable` when more wait than may, and with what `secret` rejects with.
+   * behind it. Rejects with a Fault: `unavailable` when more wait than may, and for a moment after expressions of the same owner took
+   * too much; `draining` after it was closed. Rejects as well with what `secret` rejects with, and with the reason of an aborted signal.
    */
   evaluate(
     expressions: readonly string[],
     inputs: CelInputs,
-    more: { readonly secret: SecretLookup; readonly signal: AbortSignal },
+    more: {
+      readonly secret: SecretLookup;
+      readonly signal: AbortSignal;
+      /** Whose they are: the namespace of the trigger. Undefined: nobody's, who never rests. */
+      readonly owner?: string;
+    },
   ): Promise<readonly CelResult[]>;
   /** Ends its workers. Calling it twice is harmless. */
   close(): Promise<void>;

@@ -11,7 +11,7 @@ export interface RunOrder {
   readonly keyHash: string;
   /** The name to take where the first belongs to a run with another hash. */
   readonly secondName: string;
-  /** The ServiceAccount of the listener's namespace that creates it; undefined: rungate itself. */
+  /** The ServiceAccount that creates it, of the namespace of `entry`; undefined: rungate itself. */
   readonly serviceAccount: string | undefined;
   /** Where the ledger has it, or gets it. */
   readonly entry: LedgerEntry;

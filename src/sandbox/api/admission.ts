@@ -21,6 +21,8 @@ export interface Access {
   require(caller: Caller, attributes: Attributes): void;
 }
 
+const ACCOUNT =
+  /^system:serviceaccount:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)$/;
 const anonymous: Caller = { name: 'system:anonymous', uid: '', groups: ['system:unauthenticated'] };
 
 /** Tokens are compared by their digests, so that time tells nothing. */
@@ -49,10 +51,12 @@ export function createAccess({ token, authenticator, authorizer }: AccessParts):
     if (typeof name !== 'string') return caller;
     const groups = [headers['impersonate-group'] ?? []].flat().flatMap((group) => group.split(', '));
     const wanted = { verb: 'impersonate', group: '', version: 'v1', namespace: '' };
-    requirePermission(caller, { ...wanted, resource: 'users', name });
+    // With names that no account can have, it is the name of some user.
+    const [, namespace, account = ''] = ACCOUNT.exec(name) ?? [];
+    if (namespace === undefined) requirePermission(caller, { ...wanted, resource: 'users', name });
+    else requirePermission(caller, { ...wanted, namespace, resource: 'serviceaccounts', name: account });
     for (const group of groups) requirePermission(caller, { ...wanted, resource: 'groups', name: group });
-    const account = /^system:serviceaccount:([^:]+):[^:]+$/.exec(name)?.[1];
-    const implied = account === undefined ? [] : ['system:serviceaccounts', `system:serviceaccounts:${account}`];
+    const implied = namespace === undefined ? [] : ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
     return { name, uid: '', groups: [...groups, ...implied, 'system:authenticated'] };
   }
 

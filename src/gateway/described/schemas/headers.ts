@@ -34,6 +34,12 @@ export const requestHeaders = {
     schema: text,
     example: 'gzip',
   },
+  'Idempotency-Key': {
+    purpose:
+      'Needed. A text of your own for this run, up to 255 characters without blanks: the same one again is the same run. Browsers send no such header to a page of another origin unasked',
+    schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
+    example: 'release-4711',
+  },
   'Last-Event-ID': {
     purpose: 'Where a stream of events is resumed; browsers send it by themselves',
     schema: text,

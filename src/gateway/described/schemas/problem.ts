@@ -7,6 +7,8 @@ export type ProblemCode =
   | FaultCode
   | 'method-not-allowed'
   | 'too-slow'
+  | 'length-required'
+  | 'unsupported-media-type'
   | 'body-too-large'
   | 'url-too-long'
   | 'headers-too-large';
@@ -25,12 +27,12 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
     advice: 'change the request',
   },
   unauthenticated: {
-    when: 'no credentials, or wrong ones; with `WWW-Authenticate`',
-    advice: 'send `Authorization: Basic ...`',
+    when: 'no credentials, or wrong ones; with `WWW-Authenticate`. Of a hook with 404 where there is no such hook',
+    advice: 'send `Authorization: Basic ...`; to a hook what its Secret asks for',
   },
   forbidden: {
-    when: 'the namespace is not served, or not open to this caller; the same whatever is in it',
-    advice: 'ask whoever runs rungate',
+    when: 'the namespace is not served, or not open to this caller; the same whatever is in it. Of a hook: the signed event is too old, or ahead of its time',
+    advice: 'ask whoever runs rungate; look at the clocks',
   },
   'not-found': {
     when: 'no such run or trigger, or no such path',
@@ -41,14 +43,22 @@ export const meanings: Readonly<Record<ProblemCode, ProblemMeaning>> = {
     advice: 'use a method that `Allow` names',
   },
   'too-slow': {
-    when: 'the head of the request took longer than `HEADER_SECONDS`; with `Connection: close`, without `requestId`',
+    when: 'the head of the request took longer than `HEADER_SECONDS`, or the body of a delivery longer than 30 s; with `Connection: close`, without `requestId`',
     advice: 'look at the way to rungate',
   },
   conflict: { when: 'someone else wrote first', advice: 'read again, decide again' },
   gone: { when: 'what was asked about is too old to go on from', advice: 'begin anew, without the cursor' },
+  'length-required': {
+    when: 'a delivery without `Content-Length`, and not in chunks; with `Connection: close`',
+    advice: 'say how long the body is',
+  },
   'body-too-large': {
-    when: 'a body where none is taken; with `Connection: close`',
-    advice: 'leave it out',
+    when: 'a body where none is taken, or that of a delivery is longer than `MAX_HOOK_BYTES`; with `Connection: close`',
+    advice: 'leave it out, or send less',
+  },
+  'unsupported-media-type': {
+    when: 'a delivery that is not JSON by its `Content-Type`, or has a `Content-Encoding`; with `Connection: close`',
+    advice: 'send `application/json` as it is',
   },
   'url-too-long': { when: 'the path with its query is longer than `MAX_URL_BYTES`', advice: 'ask for less at once' },
   'headers-too-large': {

@@ -85,3 +85,15 @@ export const triggerListSchema = shape(
   },
   { continue: text('For the option `continue`: where the next page begins. Absent: this is the last one') },
 );
+
+/** The body of `/triggers/:namespace/:trigger/run`. */
+export const runAskedSchema = shape('RunAsked', 'That a run is asked for', {
+  namespace: text('The namespace of the trigger'),
+  name: text('Its name'),
+  runAt: text('What stands in its annotation `rungate.dev/runAt` for this run, and in its status once the run is taken note of'),
+  asked: {
+    type: 'string',
+    enum: ['now', 'before'],
+    description: '`before`: a request with this key asked for it already',
+  },
+});

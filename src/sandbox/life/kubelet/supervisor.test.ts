@@ -90,6 +90,7 @@ describe('a supervised process', () => {
     { name: 'what job control put into another group', script: 'set -m; sleep 600 & echo $! > pids; exit 4' },
   ]) {
     it(`ends with ${name}`, async function () {
+      // What has left its group is found by its session, which only Linux tells of, in /proc.
       if (name.includes('job control') && !existsSync('/proc')) return this.skip();
       assert.equal((await (await run(script)).ended).code, 4);
       await eventually(() => assert.deepEqual(alive(pidsIn(folder)), []));
@@ -97,7 +98,7 @@ describe('a supervised process', () => {
   }
 
   it('does not wait for what has left its session and holds on to its output', async function () {
-    if (!existsSync('/usr/bin/setsid')) return this.skip();
+    if (!existsSync('/usr/bin/setsid')) return this.skip(); // a command of Linux alone
     const running = await run('echo one; setsid sh -c "echo \\$\\$ > pids; exec sleep 600" & sleep 0.2; exit 4');
     try {
       assert.equal((await running.ended).code, 4);

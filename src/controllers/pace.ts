@@ -1,5 +1,5 @@
 /** A bound on how often something is done, however many want to: turns are given out one by one, evenly. */
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** Whoever wants to act waits for a turn first. Turns come in the order in which they were asked for. */
 export interface Pace {

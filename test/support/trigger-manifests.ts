@@ -1,6 +1,30 @@
-/** Triggers of the later releases, which hold a whole PipelineRun, and what tests ask of the runs that come of triggers. */
+/** Triggers as users of the first and of the later releases write them, and what tests ask of the runs that come of them. */
 import assert from 'node:assert/strict';
 import type { Branch, RunManifest, TriggerWorld } from './triggers.ts';
+
+/** A trigger of release 0.1.4 on a GitRepository, as JSON; `pipeline` has fields of `spec.pipeline` that are not usual. */
+export function firstTrigger(name: string, source: string, pipeline: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({
+    apiVersion: 'pipeline.jquad.rocks/v1alpha1',
+    kind: 'PipelineTrigger',
+    metadata: { name },
+    spec: {
+      source: { kind: 'GitRepository', name: source },
+      pipeline: {
+        name: 'skips',
+        serviceAccountName: 'default',
+        retries: 1,
+        maxHistory: 10,
+        workspace: { name: 'source', size: '1Gi', accessMode: 'ReadWriteOnce' },
+        inputParams: [
+          { name: 'rev', value: '$(commit)' },
+          { name: 'branch', value: '$(branch)' },
+        ],
+        ...pipeline,
+      },
+    },
+  });
+}
 
 /** The kinds of sources, and the version in which the original's manifests name them. */
 const SOURCE_VERSIONS = {
@@ -17,7 +41,7 @@ export interface TemplateParam {
   readonly value: unknown;
 }
 
-/** What a trigger has that is not usual. */
+/** What a trigger of the later releases has that is not usual. */
 export interface WholeTriggerOptions {
   /** Of its source; GitRepository unless told. */
   readonly kind?: keyof typeof SOURCE_VERSIONS;
@@ -29,7 +53,7 @@ export interface WholeTriggerOptions {
   readonly template?: object;
 }
 
-/** A trigger with `spec.pipelineRun`, as JSON. */
+/** A trigger of the later releases, with `spec.pipelineRun`, as JSON. */
 export function wholeTrigger(name: string, source: string, options: WholeTriggerOptions = {}): string {
   const { kind = 'GitRepository', metadata = { generateName: `${name}-` }, params = usual(kind) } = options;
   const { template = { pipelineRef: { name: 'skips' } } } = options;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { HandClock } from '../../../test/support/hand-clock.ts';
+import { HandClock } from '../../test/support/hand-clock.ts';
 import { createPace } from './pace.ts';
 
 describe('a pace', () => {

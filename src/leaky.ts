@@ -1,5 +1,5 @@
 /** Levels that rise when something happens and leak away with time: one number per key, a bounded number of keys. */
-import type { Clock } from '../../clock.ts';
+import type { Clock } from './clock.ts';
 
 /** How fast levels fall, and how many are kept. */
 export interface LeakOptions {

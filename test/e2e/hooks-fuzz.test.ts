@@ -1,0 +1,196 @@
+/**
+ * Bodies and headers that nobody should send, against the real door: never 5xx, nothing internal, and nobody held up.
+ * `HOOK_FUZZ_SEED` sends the same again, `HOOK_FUZZ_REQUESTS` says how many: 5,000 unless told; 50,000 under `npm run test:cluster`.
+ */
+import assert from 'node:assert/strict';
+import { Dice } from '../support/fuzz.ts';
+import { groundVariable } from '../support/ground.ts';
+import { postOnce, signatureOf } from '../support/hook-client.ts';
+import { type EventBody, goJson } from '../support/hook-events.ts';
+import { type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { RawClient, type RawOutcome } from '../support/raw-http.ts';
+import { revisionOf } from '../support/shapes.ts';
+
+const inSuite = process.env[groundVariable] !== undefined;
+const count = Number(process.env.HOOK_FUZZ_REQUESTS ?? (inSuite ? 50_000 : 5_000));
+const seed = Number(process.env.HOOK_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const AT_ONCE = 24;
+const ANSWER_WITHIN_MS = 60_000;
+/** One of so many bodies is this long: what is long is hashed, read and walked. */
+const [LONG_ONE_IN, LONG_BYTES] = [500, 900_000];
+
+describe('bodies and headers that nobody should send', function () {
+  this.timeout(18 * 60_000);
+  let world: HookWorld;
+  let event: EventBody;
+
+  before(async () => {
+    world = await startHookWorld({ env: { TEKTON_TRIGGERS_COMPAT: 'true', ...withoutLimits } });
+    await world.pipeline('skips');
+    await world.repository('fuzzed', revisionOf(2));
+    await world.hook('native', { source: { kind: 'GitRepository', name: 'fuzzed' } });
+    await world.listen('fuzzed', {
+      triggers: [
+        { name: 'fuzzed-a', filter: "header.canonical('Gotk-Component') == 'source-controller'" },
+        { name: 'fuzzed-b', filter: "body.message.matches('^(a+)+$')" },
+        { name: 'fuzzed-c', bindings: { rev: '$(body.a.b)' } },
+      ],
+    });
+    event = await world.event('fuzzed', { revision: revisionOf(2) });
+  });
+  after(() => world?.end());
+
+  it(`${count} of them (seed ${seed}): no 5xx, no crash, nothing unanswered, and the event loop is never held up for long`, async () => {
+    const dice = new Dice(seed);
+    const client = new RawClient(world.gateway.url);
+    const complaints: string[] = [];
+    const statuses = new Map<string, number>();
+    await world.gateway.metrics(); // from here on the greatest lag is that of this test
+    let sent = 0;
+    const send = async () => {
+      while (sent < count && complaints.length < 20) {
+        sent += 1;
+        const request = requestOf(dice);
+        const outcome = await client
+          .ask(request, { method: 'POST', withinMs: ANSWER_WITHIN_MS })
+          .catch((error: unknown) => String(error));
+        const key =
+          typeof outcome === 'string' ? 'error' : outcome.is === 'answered' ? outcome.answer.status : outcome.is;
+        statuses.set(String(key), (statuses.get(String(key)) ?? 0) + 1);
+        const complaint = typeof outcome === 'string' ? outcome : complaintAbout(outcome);
+        if (complaint !== undefined) complaints.push(`${complaint}\n    ${request.toString('latin1').slice(0, 400)}`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, send));
+    client.close();
+    const lag = await world.gateway.metric('nodejs_eventloop_lag_max_seconds');
+    const seen = [...statuses].sort().map(([key, times]) => `${key}: ${times}`);
+    process.stdout.write(`      ${seen.join(', ')}; greatest lag ${Math.round(lag * 1_000)} ms\n`);
+    assert.equal(complaints.length, 0, `HOOK_FUZZ_SEED=${seed} sends them again:\n${complaints.join('\n')}`);
+    for (const reached of ['202', '400', '401', '404', '413', '415']) {
+      assert.ok(statuses.has(reached), `${reached} was never met: these requests say too little`);
+    }
+    assert.doesNotMatch(world.gateway.log(), /a request failed by our fault|"level":"error"/);
+    const answer = await postOnce(world.provider('fuzzed'), event);
+    assert.equal(answer?.status, 202, answer?.text);
+  });
+
+  /** A request, most of which are signed, so that what lies behind the signature is met. */
+  function requestOf(dice: Dice): Buffer {
+    const body = bodyOf(dice);
+    const hook = dice.once(20)
+      ? dice.pick(['not-there', '..', '%00', 'a'.repeat(300), 'native/more'])
+      : dice.pick(['fuzzed', 'native']);
+    const type = dice.once(30)
+      ? dice.pick(['text/plain', '', 'application/jsonp', 'APPLICATION/JSON;charset="latin1"'])
+      : dice.pick(['application/json', 'application/json; charset=utf-8', 'application/cloudevents+json']);
+    const lines = [
+      `POST /hooks/${world.namespace}/${hook} HTTP/1.1`,
+      'Host: hooks.invalid',
+      `Content-Length: ${dice.once(200) ? 2_000_000_000 : body.length}`,
+      `Content-Type: ${type}`,
+      ...(dice.once(8) ? oddHeaders(dice) : []),
+      `Gotk-Component: ${dice.pick(['source-controller', 'kustomize-controller', ''])}`,
+      ...(dice.once(25) ? dice.pick(badSignatures) : [`X-Signature: ${signatureOf(world.token, body)}`]),
+      '\r\n',
+    ];
+    return Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), body]);
+  }
+
+  function bodyOf(dice: Dice): Buffer {
+    if (dice.once(LONG_ONE_IN)) {
+      const text = dice.pick(['a', '[', '{"a":', '"\\u0061",', ' ', '1,', '{},']);
+      const long = text.repeat(Math.floor(LONG_BYTES / text.length));
+      return Buffer.from(dice.once(2) ? long : goJson({ ...event, message: long }));
+    }
+    if (dice.once(12)) return Buffer.from(Array.from({ length: dice.below(200) }, () => dice.below(256)));
+    const bent = JSON.parse(goJson(event)) as Record<string, unknown>;
+    for (let bends = dice.below(4); bends > 0; bends--) bend(bent, dice);
+    const text = goJson(bent);
+    if (!dice.once(10)) return Buffer.from(text);
+    const at = dice.below(text.length);
+    return Buffer.from(dice.once(2) ? text.slice(0, at) : text.slice(0, at) + dice.pick(odd) + text.slice(at + 1));
+  }
+});
+
+/** Replaces, adds or takes away something somewhere in an object. */
+function bend(object: Record<string, unknown>, dice: Dice): void {
+  const names = Object.keys(object);
+  const name = dice.once(4) || names.length === 0 ? dice.pick(odd) : dice.pick(names);
+  const inner = object[name];
+  if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !dice.once(3)) {
+    bend(inner as Record<string, unknown>, dice);
+  } else if (dice.once(4)) {
+    delete object[name];
+  } else {
+    object[name] = dice.pick<unknown>([...odd, null, true, -1, 1e308, [], {}, [[[[]]]], { a: { b: 'c' } }, deep(40)]);
+  }
+}
+
+function deep(levels: number): unknown {
+  return levels === 0 ? 'ground' : { a: deep(levels - 1) };
+}
+
+const odd = [
+  '',
+  '.',
+  '..',
+  '/',
+  '\0',
+  '\n',
+  '\u2028',
+  'ü🚀',
+  '\ud800',
+  '$(uid)',
+  '$(tt.params.rev)',
+  '__proto__',
+  'constructor',
+  'a'.repeat(400),
+  'main@sha1:',
+  'main@sha1:zz',
+  "commit '",
+  '%2e%2e',
+  '1e400',
+];
+
+const badSignatures = [
+  [],
+  ['X-Signature: '],
+  ['X-Signature: sha256='],
+  ['X-Signature: sha1=aa'],
+  [`X-Signature: sha256=${'0'.repeat(64)}`],
+  ['X-Signature: a', 'X-Signature: b'],
+] as const;
+
+function oddHeaders(dice: Dice): string[] {
+  return Array.from({ length: 1 + dice.below(5) }, () => {
+    const name = dice.pick([
+      'X-Odd',
+      'gotk-component',
+      'X-GITHUB-delivery',
+      'Content-Encoding',
+      'Accept',
+      'Cookie',
+      'X_Y',
+    ]);
+    const value = dice.pick(['', 'gzip', 'identity', 'ü', 'a'.repeat(2_000), '$(uid)', '"', ';;;']);
+    return `${name}: ${value}`;
+  });
+}
+
+function complaintAbout(outcome: RawOutcome): string | undefined {
+  if (outcome.is === 'late') return 'no answer';
+  if (outcome.is === 'closed') return 'closed without an answer';
+  const { status, headers, body } = outcome.answer;
+  const text = body.toString();
+  if (status >= 500) return `${status} ${text}`;
+  const trace = /\bat \S+ \(|node:internal|node_modules|\.ts:\d|\/src\/|\/work\/|\/home\/|\b\w*Error:/.exec(text);
+  if (trace !== null) return `${status} says too much (${trace[0]}): ${text}`;
+  if (!/^application\/json/.test(headers['content-type'] ?? '')) return `${status} that is no JSON: ${text}`;
+  if (status >= 400 && Buffer.byteLength(text) >= 256)
+    return `${status} with ${Buffer.byteLength(text)} bytes: ${text}`;
+  return undefined;
+}
+
+/** What is refused for its pace is another test's matter. */
+const withoutLimits = { HOOKS_PER_SECOND: '0', MAX_HOOKS: '1000' };

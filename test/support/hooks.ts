@@ -1,0 +1,203 @@
+/**
+ * A world for flows of hooks: that of PipelineTriggers, with EventListeners beside them, one key that opens all of its hooks, and
+ * what notification-controller would send. Its rungates have the rights of the part `hooks` as well.
+ */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { fluxCrds } from '../../src/sandbox/kinds/flux.ts';
+import { type Manifest, manifestsIn } from './admin.ts';
+import { eventually } from './eventually.ts';
+import { checkout, type Gateway } from './gateway.ts';
+import { type HookAnswer, type PostOptions, type Provider, postOnce } from './hook-client.ts';
+import { type EventBody, type EventWish, fluxEvent } from './hook-events.ts';
+import { hookedTrigger, keySecret, type ListenerWish, listenerOf } from './hook-manifests.ts';
+import { type RunManifest, startTriggerWorld, type TriggerWorld } from './triggers.ts';
+import type { WorldOptions } from './world.ts';
+
+/** What an answer says of one trigger. */
+export interface HookResult {
+  readonly trigger: string;
+  readonly outcome: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly pipelineRun?: string;
+}
+
+/** A Kubernetes Event, as far as tests look at it. */
+export interface Told {
+  readonly type: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly count?: number;
+}
+
+/** Flows of hooks. Names without a namespace are in the world's first one. */
+export interface HookWorld extends TriggerWorld {
+  /** The token of the Secret that opens every hook of this world which names no other. */
+  readonly token: string;
+  /** A Provider that leads to a hook of `gateway`, the world's own unless told, and has its token. */
+  provider(hook: string, gateway?: Gateway): Provider;
+  /**
+   * Sends a body to a hook once, as notification-controller does and signed with the world's token; `with` changes the Provider.
+   * Rejects when there is no answer.
+   */
+  post(
+    hook: string,
+    body: EventBody | string | Buffer,
+    options?: PostOptions & { readonly with?: Partial<Provider>; readonly gateway?: Gateway },
+  ): Promise<HookAnswer>;
+  /** What came of an event that is sent once: its status is 202. */
+  results(hook: string, body: EventBody | string, gateway?: Gateway): Promise<readonly HookResult[]>;
+  /** Applies a Secret. */
+  secret(name: string, data: Readonly<Record<string, string>>): Promise<void>;
+  /** Applies an EventListener, and what it needs, and waits until it is served. */
+  listen(name: string, wish?: ListenerWish): Promise<void>;
+  /** Applies a PipelineTrigger with a hook, and waits until that is served. */
+  hook(name: string, wish?: Parameters<typeof hookedTrigger>[1]): Promise<void>;
+  /** Waits until every rungate of these, the world's own unless told, knows a hook. */
+  served(hook: string, gateways?: readonly Gateway[]): Promise<void>;
+  /** An event about an object of this world, with its uid as it is now; one that is not there has none. */
+  event(name: string, wish?: Omit<EventWish, 'namespace' | 'name'>): Promise<EventBody>;
+  /** A Kustomization, of which Flux says that it has applied `revision`; made if it is not there. */
+  kustomization(name: string, revision: string): Promise<void>;
+  /** An object as the API server has it; undefined where it is not there. */
+  object(kind: string, name: string): Promise<Manifest | undefined>;
+  /** Every run of the namespace, or those whose names begin with `prefix`, oldest first. */
+  runs(prefix?: string): Promise<readonly RunManifest[]>;
+  /** Kubernetes Events about an object. */
+  told(kind: string, name: string): Promise<readonly Told[]>;
+  /** Waits until one of these Events about an object is there. */
+  tells(kind: string, name: string, reason: string): Promise<Told>;
+}
+
+/** Where objects of a kind are. */
+const collections: Readonly<Record<string, string>> = {
+  GitRepository: 'source.toolkit.fluxcd.io/v1 gitrepositories',
+  OCIRepository: 'source.toolkit.fluxcd.io/v1 ocirepositories',
+  Bucket: 'source.toolkit.fluxcd.io/v1 buckets',
+  ImagePolicy: 'image.toolkit.fluxcd.io/v1beta2 imagepolicies',
+  Kustomization: 'kustomize.toolkit.fluxcd.io/v1 kustomizations',
+  PipelineTrigger: 'pipeline.jquad.rocks/v1alpha1 pipelinetriggers',
+  EventListener: 'triggers.tekton.dev/v1beta1 eventlisteners',
+  PipelineRun: 'tekton.dev/v1 pipelineruns',
+};
+
+/** Starts a world with hooks in it. What `options` say of components and of the environment is added to what hooks need. */
+export async function startHookWorld(options: WorldOptions = {}): Promise<HookWorld> {
+  const world = await startTriggerWorld({
+    ...options,
+    components: ['hooks', ...(options.components ?? [])],
+    env: { PARTS: 'gateway,triggers,hooks', ...options.env },
+    gateway: false,
+  });
+  const { admin, namespace } = world;
+  await applyKinds(world);
+  const token = 'the key of this world';
+  const secret: HookWorld['secret'] = async (name, data) =>
+    void (await world.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, stringData: data }));
+  await secret(keySecret, { token });
+  if (options.gateway !== false) await world.startGateway();
+
+  const path = (kind: string, name: string) => {
+    const [api, plural] = (collections[kind] ?? assert.fail(`no collection of ${kind}`)).split(' ');
+    return `/apis/${api}/namespaces/${namespace}/${plural}/${name}`;
+  };
+  const events = async (kind: string, name: string): Promise<readonly Told[]> => {
+    const about = encodeURIComponent(`involvedObject.name=${name},involvedObject.kind=${kind}`);
+    return (
+      await admin.get<{ items: readonly Told[] }>(`/api/v1/namespaces/${namespace}/events?fieldSelector=${about}`)
+    ).items;
+  };
+  const hooks: Omit<HookWorld, keyof TriggerWorld> = {
+    token,
+    provider: (hook, gateway = world.gateway) => ({ address: `${gateway.url}/hooks/${namespace}/${hook}`, token }),
+    async post(hook, body, { with: other = {}, gateway, ...how } = {}) {
+      const answer = await postOnce({ ...hooks.provider(hook, gateway), ...other }, body, how);
+      return answer ?? assert.fail('the connection ended without an answer');
+    },
+    async results(hook, body, gateway) {
+      const answer = await hooks.post(hook, body, gateway === undefined ? {} : { gateway });
+      assert.equal(answer.status, 202, answer.text);
+      return answer.json<{ results: HookResult[] }>().results;
+    },
+    secret,
+    async listen(name, wish) {
+      for (const object of listenerOf(name, wish)) await world.apply(object);
+      await hooks.served(name);
+    },
+    async hook(name, wish) {
+      await world.trigger(hookedTrigger(name, wish));
+      await hooks.served(name);
+    },
+    served: (hook, gateways = [world.gateway]) =>
+      world.until(async () => {
+        for (const gateway of gateways) {
+          const { status, text } = await gateway.get(`/hooks/${namespace}/${hook}/deliveries`);
+          assert.equal(status, 200, text);
+        }
+      }),
+    async event(name, wish = {}) {
+      const found = await hooks.object(wish.kind ?? 'GitRepository', name);
+      const uid = wish.uid ?? found?.metadata.uid;
+      return fluxEvent({ ...wish, namespace, name, ...(uid === undefined ? {} : { uid }) });
+    },
+    async kustomization(name, revision) {
+      const [made] = await world.apply({
+        apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
+        kind: 'Kustomization',
+        metadata: { name },
+        spec: { interval: '10m', prune: true, sourceRef: { kind: 'GitRepository', name } },
+      });
+      const { generation } = (made as unknown as { metadata: { generation: number } }).metadata; // as the API server keeps it
+      const ready = { type: 'Ready', status: 'True', reason: 'ReconciliationSucceeded', message: 'applied' };
+      await admin.patch(`${path('Kustomization', name)}/status`, {
+        status: {
+          observedGeneration: generation,
+          lastAppliedRevision: revision,
+          lastAttemptedRevision: revision,
+          conditions: [{ ...ready, observedGeneration: generation, lastTransitionTime: '2026-01-01T00:00:00Z' }],
+        },
+      });
+    },
+    async object(kind, name) {
+      const { status, body } = await admin.bytes(path(kind, name));
+      return status === 200 ? (JSON.parse(body.toString()) as Manifest) : undefined;
+    },
+    async runs(prefix = '') {
+      const { items } = await admin.get<{ items: RunManifest[] }>(
+        `/apis/tekton.dev/v1/namespaces/${namespace}/pipelineruns`,
+      );
+      return items
+        .filter(({ metadata }) => metadata.name.startsWith(prefix))
+        .sort((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp));
+    },
+    told: events,
+    tells: (kind, name, reason) =>
+      eventually(
+        async () => {
+          const all = await events(kind, name);
+          return all.find((one) => one.reason === reason) ?? assert.fail(`told so far: ${JSON.stringify(all)}`);
+        },
+        { withinMs: 60_000 },
+      ),
+  };
+  return Object.defineProperties(hooks, Object.getOwnPropertyDescriptors(world)) as HookWorld;
+}
+
+/** The kinds that hooks look at beyond those of triggers. Those of a cluster hold for all of it and are left there. */
+async function applyKinds({ ground, admin }: TriggerWorld): Promise<void> {
+  const definitions: Manifest[] =
+    ground === 'sandbox'
+      ? manifestsIn(await readFile(`${checkout}test/fixtures/hooks/triggers-crds.yaml`, 'utf8'))
+      : fluxCrds()
+          .filter(({ metadata }) => metadata.name === 'kustomizations.kustomize.toolkit.fluxcd.io')
+          .map((definition) => definition as unknown as Manifest);
+  for (const definition of definitions) {
+    await admin.apply(definition);
+    const at = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${definition.metadata.name}`;
+    await eventually(async () => {
+      const { status } = await admin.get(at);
+      assert.match(JSON.stringify(status ?? {}), /"type":"Established"/);
+    });
+  }
+}
