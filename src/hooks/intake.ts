@@ -32,6 +32,9 @@ export interface IntakeParts {
 /** A body that is still being read after this makes room for others: those that arrive at all arrive in a fraction of it. */
 const LINGERING_MS = 1_000;
 
+/** Without a reason of its own each abort would make an error with its stack. */
+const SETTLED = 'settled';
+
 interface Reader {
   readonly beganAt: number;
   giveUp(): void;
@@ -62,7 +65,7 @@ export function createIntake({ most, patienceMs, clock }: IntakeParts): Intake {
         let size = 0;
         const over = new AbortController();
         const settle = (taken: Taken): void => {
-          over.abort();
+          over.abort(SETTLED);
           readers.delete(reader);
           body.off('data', take).off('end', finish).off('close', lose);
           if (taken.came !== 'whole') body.pause();

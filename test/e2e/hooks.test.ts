@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.ts';
 import { on } from '../support/fault-proxy.ts';
 import { fluxEvent } from '../support/hook-events.ts';
 import { type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { withLatestImage } from '../support/older-flux.ts';
 import { commitOf, revisionOf } from '../support/shapes.ts';
 import { paramsOf, Tally } from '../support/trigger-manifests.ts';
 
@@ -17,10 +18,7 @@ describe('hooks of PipelineTriggers', function () {
     world = await startHookWorld({ faults: true, namespaces: 2 });
     await world.pipeline('skips');
   });
-  afterEach(() => {
-    world?.faults.lift();
-    world?.faults.reset(); // a watch that was stalled is asked for again
-  });
+  afterEach(() => see());
   after(() => world?.end());
 
   /** A trigger with a hook on a source of its name, which has had its run of the first revision. */
@@ -29,9 +27,18 @@ describe('hooks of PipelineTriggers', function () {
     await world.hook(name, wish);
     await world.hasRuns(name, 1);
   };
+  let isBlind = false;
   /** From now on no watch tells of sources. */
   const blind = () => {
+    isBlind = true;
     world.faults.add({ on: on.watch('gitrepositories'), fault: { kind: 'stall', at: { bytes: 0 } } });
+    world.faults.reset();
+  };
+  /** From now on watches do again: one that is silent is ended, and asked for anew. */
+  const see = () => {
+    if (!isBlind) return;
+    isBlind = false;
+    world.faults.lift();
     world.faults.reset();
   };
   const revisionsOf = async (trigger: string) => (await world.runsOf(trigger)).map((run) => paramsOf(run).rev).sort();
@@ -85,8 +92,7 @@ describe('hooks of PipelineTriggers', function () {
     await world.push('told', revisionOf(2));
     await only('told', await world.event('told', { revision: revisionOf(2) }));
     await world.hasRuns('told', 2);
-    world.faults.lift();
-    world.faults.reset();
+    see();
     await world.settled();
     await has('told', 2);
   });
@@ -101,7 +107,7 @@ describe('hooks of PipelineTriggers', function () {
       const event = await world.event('raced', { revision: revisionOf(number) });
       await Promise.all([world.results('raced', event), world.results('raced', event, other)]);
       await world.hasRuns('raced', number);
-      world.faults.lift();
+      see();
     }
     await other.stop();
     await has('raced', 4);
@@ -259,7 +265,10 @@ describe('hooks of PipelineTriggers', function () {
     assert.deepEqual(tags, ['1.0.0', '1.0.1']);
   });
 
-  it('event 25: an ImagePolicy of Flux 2.5 has its image in another field, which may be blank for a while', async () => {
+  it('event 25: an ImagePolicy of Flux 2.5 has its image in another field, which may be blank for a while', async function () {
+    // The kind is the whole cluster's, and of a Flux that has no such field any more.
+    if (world.ground === 'cluster') return void this.skip();
+    await withLatestImage(world);
     const image = (latestImage: string) => world.image('older', { latestImage });
     await image('docker.io/library/older:1.0.0');
     await world.hook('older', {

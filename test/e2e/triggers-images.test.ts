@@ -1,5 +1,6 @@
 /** PipelineTriggers on images, OCIRepositories and Buckets: what of their status is an event, and what its run is given. */
 import assert from 'node:assert/strict';
+import { withLatestImage } from '../support/older-flux.ts';
 import { paramsOf, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
 
@@ -100,17 +101,3 @@ describe('triggers on images and artifacts', function () {
 
   it('and in the end no trigger has another run', () => tally.again(world));
 });
-
-/** Makes ImagePolicies of this sandbox keep `status.latestImage`, as those of Flux before 2.7 did. */
-async function withLatestImage({ admin }: TriggerWorld): Promise<void> {
-  type Definition = {
-    spec: {
-      versions: { schema: { openAPIV3Schema: { properties: { status: { properties: Record<string, object> } } } } }[];
-    };
-  };
-  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/imagepolicies.image.toolkit.fluxcd.io';
-  const { versions } = (await admin.get<Definition>(path)).spec;
-  for (const { schema } of versions)
-    schema.openAPIV3Schema.properties.status.properties.latestImage = { type: 'string' };
-  await admin.patch(path, { spec: { versions } });
-}

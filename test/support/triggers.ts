@@ -154,6 +154,16 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
   const status: TriggerWorld['status'] = async (name) =>
     ((await admin.get(path(triggerApi, 'pipelinetriggers', name))).status ?? {}) as TriggerStatus;
 
+  /** Whether what a message misses is there: the watch of who wrote it lags, and will tell. */
+  const isThere = async (message = ''): Promise<boolean> => {
+    const [, kind = '', group, name = ''] = /^(\w+)\.([a-z.]+) "(.+)" not found$/.exec(message) ?? [];
+    if (group === undefined) return false;
+    const { preferredVersion } = await admin.get<{ preferredVersion: { groupVersion: string } }>(`/apis/${group}`);
+    const plural = kind === 'Pipeline' ? 'pipelines' : kind;
+    const { status: code } = await admin.bytes(path(`apis/${preferredVersion.groupVersion}`, plural, name));
+    return code === 200;
+  };
+
   const artifactStatus = async (plural: ArtifactKind, name: string, revision: string, digest: string) => {
     const at = path(sourceApi, plural, name);
     const folder = `${plural.replace(/ies$/, 'y').replace(/s$/, '')}/${namespace}/${name}`;
@@ -277,6 +287,7 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
           const said = JSON.stringify(conditions);
           assert.ok(condition && conditions.length === 1, said);
           assert.deepEqual([condition.type, wanted ?? condition.status], [type, condition.status], said);
+          assert.ok(!(await isThere(condition.message)), `${said}: its watch has yet to tell of it`);
           return condition;
         },
         { withinMs },

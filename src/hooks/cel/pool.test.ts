@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { eventually } from '../../../test/support/eventually.ts';
 import { HandClock } from '../../../test/support/hand-clock.ts';
 import { systemClock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
@@ -94,10 +93,10 @@ describe('the engine', function () {
     assert.deepEqual(said, ['expression time']);
   });
 
-  it('event 34: patterns that kill engines which go back are matched as they are, in linear time', async () => {
+  it('event 34: patterns for which others try all ways to go back are matched in one', async () => {
     const patterns = ['^(a|a)*b', '(x+x+)+y', '^([a-z]+)*[A-Z]', '(.*)(.*)(.*)(.*)(.*)[=]'];
     for (const pattern of patterns) {
-      const results = await engine.evaluate([`body.long.matches('${pattern}')`], inputsOf(), more());
+      const results = await engine.evaluate([`body.long.substring(0, 2000).matches('${pattern}')`], inputsOf(), more());
       assert.deepEqual(results, [{ ok: true, value: false }], pattern);
     }
   });
@@ -170,16 +169,24 @@ describe('the engine', function () {
       asked.push(name);
       return undefined;
     };
-    const expression = "body.many.exists(x, 'a'.compareSecret('token', string(int(x))))";
-    const [all] = await engine.evaluate([expression], inputsOf(), more(secret));
-    assert.deepEqual([all?.ok, asked.length], [false, 8]);
-    const chain = "'a'.compareSecret('token', '0') ? true : ";
-    const [oneByOne] = await engine.evaluate(
-      [`${[1, 2, 3].map((at) => `!'a'.compareSecret('token', '${at}') && `).join('')}${chain}false`],
-      inputsOf(),
-      more(async () => Buffer.from('b')),
+    const [atOnce] = await engine.evaluate(
+      ["body.some.exists(name, 'a'.compareSecret('token', name))"],
+      inputsOf({ some: Array.from({ length: 20 }, (_, at) => `secret-${at}`) }),
+      more(secret),
     );
-    assert.equal(oneByOne?.ok, false);
+    assert.deepEqual([atOnce?.ok, asked.length], [false, 8]);
+    const oneByOne = [1, 2, 3, 4].reduceRight(
+      (rest, at) => `'a'.compareSecret('token', '${at}') ? true : ${rest}`,
+      'false',
+    );
+    assert.deepEqual(
+      await engine.evaluate(
+        [oneByOne],
+        inputsOf(),
+        more(async () => Buffer.from('b')),
+      ),
+      [{ ok: false, error: 'it asks for one Secret after another, more than 3 times' }],
+    );
   });
 
   it('rejects with what the look-up of a Secret rejects with', async () => {
