@@ -25,6 +25,7 @@ describe('createMetrics', () => {
     metrics.runCreated('event');
     metrics.runCreated('retry');
     metrics.runDeleted();
+    metrics.hookDelivery('EventListener', 'created');
     metrics.leading(true);
     await clock.turn(7_000);
 
@@ -49,6 +50,7 @@ describe('createMetrics', () => {
       'rungate_runs_created_total{cause="event"} 1',
       'rungate_runs_created_total{cause="retry"} 1',
       'rungate_runs_deleted_total 1',
+      'rungate_hook_deliveries_total{kind="EventListener",outcome="created"} 1',
       'rungate_leader 1',
       'rungate_reload_current{setting="AUTH_FILE"} 1',
       'rungate_reload_current{setting="ACCESS_FILE"} 0',

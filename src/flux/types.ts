@@ -51,6 +51,6 @@ export interface ReadyCondition {
   readonly reason: string;
   /** At most a kilobyte. Whoever writes to the repository may have a say in it. */
   readonly message: string;
-  /** RFC 3339. Flux sets it anew with each try that fails, not only when it begins to fail. */
+  /** RFC 3339. Of a source that was never fetched Flux sets it anew with each try, not only when it begins to fail. */
   readonly since: string;
 }

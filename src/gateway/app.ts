@@ -56,9 +56,8 @@ function openApp(parts: Omit<ArrivalParts, 'takesBody'> & { readonly hooks?: Hoo
   app.disable('etag'); // what may be kept, and for how long, its handler knows
   app.set('query parser', 'simple');
 
-  app.use(arrival(hooks === undefined ? parts : { ...parts, takesBody: hooks.isMeant }));
   // Before every path: a host can lead to a hook, whatever the path.
-  if (hooks !== undefined) app.use(hooks.handler);
+  app.use(hooks === undefined ? arrival(parts) : after(arrival({ ...parts, takesBody: hooks.isMeant }), hooks.handler));
   // Before draining: a process that drains is alive, and must not be restarted for it.
   const open = hooks === undefined ? [healthRoute] : [healthRoute, liveRoute];
   serveRoutes(app, open);
@@ -101,6 +100,15 @@ export function inOriginForm(handler: RequestListener): RequestListener {
 function pathOf(absolute: string): string {
   const path = absolute.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
   return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** One handler and then another, as one layer of Express. */
+function after(first: RequestHandler, second: RequestHandler): RequestHandler {
+  return (request, response, next) =>
+    first(request, response, (error?: unknown) => {
+      if (error === undefined) return second(request, response, next);
+      next(error);
+    });
 }
 
 /** Around a handler instead of before it: every layer of Express costs as much as a look-up in the caches. */

@@ -58,7 +58,7 @@ export interface DoorParts {
   readonly mostBytes: number;
   /** Whether hosts named `el-<name>.<namespace>.svc` lead to hooks, whatever the path, as the Services of EventListeners do. */
   readonly takesHosts: boolean;
-  /** Aborts when this process is stopping: what is under way is ended, and nothing more begun. */
+  /** Aborts when this process is stopping: what is under way is finished, and nothing more begun. */
   readonly draining: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
@@ -136,6 +136,7 @@ export function createDoor(parts: DoorParts): Door {
 
   return {
     hookOf({ method, url, host = '' }) {
+      if (!takesHosts && !url.startsWith('/hooks/')) return undefined; // asked of every request, most of which are the gateway's
       const path = url.split('?', 1)[0] ?? '';
       // The Service of an EventListener is probed at this path.
       if (path === '/live' && method !== 'POST') return undefined;

@@ -10,7 +10,8 @@ export interface Hook {
   readonly uid: string;
   /**
    * The Secret of its namespace that says what opens it: a key `token` wants a signature (and `previous`, where it is there, is good
-   * as well), `bearer` a bearer token, `clientNames` a client certificate of one of these names; all that it has are wanted.
+   * as well), `bearer` a bearer token (or `previousBearer`), `clientNames` a client certificate of one of these names; all that it has
+   * are wanted.
    * Undefined: open to everybody, which is only served where whoever runs rungate has said so.
    */
   readonly secret: string | undefined;

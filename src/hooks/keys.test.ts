@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { HandClock } from '../../test/support/hand-clock.ts';
 import { Fault } from '../fault.ts';
 import type { JsonObject } from '../kube/objects.ts';
@@ -144,6 +145,21 @@ describe('the Secret of a hook', () => {
 });
 
 describe('the names in a certificate', () => {
+  it('are read from any text', () => {
+    const piece = fc.constantFrom('DNS:', 'URI:', ', ', '"', '\\', 'a', '\n', '\\u00', 'email:');
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.array(piece).map((pieces) => pieces.join('')),
+          fc.string(),
+        ),
+        (text) => {
+          namesIn(text);
+        },
+      ),
+    );
+  });
+
   const table: readonly [string | undefined, readonly string[]][] = [
     [undefined, []],
     ['', []],

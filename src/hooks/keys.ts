@@ -170,17 +170,19 @@ function wantedIn(secret: JsonObject): Wanted {
 
 const KINDS_OF_NAMES: ReadonlySet<string> = new Set(['DNS', 'URI', 'IP Address', 'email']);
 
+// Sticky, so that nothing between two names is skipped; what is quoted can be nothing but JSON.
+const NAMES =
+  /(?:^|, )([A-Za-z0-9 ]+):(?:("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|([^",]*))(?=, |$)/gy;
+
 /**
  * The names in a certificate, as Node writes them: `DNS:a.example, URI:spiffe://b`. A value with a comma or a quote in it is
- * written as a JSON string, so that nobody can put a second name into their first.
- * https://nodejs.org/api/crypto.html#x509subjectaltname
+ * written as a JSON string, so that nobody can put a second name into their first. Never throws; names behind what cannot be read are
+ * left out. https://nodejs.org/api/crypto.html#x509subjectaltname
  */
 export function namesIn(subjectAltName: string | undefined): readonly string[] {
   const names: string[] = [];
-  for (const [, kind, quoted, plain = ''] of (subjectAltName ?? '').matchAll(
-    /(?:^|, )([A-Za-z0-9 ]+):(?:("(?:[^"\\]|\\.)*")|([^",]*))(?=, |$)/gy, // from one to the next: nothing is skipped
-  )) {
-    if (kind === undefined || !KINDS_OF_NAMES.has(kind)) continue;
+  for (const [, kind = '', quoted, plain = ''] of (subjectAltName ?? '').matchAll(NAMES)) {
+    if (!KINDS_OF_NAMES.has(kind)) continue;
     const name = quoted === undefined ? plain : String(JSON.parse(quoted));
     names.push(kind === 'DNS' ? name.toLowerCase() : name);
   }

@@ -79,8 +79,7 @@ export function createReception({ replay, deliveries, clock, log, metrics }: Rec
   const inTime = async ({ hook, beganAt }: Admitted, request: HookRequest) => {
     const late = new AbortController();
     const done = new AbortController();
-    // By its uid: a hook that is deleted and made anew has seen nothing.
-    const working = replay.once(`${hook.uid} ${request.identity}`, () => hook.receive(request, late.signal));
+    const working = replay.once(sameness(hook, request), () => hook.receive(request, late.signal));
     const workMs = Math.max(LEAST_WORK_MS, beganAt + ANSWER_MS - clock.steady());
     const overdue = clock.sleep(workMs, done.signal).then(() => 'overdue' as const);
     try {
@@ -158,6 +157,18 @@ export function createReception({ replay, deliveries, clock, log, metrics }: Rec
       return outcome.answer;
     },
   };
+}
+
+/** Of headers these say nothing of what is delivered, and differ from one try to the next. */
+const OF_THE_WAY = /^(?:X-Request-Id|X-Forwarded-.*|X-Real-Ip|Forwarded|Via|Traceparent|Tracestate|Date|Connection)$/;
+
+/**
+ * What two deliveries have in common that are the same: not the body alone, since filters look at headers, and Git hosts say there which
+ * delivery it is. By the uid of the hook: one that is deleted and made anew has seen nothing.
+ */
+function sameness({ uid }: Hook, { identity, url, headers }: HookRequest): string {
+  const telling = [...headers].filter(([name]) => !OF_THE_WAY.test(name));
+  return hash('sha256', JSON.stringify([uid, identity, url, telling]), 'hex');
 }
 
 /** What a body says, or what is wrong with it in a sentence. `event`: it is one of Flux that can be read. */

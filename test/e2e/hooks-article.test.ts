@@ -97,11 +97,14 @@ describe('the way from Flux to Tekton', function () {
     const { results } = answer.json<{ results: HookResult[] }>();
     assert.equal(results[0]?.outcome, 'duplicate', JSON.stringify(results));
     await isRun(results);
+    await gateway.stop();
   });
 
   it('event 29: the same body of another component, or of none, is filtered', async () => {
+    const gateway = await world.startGateway();
+    await world.served('flux-event-listener', [gateway]);
     for (const component of ['kustomize-controller', undefined]) {
-      const [result] = await post(world.gateway, {
+      const [result] = await post(gateway, {
         component,
         more: component ? [] : ['gotk-component: kustomize-controller'],
       });

@@ -111,7 +111,8 @@ describe('hooks when things go wrong', function () {
     const isTaken = new Promise((met) =>
       world.faults.add({ on: creation, fault: { kind: 'lost', how: 'silence' }, times: 1, met }),
     );
-    const sent = notify(world.provider('killed'), event, { haste, at: () => world.provider('killed').address });
+    const patient = { ...world.provider('killed'), timeoutMs: 60_000 }; // a process takes its time to start
+    const sent = notify(patient, event, { haste: 2, at: () => world.provider('killed').address });
     await isTaken;
     await world.gateway.stop('SIGKILL');
     await world.restart();

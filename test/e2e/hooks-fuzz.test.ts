@@ -7,6 +7,7 @@ import { Dice } from '../support/fuzz.ts';
 import { groundVariable } from '../support/ground.ts';
 import { postOnce, signatureOf } from '../support/hook-client.ts';
 import { type EventBody, goJson } from '../support/hook-events.ts';
+import { pendingRunOf } from '../support/hook-manifests.ts';
 import { type HookWorld, startHookWorld } from '../support/hooks.ts';
 import { RawClient, type RawOutcome } from '../support/raw-http.ts';
 import { revisionOf } from '../support/shapes.ts';
@@ -34,7 +35,7 @@ describe('bodies and headers that nobody should send', function () {
         { name: 'fuzzed-a', filter: "header.canonical('Gotk-Component') == 'source-controller'" },
         { name: 'fuzzed-b', filter: "body.message.matches('^(a+)+$')" },
         { name: 'fuzzed-c', bindings: { rev: '$(body.a.b)' } },
-      ],
+      ].map((trigger) => ({ ...trigger, resources: [pendingRunOf(trigger.name)] })),
     });
     event = await world.event('fuzzed', { revision: revisionOf(2) });
   });
@@ -117,13 +118,15 @@ describe('bodies and headers that nobody should send', function () {
 function bend(object: Record<string, unknown>, dice: Dice): void {
   const names = Object.keys(object);
   const name = dice.once(4) || names.length === 0 ? dice.pick(odd) : dice.pick(names);
-  const inner = object[name];
+  const inner = Object.hasOwn(object, name) ? object[name] : undefined; // what it inherits is everybody's
   if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !dice.once(3)) {
     bend(inner as Record<string, unknown>, dice);
   } else if (dice.once(4)) {
     delete object[name];
   } else {
-    object[name] = dice.pick<unknown>([...odd, null, true, -1, 1e308, [], {}, [[[[]]]], { a: { b: 'c' } }, deep(40)]);
+    const value = dice.pick<unknown>([...odd, null, true, -1, 1e308, [], {}, [[[[]]]], { a: { b: 'c' } }, deep(40)]);
+    // Not assigned: `__proto__` is to be a key as any other.
+    Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   }
 }
 

@@ -7,8 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dice, diceOf } from '../../bench/soak/dice.ts';
 import { on, refusal } from '../support/fault-proxy.ts';
 import type { Gateway } from '../support/gateway.ts';
-import { type Notified, notify } from '../support/hook-client.ts';
+import { type Notified, notify, type Provider } from '../support/hook-client.ts';
 import type { EventBody } from '../support/hook-events.ts';
+import { pendingRunOf } from '../support/hook-manifests.ts';
 import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
 import { commitOf, revisionOf } from '../support/shapes.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
@@ -43,10 +44,12 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
     }
     for (let replica = 0; replica < 2; replica++) replicas.push(await world.startGateway());
     for (let place = 0; place < HOOKS; place++) {
-      await world.listen(`el${place}`);
-      await world.listen(`web${place}`, {
-        triggers: [{ name: `web${place}`, bindings: { rev: '$(body.after)' } }],
-      });
+      for (const [name, rev] of [
+        [`el${place}`, '$(body.metadata.revision)'],
+        [`web${place}`, '$(body.after)'],
+      ] as const) {
+        await world.listen(name, { triggers: [{ name, bindings: { rev }, resources: [pendingRunOf(name)] }] });
+      }
       await world.hook(`pt${place}`);
       for (const kind of ['el', 'web', 'pt']) await world.served(`${kind}${place}`, replicas);
     }
@@ -79,6 +82,11 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
       .map(({ sent }) => sent);
   }
 
+  const providerOf = ({ kind, hook, number }: Sent): Provider => {
+    const headers: Record<string, string> = kind === 'web' ? { 'X-GitHub-Delivery': `${hook}-${number}` } : {};
+    return { ...world.provider(hook, replicas[0]), headers, timeoutMs: 60_000 };
+  };
+
   async function bodyOf({ kind, hook, number }: Sent, dice: Dice): Promise<EventBody | string> {
     if (kind === 'web') return JSON.stringify({ after: commitOf(number), hook });
     // Two Alerts write different bytes.
@@ -102,8 +110,7 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
         }
         await sleep(dice.whole(0, 60));
         const body = await bodyOf(next, dice);
-        const headers = kind === 'web' ? { 'X-GitHub-Delivery': `${hook}-${number}` } : {};
-        next.came = await notify({ ...world.provider(hook, replicas[0]), headers, timeoutMs: 60_000 }, body, {
+        next.came = await notify(providerOf(next), body, {
           haste: HASTE,
           at: () => world.provider(hook, dice.pick(replicas)).address,
         });
@@ -117,7 +124,7 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
     for (const hook of shown.keys()) await shownAsLast(hook);
     // What was lost in the storm, or was looked for by one that was killed, is told once more, as the next event of its object does.
     for (const sent of plan.filter(({ came }) => came?.isDelivered !== true || isPending(came))) {
-      sent.came = await notify(world.provider(sent.hook, replicas[0]), await bodyOf(sent, dice), { haste: HASTE });
+      sent.came = await notify(providerOf(sent), await bodyOf(sent, dice), { haste: HASTE });
     }
     await judgeWebhooks(plan);
     await judgeListeners(plan);

@@ -146,7 +146,7 @@ describe('hooks of PipelineTriggers', function () {
     await has('claimed', 1);
   });
 
-  it('event 12: an error is nothing to run, unless the trigger is on failure', async () => {
+  it('event 12: an error is nothing to run', async () => {
     await begin('failing');
     const result = await only(
       'failing',
@@ -155,6 +155,38 @@ describe('hooks of PipelineTriggers', function () {
     assert.equal(result?.outcome, 'filtered');
     await world.settled();
     await has('failing', 1);
+  });
+
+  it('event 12: a trigger on failure runs for each failure that its source shows, and for nothing else', async () => {
+    await world.repository('on-failure', revisionOf(1));
+    await world.hook('on-failure', { hook: { on: 'Failure' }, params: { rev: 'failed' } });
+    const path = `/apis/source.toolkit.fluxcd.io/v1/namespaces/${world.namespace}/gitrepositories/on-failure/status`;
+    const show = async (status: 'True' | 'False', reason: string, at: string) => {
+      const condition = {
+        type: 'Ready',
+        status,
+        reason,
+        message: reason,
+        observedGeneration: 1,
+        lastTransitionTime: at,
+      };
+      await world.admin.patch(path, { status: { conditions: [condition] } });
+    };
+    await world.settled();
+    await world.hasRuns('on-failure', 0);
+    for (const [runs, at] of [
+      [1, '2026-01-01T00:00:00Z'],
+      [2, '2026-01-01T01:00:00Z'],
+    ] as const) {
+      await show('False', 'GitOperationFailed', at);
+      const failed = { severity: 'error', reason: 'GitOperationFailed', message: `failed to checkout at ${at}` };
+      await only('on-failure', await world.event('on-failure', failed));
+      await world.hasRuns('on-failure', runs);
+      await show('True', 'Succeeded', at.replace('00Z', '30Z'));
+      await only('on-failure', await world.event('on-failure', { revision: revisionOf(1), reason: 'Succeeded' }));
+      await world.settled();
+    }
+    await has('on-failure', 2);
   });
 
   it('event 13: a recovery for a revision that has had its run is none', async () => {

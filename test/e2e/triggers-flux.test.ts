@@ -3,23 +3,11 @@
  * server and source-controller reads it; in a sandbox it is a folder, and the sandbox's own source-controller polls that.
  */
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { join } from 'node:path';
-import git from 'isomorphic-git';
-import { connect } from '../cluster/cluster.ts';
-import { makeRepository } from '../cluster/repository.ts';
 import { kubectlVariable } from '../support/ground.ts';
 import { clusterSuite } from '../support/needs.ts';
+import { makeOrigin, type Origin } from '../support/origin.ts';
 import { firstTrigger, paramsOf, Tally, valuesOf, wholeTrigger } from '../support/trigger-manifests.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
-
-/** A git repository that Flux can read. */
-interface Origin {
-  readonly url: string;
-  /** Pushes a commit, to `main` unless told, and resolves with its hash. */
-  push(branch?: string): Promise<string>;
-  remove(): Promise<void>;
-}
 
 /** An artifact of a source, as far as tests look at it. */
 interface Looked {
@@ -43,7 +31,7 @@ clusterSuite('triggers behind Flux', { flux: true }, () => {
   });
 
   const originOf = async (name: string): Promise<Origin> => {
-    const origin = await (world.ground === 'cluster' ? served(`${world.namespace}-${name}`) : folder(world, name));
+    const origin = await makeOrigin(world, name);
     origins.push(origin);
     return origin;
   };
@@ -218,40 +206,3 @@ clusterSuite('triggers behind Flux', { flux: true }, () => {
 
   it('and in the end no trigger has another run', () => tally.again(world));
 });
-
-/** A repository on the cluster's git server. */
-async function served(name: string): Promise<Origin> {
-  const { own } = await connect();
-  assert.ok(own, 'Flux is a part of clusters of our own');
-  const repository = await makeRepository(own, name);
-  return { ...repository, push: (branch) => repository.push({}, 'a change', branch) };
-}
-
-/** A bare repository in the world's folder, which ends with the world. */
-async function folder(world: TriggerWorld, name: string): Promise<Origin> {
-  const gitdir = join(world.folder, `${name}.git`);
-  await git.init({ fs, gitdir, bare: true, defaultBranch: 'main' });
-  const tree = await git.writeTree({ fs, gitdir, tree: [] });
-  const author = { name: 'a test', email: 'test@rungate.invalid' };
-  let commits = 0;
-  return {
-    url: gitdir,
-    push: async (branch = 'main') => {
-      const parent = await git.resolveRef({ fs, gitdir, ref: 'refs/heads/main' }).then(
-        (commit) => [commit],
-        () => [],
-      );
-      commits += 1; // commits of one second would be the same one
-      return git.commit({
-        fs,
-        gitdir,
-        ref: `refs/heads/${branch}`,
-        message: `change ${commits}\n`,
-        author,
-        tree,
-        parent,
-      });
-    },
-    remove: async () => {},
-  };
-}

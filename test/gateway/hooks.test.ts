@@ -384,15 +384,18 @@ describe('the same delivery twice', () => {
     assert.equal(door.received.length, 1);
   });
 
-  it('is two where it is for two hooks, or for a hook that was made anew', async () => {
+  it('is two where it is for two hooks, for a hook that was made anew, or with another header', async () => {
     await using door = await openHookDoor();
     door.hang('other');
     const body = event();
-    await door.post(body);
+    await door.post(body, { more: ['X-Request-Id', '1'] });
+    await door.post(body, { more: ['X-Request-Id', '2', 'X-Forwarded-For', '192.0.2.1'] });
+    assert.equal(door.received.length, 1);
     await door.post(body, { path: '/hooks/ci/other' });
+    await door.post(body, { more: ['X-GitHub-Delivery', '1'] });
     door.hang('build', { uid: 'another' });
     await door.post(body);
-    assert.equal(door.received.length, 3);
+    assert.equal(door.received.length, 4);
   });
 });
 

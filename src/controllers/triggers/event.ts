@@ -106,7 +106,7 @@ interface Failure {
 }
 
 /**
- * That a source fails, for one reason. Flux tries again and again, and sets the time of the condition anew with each try, so that the time
+ * That a source fails, for one reason. Of one that was never fetched Flux sets the time of the condition anew with each try, so that the time
  * cannot tell one failure from the next: it is only told.
  */
 function failureEvent(

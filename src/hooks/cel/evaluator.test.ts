@@ -22,19 +22,19 @@ describe('evaluating expressions', () => {
     { name: 'a text that is doubled', given: doubled('t + t', 7), want: '_+_: the text becomes too long' },
     {
       name: 'bytes that are doubled',
-      given: doubled('t + t', 7, 'bytes(body.text)'),
-      want: '_+_: the bytes become too many',
+      given: doubled('t + t', 9, 'bytes(body.text)'),
+      want: 'bytes: too many for one event',
     },
     { name: 'a list that is doubled', given: doubled('t + t', 7, 'body.list'), want: '_+_: the list becomes too long' },
     {
       name: 'a text in place of many',
       given: "body.text.replace('x', body.text)",
-      want: 'replace: the result becomes too long',
+      want: 'replace: the text becomes too long',
     },
     {
       name: 'nothing replaced',
       given: "body.text.replace('', body.text)",
-      want: 'replace: the result becomes too long',
+      want: 'replace: the text becomes too long',
     },
     {
       name: 'texts that are joined',
@@ -61,6 +61,16 @@ describe('evaluating expressions', () => {
       name: 'a result of few values that are seen often',
       given: doubled('[t, t]', 20, '[1]'),
       want: 'the result has more than 32768 values',
+    },
+    {
+      name: 'bytes that are kept in a list',
+      given: 'body.list.map(n, bytes(body.text)).size()',
+      want: 'bytes: too many for one event',
+    },
+    {
+      name: 'a result of long texts',
+      given: 'body.list.map(n, body.text)',
+      want: 'the result is longer than 4194304 characters',
     },
     {
       name: 'a result that is deep',
@@ -109,7 +119,7 @@ describe('evaluating expressions', () => {
   });
 
   it('says nothing of what was sent when an expression fails', () => {
-    const secret = 'hunter2';
+    const secret = 'hunter-2';
     const body = { secret, time: secret, list: [1] };
     const failing = [
       'int(body.secret)',

@@ -2,7 +2,7 @@
 import { type CelInput, celEnv, isCelError, plan } from '@bufbuild/cel';
 import type { CelInputs, CelResult } from './engine.ts';
 import { readExpression } from './expression.ts';
-import { functions } from './functions.ts';
+import { type BytesMade, functions, type KnownSecret } from './functions.ts';
 import { compiled } from './regex.ts';
 import { fromJson, intoJson } from './values.ts';
 
@@ -34,10 +34,15 @@ export interface Evaluator {
   prepare(expression: string): Evaluation;
 }
 
-/** Expressions that are kept as they are read. Listeners of a cluster have some hundreds. */
-const MOST_KEPT = 1000;
+/**
+ * How many characters of expressions are kept with what they were read to, which is a thousand of the usual length, and takes some
+ * hundreds of times their memory.
+ */
+const MOST_KEPT_TEXT = 128 * 1024;
 /** Secrets that the expressions of one trigger may compare with for one event: a name may come from its body. */
 const MOST_SECRETS = 8;
+/** Bytes that an expression may make: V8 bounds what else it makes. */
+const MOST_BYTES = 16 * 1024 * 1024;
 
 /** Makes inputs readable for CEL. They are to be plain JSON. */
 export function readable({ body, header, extensions, requestURL }: CelInputs): ReadableInputs {
@@ -54,18 +59,26 @@ export function readable({ body, header, extensions, requestURL }: CelInputs): R
 export function createEvaluator(): Evaluator {
   let known: readonly SecretValue[] = [];
   let needed: SecretKey[] = [];
-  const env = celEnv({
-    re2: { compile: compiled },
-    funcs: functions((name, key) => {
-      const found = known.find((secret) => secret.name === name && secret.key === key);
-      if (found !== undefined) return found.value;
+  let bytes = 0;
+
+  const secretOf: KnownSecret = (name, key) => {
+    const isThat = (secret: SecretKey): boolean => secret.name === name && secret.key === key;
+    const found = known.find(isThat);
+    if (found !== undefined) return found.value;
+    if (!needed.some(isThat)) {
       if (known.length + needed.length >= MOST_SECRETS)
-        throw new Error('compareSecret: more Secrets than one event may ask for');
-      if (!needed.some((secret) => secret.name === name && secret.key === key)) needed.push({ name, key });
-      throw new Error('compareSecret: the Secret has to be read first');
-    }),
-  });
-  const kept = new Map<string, Evaluation>();
+        throw new Error('compareSecret: too many Secrets for one event');
+      needed.push({ name, key });
+    }
+    throw new Error('compareSecret: the Secret has to be read first');
+  };
+  const made: BytesMade = (count) => {
+    bytes += count;
+    if (bytes > MOST_BYTES) throw new Error('bytes: too many for one event');
+  };
+  const env = celEnv({ re2: { compile: compiled }, funcs: functions(secretOf, made) });
+  const mistakes = new Kept<string | undefined>();
+  const evaluations = new Kept<Evaluation>();
 
   const prepare = (expression: string): Evaluation => {
     const read = readExpression(expression, env.funcs);
@@ -79,6 +92,7 @@ export function createEvaluator(): Evaluator {
     return (inputs, secrets) => {
       known = secrets;
       needed = [];
+      bytes = 0;
       const result = evaluate(inputs);
       if (needed.length > 0) return { needs: needed };
       if (isCelError(result)) return { ok: false, error: sentence(result.message, expression) };
@@ -91,20 +105,34 @@ export function createEvaluator(): Evaluator {
   };
 
   return {
-    mistakeIn(expression) {
-      const read = readExpression(expression, env.funcs);
-      return read.ok ? undefined : read.mistake;
-    },
-    prepare(expression) {
-      const evaluation = kept.get(expression) ?? prepare(expression);
-      // Taken out and put in again, the one that was not asked for longest is the first.
-      kept.delete(expression);
-      kept.set(expression, evaluation);
-      const [oldest] = kept.keys();
-      if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
-      return evaluation;
-    },
+    mistakeIn: (expression) =>
+      mistakes.of(expression, () => {
+        const read = readExpression(expression, env.funcs);
+        return read.ok ? undefined : read.mistake;
+      }),
+    prepare: (expression) => evaluations.of(expression, () => prepare(expression)),
   };
+}
+
+/** What was made of texts, as far as there is room; what was not asked for longest is forgotten first. */
+class Kept<Made> {
+  readonly #made = new Map<string, Made>();
+  #length = 0;
+
+  of(text: string, make: () => Made): Made {
+    const isKept = this.#made.has(text);
+    const made = isKept ? (this.#made.get(text) as Made) : make(); // which is there, even where it is undefined
+    // Taken out and put in again, the one that was not asked for longest is the first.
+    this.#made.delete(text);
+    this.#made.set(text, made);
+    if (!isKept) this.#length += text.length;
+    for (const oldest of this.#made.keys()) {
+      if (this.#length <= MOST_KEPT_TEXT || oldest === text) break;
+      this.#made.delete(oldest);
+      this.#length -= oldest.length;
+    }
+    return made;
+  }
 }
 
 /** What CEL says that has nothing of the inputs in it. Functions of ours begin with their name. */

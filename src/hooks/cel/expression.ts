@@ -51,7 +51,10 @@ function notParsed(error: unknown): Read {
   if (error instanceof RangeError) return wrong(`it is nested deeper than ${LIMITS.depth} levels`);
   const said = error instanceof Error ? error.message : '';
   const [, line, column, found] = /^<input>:(\d+):(\d+): found (.{1,40}?) but expecting /su.exec(said) ?? [];
-  return wrong(found === undefined ? 'it does not parse' : `line ${line}, column ${column}: ${found} was not expected`);
+  if (found === undefined) return wrong('it does not parse');
+  // Where the parser gives up a call or an index it points at where that begins, and no longer knows what was wrong within.
+  const what = '.([{?'.includes(found) ? 'what begins here does not parse' : `${found} was not expected`;
+  return wrong(`line ${line}, column ${column}: ${what}`);
 }
 
 interface Misread {

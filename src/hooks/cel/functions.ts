@@ -39,6 +39,9 @@ import { fromJson, intoJson, LONGEST_LIST, LONGEST_TEXT } from './values.ts';
 /** A key of a Secret in the namespace of the trigger. Undefined: there is none; throws where that is not known yet. */
 export type KnownSecret = (name: string, key: string) => Uint8Array | undefined;
 
+/** Counts bytes that are made, which V8 does not count to what it may take; throws when they are too many for one event. */
+export type BytesMade = (count: number) => void;
+
 /** What `+` becomes in a macro: its list is nobody else's, so an item is put where it is. An expression cannot have such a name in it. */
 export const APPEND = '@append';
 /** What the macro `has` becomes. */
@@ -58,12 +61,12 @@ const [LEAST_INT, MOST_INT, MOST_UINT] = [-(2n ** 63n), 2n ** 63n - 1n, 2n ** 64
 const equality = celEnv().funcs.find('_==_');
 
 /** Every function; those that have a name and arguments of CEL's own replace it. */
-export function functions(secret: KnownSecret): CelFunc[] {
+export function functions(secret: KnownSecret, made: BytesMade): CelFunc[] {
   return [
     ...libraryStrings.map(bounded),
     ...stringFunctions.map(bounded),
     ...triggers(secret),
-    ...encoders,
+    ...bytes(made),
     ...sets,
     ...conversions,
     ...operators,
@@ -159,7 +162,8 @@ function headerOf(headers: CelMap, name: string, by: string): string {
 /** Lengths are in bytes, as Go counts them; a character of which only a part would be left is left out. */
 function truncate(text: string, length: bigint): string {
   if (length < 0n) throw new Error('truncate: a length cannot be negative');
-  const bytes = Buffer.from(text, 'utf8');
+  // A character takes a byte at least, so what is further back is never looked at.
+  const bytes = Buffer.from(length < text.length ? text.slice(0, Number(length) + 1) : text, 'utf8');
   if (length >= bytes.length) return text;
   let end = Number(length);
   // Bytes 10xxxxxx go on with a character.
@@ -233,17 +237,28 @@ function marshalJson(value: CelMap | CelList): string {
   );
 }
 
-/** https://pkg.go.dev/github.com/google/cel-go/ext#Encoders */
-const encoders: readonly CelFunc[] = [
-  celFunc('base64.encode', [BYTES], STRING, (bytes) => Buffer.from(bytes).toString('base64')),
-  celFunc('base64.decode', [STRING], BYTES, (text) => {
-    const digits = text.replace(/[\r\n]/g, '');
-    // With all of its padding or with none.
-    const isWhole = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(digits);
-    if (!isWhole) throw new Error('base64.decode: not valid base64');
-    return new Uint8Array(Buffer.from(digits, 'base64'));
-  }),
-];
+/** What takes and makes bytes, that of https://pkg.go.dev/github.com/google/cel-go/ext#Encoders among it. */
+function bytes(made: BytesMade): CelFunc[] {
+  return [
+    celFunc('base64.encode', [BYTES], STRING, (bytes) => Buffer.from(bytes).toString('base64')),
+    celFunc('base64.decode', [STRING], BYTES, (text) => {
+      made(text.length);
+      const digits = text.replace(/[\r\n]/g, '');
+      // With all of its padding or with none.
+      const isWhole = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(digits);
+      if (!isWhole) throw new Error('base64.decode: not valid base64');
+      return new Uint8Array(Buffer.from(digits, 'base64'));
+    }),
+    celFunc('bytes', [STRING], BYTES, (text) => {
+      made(Buffer.byteLength(text));
+      return new TextEncoder().encode(text);
+    }),
+    celFunc('_+_', [BYTES, BYTES], BYTES, (a, b) => {
+      made(a.length + b.length);
+      return new Uint8Array(Buffer.concat([a, b]));
+    }),
+  ];
+}
 
 /** https://pkg.go.dev/github.com/google/cel-go/ext#Sets */
 const sets: readonly CelFunc[] = [
@@ -310,10 +325,6 @@ const operators: readonly CelFunc[] = [
   celFunc('_+_', [STRING, STRING], STRING, (a, b) => {
     if (a.length + b.length > LONGEST_TEXT) throw new Error('_+_: the text becomes too long');
     return a + b;
-  }),
-  celFunc('_+_', [BYTES, BYTES], BYTES, (a, b) => {
-    if (a.length + b.length > LONGEST_TEXT) throw new Error('_+_: the bytes become too many');
-    return new Uint8Array(Buffer.concat([a, b]));
   }),
   celFunc('_+_', [LIST, LIST], LIST, (a, b) => {
     if (a.size + b.size > LONGEST_LIST) throw new Error('_+_: the list becomes too long');

@@ -6,9 +6,9 @@ import type { Metrics } from '../../metrics.ts';
 import type { Json, JsonMap } from '../request.ts';
 import type { CelEngine, CelInputs, CelResult, SecretLookup } from './engine.ts';
 import { createEvaluator, type SecretKey, type SecretValue } from './evaluator.ts';
-import { type Gone, MOST_MEMORY_MIB, type Seat, startSeat, type TaskEnd } from './seat.ts';
+import type { WorkerOutcome, WorkerTask } from './task.ts';
+import { type CelThread, type Gone, MOST_MEMORY_MIB, startThread, type TaskEnd } from './thread.ts';
 import { isList } from './values.ts';
-import type { WorkerOutcome, WorkerTask } from './worker.ts';
 
 /** What an engine is made of. */
 export interface CelEngineParts {
@@ -45,8 +45,8 @@ interface Turn {
 export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineParts): CelEngine {
   const reader = createEvaluator();
   const waiting: Turn[] = [];
-  const seats = new Set<Seat>();
-  const idle: Seat[] = [];
+  const threads = new Set<CelThread>();
+  const idle: CelThread[] = [];
   /** When owners may come again, by `clock.steady()`. */
   const resting = new Map<string, number>();
   let isClosed = false;
@@ -54,34 +54,34 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
 
   const next = (): void => {
     while (waiting.length > 0) {
-      const seat = idle.pop();
-      if (seat !== undefined) {
+      const thread = idle.pop();
+      if (thread !== undefined) {
         const turn = waiting.shift();
-        if (turn !== undefined) void take(seat, turn);
+        if (turn !== undefined) void take(thread, turn);
       } else {
-        if (seats.size < workers && (seats.size === 0 || waiting.length > WAITING_FOR_ANOTHER)) void seatAnother();
+        if (threads.size < workers && (threads.size === 0 || waiting.length > WAITING_FOR_ANOTHER)) void startAnother();
         return;
       }
     }
   };
 
-  const seatAnother = async (): Promise<void> => {
-    const seat = startSeat(clock);
-    seats.add(seat);
-    const gone = await seat.ready;
-    if (gone === undefined) idle.push(seat);
+  const startAnother = async (): Promise<void> => {
+    const thread = startThread(clock);
+    threads.add(thread);
+    const gone = await thread.ready;
+    if (gone === undefined) idle.push(thread);
     else {
-      seats.delete(seat);
+      threads.delete(thread);
       // Another one would hardly fare better now; whoever comes next makes it try again.
       if (gone.why === 'broken') for (const { settle } of waiting.splice(0)) settle.reject(broken(gone.cause));
     }
     next();
   };
 
-  const take = async (seat: Seat, { task, limitMs, settle }: Turn): Promise<void> => {
-    const end = await seat.perform(task, limitMs);
-    if (end.gone === undefined) idle.push(seat);
-    else seats.delete(seat);
+  const take = async (thread: CelThread, { task, limitMs, settle }: Turn): Promise<void> => {
+    const end = await thread.perform(task, limitMs);
+    if (end.gone === undefined) idle.push(thread);
+    else threads.delete(thread);
     if (end.gone?.why === 'closed') settle.reject(draining());
     else if (end.gone?.why === 'broken') settle.reject(broken(end.gone.cause));
     else settle.resolve(end);
@@ -179,8 +179,8 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
     async close() {
       isClosed = true;
       for (const { settle } of waiting.splice(0)) settle.reject(draining());
-      await Promise.all([...seats].map((seat) => seat.end()));
-      seats.clear();
+      await Promise.all([...threads].map((thread) => thread.end()));
+      threads.clear();
       idle.length = 0;
     },
   };

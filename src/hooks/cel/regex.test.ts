@@ -7,6 +7,7 @@ describe('regular expressions', () => {
   const cases: readonly (readonly [text: string, pattern: string, template: string, want: string])[] = [
     ['refs/heads/main', 'refs/heads/(.*)', 'branch-$1', 'branch-main'],
     ['refs/heads/main', 'refs/heads/(.*)', 'branch-$1x', 'branch-'],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of Go
     ['refs/heads/main', 'refs/heads/(.*)', 'branch-${1}x', 'branch-mainx'],
     ['refs/heads/main', '(?P<kind>heads)', '<$kind>', 'refs/<heads>/main'],
     ['abc', '(b)', '$0$0$9', 'abbc'],

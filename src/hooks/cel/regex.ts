@@ -15,10 +15,10 @@ const [MATCH, NOTHING] = [6, 7];
 const [LINE_BEGINS, LINE_ENDS, TEXT_BEGINS, TEXT_ENDS, WORD_BOUNDARY, NO_WORD_BOUNDARY] = [1, 2, 4, 8, 16, 32];
 
 const LINE_FEED = 0x0a;
-/** Compiled expressions that are kept: a filter with one in a macro would compile it for every item. */
-const MOST_COMPILED = 128;
+/** Patterns that are kept as they were compiled: in a macro the same one comes for every item. */
+const MOST_COMPILED = 32;
 
-/** Compiled, and kept for a while. Throws where it is no regular expression of RE2. */
+/** Compiled, and kept until all are forgotten. Throws where it is no regular expression of RE2. */
 export function compiled(pattern: string): RE2JS {
   const known = kept.get(pattern);
   if (known !== undefined) return known;
@@ -29,6 +29,11 @@ export function compiled(pattern: string): RE2JS {
 }
 
 const kept = new Map<string, RE2JS>();
+
+/** Forgets what was compiled. Each grows with what it is matched against, so none may outlive the event that it was used for. */
+export function forgetCompiled(): void {
+  kept.clear();
+}
 
 function compile(pattern: string): RE2JS {
   try {

@@ -4,6 +4,7 @@
  */
 import { type CelFunc, CelScalar, celFunc, celMethod, listType } from '@bufbuild/cel';
 import { format } from './format.ts';
+import { LONGEST_TEXT } from './values.ts';
 
 const { DYN, INT, STRING } = CelScalar;
 const STRINGS = listType(STRING);
@@ -117,13 +118,11 @@ function replace(text: string, old: string, instead: string, most: bigint): stri
   const pieces = old === '' ? ['', ...Array.from(text), ''] : text.split(old);
   const gaps = pieces.length - 1;
   const replaced = most < 0n || most > gaps ? gaps : Number(most);
-  if (old === '') {
-    const start = Array.from(text).slice(0, Math.max(replaced - 1, 0));
-    if (replaced === 0) return text;
-    const rest = text.slice(start.join('').length);
-    return instead + start.map((character) => character + instead).join('') + rest;
+  if (text.length + replaced * (instead.length - old.length) > LONGEST_TEXT) {
+    throw new Error('replace: the text becomes too long');
   }
-  return [pieces.slice(0, replaced + 1).join(instead), ...pieces.slice(replaced + 1)].join(old);
+  const ahead = pieces.slice(0, replaced + 1).join(instead);
+  return [ahead, ...pieces.slice(replaced + 1)].join(old);
 }
 
 /** https://pkg.go.dev/strings#SplitN: the last piece is all that is left. */

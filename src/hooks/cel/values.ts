@@ -3,7 +3,7 @@ import { type CelInput, type CelValue, isCelList, isCelMap, isCelType, isCelUint
 import { toJson } from '@bufbuild/protobuf';
 import type { Json } from '../request.ts';
 
-/** How many characters a text, how many bytes a `bytes` may have: what a body may have at most, and some room. */
+/** How many characters a text may have, and all texts of a result together: what a body may have at most, and some room. */
 export const LONGEST_TEXT = 4 * 1024 * 1024;
 /** How many items a list may have. A body has no more values than that. */
 export const LONGEST_LIST = 65_536;
@@ -32,9 +32,12 @@ export function fromJson(json: Json): CelInput {
  */
 export function intoJson(value: CelValue): Json {
   let values = 0;
+  let length = 0;
   const into = (part: CelValue, depth: number): Json => {
     if (++values > MOST_VALUES) throw new Error(`the result has more than ${MOST_VALUES} values`);
     if (depth > DEEPEST) throw new Error(`the result is nested deeper than ${DEEPEST} levels`);
+    if (typeof part === 'string' || part instanceof Uint8Array) length += part.length;
+    if (length > LONGEST_TEXT) throw new Error(`the result is longer than ${LONGEST_TEXT} characters`);
     if (isCelList(part)) return Array.from(part, (item) => into(item, depth + 1));
     if (!isCelMap(part)) return scalarIntoJson(part);
     const entries = [...part].map(([key, item]) => [keyIntoJson(key), item] as const).sort(([a], [b]) => compare(a, b));

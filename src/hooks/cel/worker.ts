@@ -1,44 +1,14 @@
-/** The thread in which expressions are evaluated. It may be ended at any moment, so it holds nothing that would be missed. */
+/** What a worker runs, and nobody imports. It may be ended at any moment, so it holds nothing that would be missed. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { JsonMap } from '../request.ts';
-import type { CelInputs } from './engine.ts';
-import { createEvaluator, readable, type SecretKey, type SecretValue } from './evaluator.ts';
-
-/** What a worker starts with. */
-export interface WorkerStart {
-  /** One number that both sides see: the processor time, in microseconds, that this thread had used when it began to compute. */
-  readonly began: BigInt64Array<SharedArrayBuffer>;
-}
-
-/** What `began` says while nothing is computed. */
-export const NOT_BEGUN = -1n;
-
-/** One round of expressions. Objects come as text, because that is copied faster. */
-export interface WorkerTask {
-  readonly expressions: readonly string[];
-  readonly body: string;
-  readonly header: CelInputs['header'];
-  readonly extensions: string;
-  readonly requestURL: string;
-  readonly secrets: readonly SecretValue[];
-}
-
-/** What became of one expression; a value comes as JSON. */
-export type WorkerOutcome =
-  | { readonly json: string }
-  | { readonly error: string }
-  | { readonly needs: readonly SecretKey[] };
-
-/** What a worker says: that it can be given a task, what became of each expression in turn, and that the task is done. */
-export type WorkerWord =
-  | { readonly word: 'ready' }
-  | { readonly word: 'outcome'; readonly outcome: WorkerOutcome }
-  | { readonly word: 'done'; readonly spentMs: number };
+import { createEvaluator, readable } from './evaluator.ts';
+import { forgetCompiled } from './regex.ts';
+import { NOT_BEGUN, type WorkerOutcome, type WorkerStart, type WorkerTask, type WorkerWord } from './task.ts';
 
 /** The longest value, as JSON: the main thread has to parse it. */
 const LONGEST_VALUE = 1024 * 1024;
 
-// An expression may fail for each of thousands of items, and nobody reads where in our code that was.
+// An expression may fail for each of thousands of items, and nobody reads where in our code that was. This thread has nothing else.
 Error.stackTraceLimit = 0;
 
 const evaluator = createEvaluator();
@@ -89,24 +59,27 @@ function warmUp(): void {
 
 function nothing(): void {}
 
-if (parentPort !== null) {
-  const port = parentPort;
-  const { began } = workerData as WorkerStart; // which is what the pool starts it with
-  const say = (word: WorkerWord): void => port.postMessage(word);
-  const usedMicroseconds = (): number => {
-    const { user, system } = process.threadCpuUsage();
-    return user + system;
-  };
-  port.on('message', (task: WorkerTask) => {
-    let start = 0;
-    const begin = (): void => {
-      start = usedMicroseconds();
-      Atomics.store(began, 0, BigInt(Math.trunc(start)));
-    };
-    perform(task, begin, (outcome) => say({ word: 'outcome', outcome }));
-    Atomics.store(began, 0, NOT_BEGUN);
-    say({ word: 'done', spentMs: (usedMicroseconds() - start) / 1000 });
-  });
-  warmUp();
-  say({ word: 'ready' });
+const { began } = workerData as WorkerStart; // which is what it is started with
+
+function say(word: WorkerWord): void {
+  parentPort?.postMessage(word);
 }
+
+function usedMicroseconds(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+}
+
+parentPort?.on('message', (task: WorkerTask) => {
+  let start = 0;
+  const begin = (): void => {
+    start = usedMicroseconds();
+    Atomics.store(began, 0, BigInt(Math.trunc(start)));
+  };
+  perform(task, begin, (outcome) => say({ word: 'outcome', outcome }));
+  Atomics.store(began, 0, NOT_BEGUN);
+  forgetCompiled();
+  say({ word: 'done', spentMs: (usedMicroseconds() - start) / 1000 });
+});
+warmUp();
+say({ word: 'ready' });

@@ -1,7 +1,7 @@
 /** One worker thread for expressions: started, given one task at a time, watched, and ended where a task takes too much. */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
-import { NOT_BEGUN, type WorkerOutcome, type WorkerStart, type WorkerTask, type WorkerWord } from './worker.ts';
+import { NOT_BEGUN, type WorkerOutcome, type WorkerStart, type WorkerTask, type WorkerWord } from './task.ts';
 
 /** Why a worker has gone: what it was given took too much, it was told to, or something that nobody foresaw. */
 export type Gone = { readonly why: 'time' | 'memory' | 'closed' } | { readonly why: 'broken'; readonly cause: unknown };
@@ -16,7 +16,7 @@ export interface TaskEnd {
 }
 
 /** A worker that has been started. */
-export interface Seat {
+export interface CelThread {
   /** Resolves when it can be given a task, or has gone before that. Never rejects. */
   readonly ready: Promise<Gone | undefined>;
   /** Gives it a task that may compute for `limitMs`. Only one at a time, and none after it has gone. Never rejects. */
@@ -45,7 +45,7 @@ interface Running {
 }
 
 /** Starts a worker. It keeps the process alive while it starts and while it has a task, not otherwise. */
-export function startSeat(clock: Clock): Seat {
+export function startThread(clock: Clock): CelThread {
   const began = new BigInt64Array(new SharedArrayBuffer(8));
   Atomics.store(began, 0, NOT_BEGUN);
   const start: WorkerStart = { began };
