@@ -61,6 +61,8 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
     readonly hook: string;
     readonly number: number;
     readonly kind: 'el' | 'pt' | 'web';
+    /** What it does by chance, whatever others do meanwhile. */
+    readonly dice: Dice;
     came?: Notified;
   }
 
@@ -68,16 +70,17 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
   function planOf(dice: Dice): Sent[] {
     const kinds = ['el', 'pt', 'web'] as const;
     const distinct = kinds.flatMap((kind) =>
-      Array.from({ length: HOOKS * REVISIONS }, (_, at): Sent => {
+      Array.from({ length: HOOKS * REVISIONS }, (_, at) => {
         return { kind, hook: `${kind}${at % HOOKS}`, number: 1 + Math.floor(at / HOOKS) };
       }),
     );
-    const copies = Array.from({ length: Math.max(0, deliveries - distinct.length) }, () => ({
-      ...dice.pick(distinct),
-    }));
+    const copies = Array.from({ length: Math.max(0, deliveries - distinct.length) }, () => dice.pick(distinct));
     // Roughly in the order of their numbers: a delivery may be overtaken by later ones, not by all of them.
     return [...distinct, ...copies]
-      .map((sent) => ({ sent, at: sent.number + dice.whole(0, 150) / 100 }))
+      .map((what, place): { readonly sent: Sent; readonly at: number } => ({
+        sent: { ...what, dice: diceOf(seed + 100 + place) },
+        at: what.number + dice.whole(0, 150) / 100,
+      }))
       .sort((a, b) => a.at - b.at)
       .map(({ sent }) => sent);
   }
@@ -87,29 +90,28 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
     return { ...world.provider(hook, replicas[0]), headers, timeoutMs: 60_000 };
   };
 
-  async function bodyOf({ kind, hook, number }: Sent, dice: Dice): Promise<EventBody | string> {
+  async function bodyOf({ kind, hook, number, dice }: Sent): Promise<EventBody | string> {
     if (kind === 'web') return JSON.stringify({ after: commitOf(number), hook });
     // Two Alerts write different bytes.
     return world.event(hook, { revision: revisionOf(number), metadata: { env: dice.pick(['test', 'prod']) } });
   }
 
   it('a listener has as many runs as keys were accepted, a trigger at most one of a revision and always the last', async () => {
-    const dice = diceOf(seed);
-    const plan = planOf(dice);
+    const plan = planOf(diceOf(seed));
     const shown = new Map<string, number>();
     const weather = new AbortController();
     const bad = [badWeather(diceOf(seed + 1), weather.signal), kills(diceOf(seed + 2), weather.signal)];
     const queue = [...plan];
     const sender = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const { hook, number, kind } = next;
+        const { hook, number, kind, dice } = next;
         if (kind !== 'web' && (shown.get(hook) ?? 0) < number) {
           shown.set(hook, number); // Flux shows it right after it has told of it, or right before
           if (dice.whole(0, 1) === 0) await world.push(hook, revisionOf(number));
           else void sleep(dice.whole(0, 400)).then(() => shownAsLast(hook));
         }
         await sleep(dice.whole(0, 60));
-        const body = await bodyOf(next, dice);
+        const body = await bodyOf(next);
         next.came = await notify(providerOf(next), body, {
           haste: HASTE,
           at: () => world.provider(hook, dice.pick(replicas)).address,
@@ -124,7 +126,7 @@ describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () 
     for (const hook of shown.keys()) await shownAsLast(hook);
     // What was lost in the storm, or was looked for by one that was killed, is told once more, as the next event of its object does.
     for (const sent of plan.filter(({ came }) => came?.isDelivered !== true || isPending(came))) {
-      sent.came = await notify(providerOf(sent), await bodyOf(sent, dice), { haste: HASTE });
+      sent.came = await notify(providerOf(sent), await bodyOf(sent), { haste: HASTE });
     }
     await judgeWebhooks(plan);
     await judgeListeners(plan);

@@ -144,7 +144,9 @@ export function decide(facts: TriggerFacts): Decision {
   const { trigger, now } = facts;
   const { spec } = trigger;
   if ('mistakes' in spec) return mistaken(trigger, spec, now);
-  return conclude(newsOf(follow(readStanding(trigger), spec, facts), spec, facts), spec, facts);
+  const before = readStanding(trigger);
+  const news = newsOf(follow(before, spec, facts), spec, facts);
+  return conclude({ ...news, standing: withStarts(news.standing, before, spec, now) }, spec, facts);
 }
 
 function newsOf(standing: Standing, spec: TriggerSpec, facts: TriggerFacts): News {
@@ -167,9 +169,8 @@ function mistaken(trigger: PipelineTrigger, spec: MistakenSpec, now: number): De
 }
 
 /** What has become of the runs that there are, and of the orders that were given. */
-function follow(standing: Standing, spec: TriggerSpec, { run, tried, now }: TriggerFacts): Standing {
-  const { maxRunsPerHour } = spec.hook;
-  let { sequence, recentRuns } = standing;
+function follow(standing: Standing, spec: TriggerSpec, { run, tried }: TriggerFacts): Standing {
+  let { sequence } = standing;
   const lines = new Map<string, Line>();
   for (const [name, before] of standing.lines) {
     let line = before;
@@ -177,9 +178,6 @@ function follow(standing: Standing, spec: TriggerSpec, { run, tried, now }: Trig
       // An intent that another program wrote has no number yet.
       if (line.sequence === 0) line = { ...line, sequence: ++sequence, attempt: 0 };
       line = answered(line, tried.get(name));
-      if (line.run !== undefined && !line.byHand && maxRunsPerHour !== undefined) {
-        recentRuns = [...withinHour(recentRuns, now), new Date(now).toISOString()].slice(-maxRunsPerHour);
-      }
     }
     if (line.run !== undefined && line.outcome === undefined) {
       const outcome = outcomeOf(run(line.run), line.run);
@@ -187,7 +185,25 @@ function follow(standing: Standing, spec: TriggerSpec, { run, tried, now }: Trig
     }
     lines.set(name, line);
   }
-  return { ...standing, lines, sequence, recentRuns: maxRunsPerHour === undefined ? [] : recentRuns };
+  return { ...standing, lines, sequence };
+}
+
+/**
+ * Notes the runs that were started, for those who limit them. A run counts from when it is ordered: its line says so before anything is
+ * created, and counts until something has become of it. Only then is its time noted, because until then it may be created at any moment;
+ * one that was given up meanwhile may have been created all the same.
+ */
+function withStarts(after: Standing, before: Standing, { hook }: TriggerSpec, now: number): Standing {
+  const { maxRunsPerHour } = hook;
+  if (maxRunsPerHour === undefined) return { ...after, recentRuns: [] };
+  const isUnderWay = (name: string, { sequence, attempt }: Line) => {
+    const line = after.lines.get(name);
+    return line?.counted === true && line.sequence === sequence && line.attempt === attempt;
+  };
+  const over = [...before.lines].filter(([name, line]) => line.counted && !isUnderWay(name, line));
+  if (over.length === 0) return after;
+  const starts = over.map(() => new Date(now).toISOString());
+  return { ...after, recentRuns: [...withinHour(after.recentRuns, now), ...starts].slice(-maxRunsPerHour) };
 }
 
 /** Those that are less than an hour away: what lies further ahead was written before the clock was set back. */
@@ -202,11 +218,12 @@ function isIntended({ run, outcome }: Line): boolean {
 
 function answered(line: Line, tried: Tried | undefined): Line {
   if (tried === undefined || tried.sequence !== line.sequence || tried.attempt !== line.attempt) return line;
+  const { counted, ...settled } = line;
   switch (tried.came) {
     case 'run':
-      return { ...line, run: tried.run };
+      return { ...settled, run: tried.run };
     case 'elsewhere':
-      return { ...line, outcome: { status: 'Unknown', reason: 'SecondCluster', message: tried.message } };
+      return { ...settled, outcome: { status: 'Unknown', reason: 'SecondCluster', message: tried.message } };
     case 'refused':
       return line;
   }
@@ -379,7 +396,8 @@ function isOverBy(line: Line, { on }: HookSpec): boolean {
 
 /** A failure that is over: the next one is another. One that was not run for yet will not be. */
 function recovered(line: Line): Line {
-  return isIntended(line) ? { ...line, recovered: true, outcome: wellAgain } : { ...line, recovered: true };
+  const { counted, ...settled } = line;
+  return isIntended(line) ? { ...settled, recovered: true, outcome: wellAgain } : { ...line, recovered: true };
 }
 
 const wellAgain: Outcome = {
@@ -490,18 +508,25 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
   const lines: WrittenLine[] = [];
   const orders: Order[] = [];
   const untils: number[] = typeof look === 'number' ? [look] : [];
-  let left = (spec.hook.maxRunsPerHour ?? Number.POSITIVE_INFINITY) - withinHour(standing.recentRuns, now).length;
+  const { maxRunsPerHour = Number.POSITIVE_INFINITY } = spec.hook;
+  const underWay = [...standing.lines.values()].filter(({ counted }) => counted).length;
+  let left = maxRunsPerHour - withinHour(standing.recentRuns, now).length - underWay;
   let warning: string | undefined;
-  for (const [name, line] of standing.lines) {
+  for (const [name, noted] of standing.lines) {
+    let line = noted;
     const event = events.get(name);
     let hindrance = isIntended(line) ? hindranceOf(name, line, event, spec, facts) : undefined;
     if (isIntended(line) && hindrance === undefined && event !== undefined) {
       const { sequence, attempt, byHand = false } = line;
-      if (!byHand && left < 1) hindrance = hourFull(standing, spec, now);
+      const isFree = byHand || line.counted === true || maxRunsPerHour === Number.POSITIVE_INFINITY;
+      if (!isFree && left < 1) hindrance = hourFull(standing, spec, now);
       else {
+        if (!isFree) {
+          line = { ...line, counted: true };
+          left -= 1;
+        }
         const credential = facts.credential?.ready === true ? facts.credential : undefined;
         orders.push({ event, sequence, attempt, byHand, ...present({ credential }) });
-        if (!byHand) left -= 1;
       }
     }
     if (hindrance?.untilMs !== undefined) untils.push(hindrance.untilMs);

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { projectSource } from '../../flux/project.ts';
 import type { Source, SourceKind } from '../../flux/types.ts';
 import type { JsonObject } from '../../kube/objects.ts';
-import { eventsOf, sameAsUpstream, type TriggerEvent } from './event.ts';
+import { eventsOf, sameAsUpstream, storedTriggerEvent, type TriggerEvent } from './event.ts';
 
 const SHA = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';
 
@@ -217,5 +217,53 @@ describe('a status that the original wrote', () => {
       eventsOf(of).map((event) => sameAsUpstream(status, event, of)),
       [true, false, false],
     );
+  });
+});
+
+describe('events of failures', () => {
+  const failing = {
+    conditions: [
+      { type: 'Ready', status: 'False', reason: 'GitOperationFailed', message: 'm', lastTransitionTime: 't' },
+    ],
+  };
+  for (const [title, kind, status, want] of [
+    [
+      'with the last artifact',
+      'GitRepository',
+      { ...failing, artifact: { revision: `main@sha1:${'a'.repeat(40)}` } },
+      { branchName: 'main', commitId: 'a'.repeat(40), repositoryName: 'app' },
+    ],
+    ['with nothing ever fetched', 'GitRepository', failing, { branchName: '', commitId: '', repositoryName: 'app' }],
+    [
+      'of an image',
+      'ImagePolicy',
+      { ...failing, latestImage: 'docker.io/team/app:1.0' },
+      { repositoryName: 'team', imageName: 'app', imageVersion: '1.0' },
+    ],
+    ['of no image', 'ImagePolicy', failing, { repositoryName: '', imageName: '', imageVersion: '' }],
+  ] as const) {
+    it(`tell why ${title}`, () => {
+      const of = projectSource(kind, { metadata: { name: 'app' }, status });
+      const [event, ...more] = eventsOf(of, 'Failure');
+      assert.ok(event && more.length === 0);
+      assert.deepEqual([event.raw, event.identity], ['GitOperationFailed', 'failure GitOperationFailed']);
+      const told = { reason: 'GitOperationFailed', message: 'm', since: 't', ...want };
+      assert.deepEqual(JSON.parse(event.details), told);
+      assert.equal(sameAsUpstream({ latestEvent: 'GitOperationFailed' }, event, of), false);
+    });
+  }
+
+  it('are none while the source is well, or does not know', () => {
+    for (const state of ['True', 'Unknown']) {
+      const status = { artifact: { revision: 'main/1' }, conditions: [{ type: 'Ready', status: state }] };
+      assert.deepEqual(eventsOf(projectSource('GitRepository', { status }), 'Failure'), []);
+    }
+  });
+
+  it('that are believed tell their cluster, and each is one of its own', () => {
+    const stored = { key: 'k', cluster: 'edge', reason: 'GitOperationFailed', message: 'm', atMs: 0 };
+    const event = storedTriggerEvent(stored, { kind: 'GitRepository', name: 'app' });
+    assert.equal(event.identity, 'failure GitOperationFailed at 1970-01-01T00:00:00.000Z of edge');
+    assert.equal(JSON.parse(event.details).cluster, 'edge');
   });
 });

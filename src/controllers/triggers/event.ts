@@ -114,7 +114,8 @@ function failureEvent(
   { reason, message, since }: Failure,
 ): TriggerEvent {
   const last = artifact ? repositoryEvent(name, artifact) : image ? imageEvent(image) : nothingYet(kind, name);
-  const details = detailsOf({ reason, message, since, ...shownFields(last.shown) });
+  // What there has never been is empty and not left out: of a failure a run can always be made.
+  const details = JSON.stringify({ reason, message, since, ...shownFields(last.shown) });
   return { ...last, raw: reason || FAILED, identity: `failure ${reason}`, details };
 }
 
@@ -140,7 +141,7 @@ export function storedTriggerEvent(
   if (revision === undefined) {
     const since = new Date(atMs).toISOString();
     const last = nothingYet(kind, name);
-    const details = detailsOf({ reason, message, since, ...shownFields(last.shown), cluster });
+    const details = JSON.stringify({ reason, message, since, ...shownFields(last.shown), cluster });
     return { ...last, raw: reason || FAILED, identity: `failure ${reason} at ${since}${of}`, details };
   }
   const event = kind === 'ImagePolicy' ? imageEvent(parseImage(revision)) : repositoryEvent(name, { revision });

@@ -43,6 +43,8 @@ export interface Line {
   readonly outcome?: Outcome;
   /** Somebody asked for its run by `rungate.dev/runAt`: nothing new was there. */
   readonly byHand?: boolean;
+  /** A run of it was ordered, and counts for `maxRunsPerHour` until something has become of it. */
+  readonly counted?: boolean;
   /** Of a failure: the source has been well since, so that the next one is another. */
   readonly recovered?: boolean;
 }
@@ -134,6 +136,7 @@ function readSourceLine(status: JsonObject): Line | undefined {
       identity: stringOf(status.eventIdentity),
       digest: stringOf(status.eventDigest),
       byHand: status.byHand === true || undefined,
+      counted: status.counted === true || undefined,
       recovered: status.recovered === true || undefined,
       run: run === INTENDED ? undefined : run,
       outcome:
@@ -155,6 +158,7 @@ function readLine(entry: JsonObject): Line | undefined {
     ...present({
       identity: stringOf(entry.identity),
       byHand: entry.byHand === true || undefined,
+      counted: entry.counted === true || undefined,
       run: run === INTENDED ? undefined : run,
       outcome: readOutcome(entry.outcome) ?? (sequence > 0 ? undefined : readForeign(run, [entry.conditions])),
     }),
@@ -243,6 +247,7 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     eventIdentity: line.identity,
     eventDigest: line.digest,
     byHand: line.byHand,
+    counted: line.counted,
     recovered: line.recovered,
     attempt: line.attempt > 0 ? line.attempt : undefined,
     currentPipelineRetry: isFirst && line.attempt > 0 ? line.attempt : undefined,

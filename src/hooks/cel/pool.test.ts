@@ -30,12 +30,11 @@ describe('the engine', function () {
   let engine: CelEngine;
   const said: string[] = [];
 
-  beforeEach(() => {
-    said.length = 0;
+  before(() => {
     const metrics = { limited: (what: string) => void said.push(what), level() {} };
     engine = createCelEngine({ clock: systemClock, log: silentLog, metrics });
   });
-  afterEach(() => engine.close());
+  after(() => engine.close());
 
   it('evaluates in the order of the expressions, each against the same inputs', async () => {
     const results = await engine.evaluate(['body.a + 1.0', 'body.nope', "{'b': [body.word]}"], inputsOf(), more());
@@ -72,6 +71,7 @@ describe('the engine', function () {
   });
 
   it('event 34: a catastrophic pattern is ended, while everything else goes on', async () => {
+    said.length = 0;
     let turns = 0;
     let isOver = false;
     const spin = (): void => {
@@ -213,8 +213,11 @@ describe('the engine', function () {
   });
 
   it('takes no more than may wait, and tells them to come back', async () => {
-    const evaluations = Array.from({ length: 300 }, () => engine.evaluate(['body.a == 1'], inputsOf(), more()));
+    // Its worker only starts, so all of them wait.
+    const fresh = createCelEngine({ clock: systemClock, log: silentLog });
+    const evaluations = Array.from({ length: 300 }, () => fresh.evaluate(['body.a == 1'], inputsOf(), more()));
     const ends = await Promise.allSettled(evaluations);
+    await fresh.close();
     const faults = ends.flatMap((end) =>
       end.status === 'rejected' && end.reason instanceof Fault ? [end.reason] : [],
     );
@@ -224,24 +227,28 @@ describe('the engine', function () {
   });
 
   it('forgets what is aborted while it waits', async () => {
+    const fresh = createCelEngine({ clock: systemClock, log: silentLog });
     const leaving = new AbortController();
-    const left = engine.evaluate(['true'], inputsOf(), { secret: noSecret, signal: leaving.signal });
-    const stays = engine.evaluate(['true'], inputsOf(), more());
+    const asLeaving = { secret: noSecret, signal: leaving.signal };
+    const left = fresh.evaluate(['true'], inputsOf(), asLeaving);
+    const stays = fresh.evaluate(['true'], inputsOf(), more());
     leaving.abort(new Error('gone'));
     await assert.rejects(left, /gone/);
-    await assert.rejects(engine.evaluate(['true'], inputsOf(), { secret: noSecret, signal: leaving.signal }), /gone/);
+    await assert.rejects(fresh.evaluate(['true'], inputsOf(), asLeaving), /gone/);
     assert.deepEqual(await stays, [{ ok: true, value: true }]);
+    await fresh.close();
   });
 
   it('closes while something is evaluated and while something waits, and takes nothing afterwards', async () => {
-    await engine.evaluate(['true'], inputsOf(), more());
-    const running = [ENDLESS, 'true', 'true'].map((expression) => engine.evaluate([expression], inputsOf(), more()));
-    const ends = Promise.allSettled(running);
-    await Promise.all([engine.close(), engine.close()]);
-    for (const end of [
-      ...(await ends),
-      ...(await Promise.allSettled([engine.evaluate(['true'], inputsOf(), more())])),
-    ]) {
+    const closing = createCelEngine({ workers: 1, clock: systemClock, log: silentLog });
+    await closing.evaluate(['true'], inputsOf(), more());
+    const evaluations = [ENDLESS, 'true', 'true'].map((expression) =>
+      closing.evaluate([expression], inputsOf(), more()),
+    );
+    const ends = Promise.allSettled(evaluations);
+    await Promise.all([closing.close(), closing.close()]);
+    const late = Promise.allSettled([closing.evaluate(['true'], inputsOf(), more())]);
+    for (const end of [...(await ends), ...(await late)]) {
       assert(end.status === 'rejected' && end.reason instanceof Fault && end.reason.code === 'draining');
     }
   });

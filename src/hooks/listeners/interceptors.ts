@@ -204,6 +204,7 @@ async function asCel(
   // All of them at once, since one limit of time holds for them; what the overlays come to counts only behind the filter.
   const results = await world.cel.evaluate(expressions, inputs, {
     secret: (name, key) => world.secret(namespace, name, key),
+    owner: namespace,
     signal,
   });
   const [verdict] = filter === undefined ? [] : results;
