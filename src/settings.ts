@@ -100,7 +100,7 @@ export const settings = {
     variable: 'ACCESS_FILE',
     kind: anyText('path', 'the path of a YAML file'),
     purpose:
-      'What each name may read (YAML, `name: [namespace, ...]`); a name that is not in it may read every namespace served. Read again when it changes.',
+      'What each name may read (YAML, `name: [namespace, ...]`), and whose triggers it may run (`name: {read: [...], run: [...]}`); a name that is not in it may read every namespace served, and run nothing. Read again when it changes.',
   },
   trustProxy: {
     variable: 'TRUST_PROXY',

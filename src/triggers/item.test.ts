@@ -103,6 +103,26 @@ describe('what is told of a trigger', () => {
       settled: true,
     },
     {
+      title: 'it runs for failures',
+      spec: { ...A, hook: { on: 'Failure' } },
+      status: {
+        latestEvent: 'GitOperationFailed',
+        latestPipelineRun: 't-abcd',
+        conditions: conditions('Success/Succeded/True/'),
+      },
+      state: 'succeeded',
+      waitingFor: 'GitRepository app to fail again',
+      settled: true,
+    },
+    {
+      title: 'it runs for what is posted',
+      spec: { ...A, hook: { mode: 'events' } },
+      status: { latestEvent: 'main/1', latestPipelineRun: 't-abcd', conditions: conditions('Success/Succeded/True/') },
+      state: 'succeeded',
+      waitingFor: 'another event of GitRepository app to be posted to its hook',
+      settled: true,
+    },
+    {
       title: 'B: its run failed',
       spec: B,
       status: { gitRepository: { commitId: '1', conditions: conditions('Success/Failed/False/Tasks Completed: 1') } },

@@ -134,7 +134,11 @@ function suspension({ suspended }: TriggerSummary, state: TriggerState): string 
 /** What each kind of source brings. */
 const NEWS: Readonly<Record<string, string>> = { ImagePolicy: 'image', PullRequest: 'commit' };
 
-function waitingForOf(line: SummaryLine, state: TriggerState, { source, retries = 0 }: TriggerSummary): string {
+function waitingForOf(
+  line: SummaryLine,
+  state: TriggerState,
+  { source, runsFor, retries = 0 }: TriggerSummary,
+): string {
   const { condition, latestPipelineRun, retriesUsed, outcome } = line;
   const message = condition?.message ?? '';
   const { kind, name } = source;
@@ -154,7 +158,9 @@ function waitingForOf(line: SummaryLine, state: TriggerState, { source, retries 
     case 'succeeded':
       break;
   }
+  if (runsFor === 'failures') return `${kind} ${name} to fail${line.latestEvent === undefined ? '' : ' again'}`;
   const other = line.latestEvent === undefined ? 'a' : 'another';
+  if (runsFor === 'posts') return `${other === 'a' ? 'an' : other} event of ${kind} ${name} to be posted to its hook`;
   const news = NEWS[kind] ?? 'revision';
   return `${kind} ${name} to report ${other === 'a' && news === 'image' ? 'an' : other} ${news}`;
 }

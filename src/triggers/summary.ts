@@ -45,6 +45,8 @@ export interface TriggerSummary extends Kept, SummaryLine {
   /** The generation that its status speaks of; absent where nobody says. */
   readonly observedGeneration?: number;
   readonly source: { readonly kind: string; readonly name: string };
+  /** What it runs for: what its source reports, its failures, or what is posted to its hook. */
+  readonly runsFor: 'news' | 'failures' | 'posts';
   /** The Pipeline that its runs are of, where the template names one. */
   readonly pipeline?: string;
   readonly suspended: boolean;
@@ -78,6 +80,7 @@ export function projectTriggerSummary(raw: JsonObject): TriggerSummary {
     generation: numberOf(objectOf(raw.metadata).generation) ?? 0,
     source: { kind: shared(kind), name: textOf(source.name) ?? '' },
     suspended: spec.suspend === true,
+    runsFor: runsForOf(objectOf(spec.hook)),
     retriesUsed: countOf(status.attempt) ?? countOf(status.currentPipelineRetry) ?? 0,
     branchesLeftOut: Math.max(0, (branches?.length ?? 0) - MOST_BRANCHES),
     ...present({
@@ -91,6 +94,11 @@ export function projectTriggerSummary(raw: JsonObject): TriggerSummary {
       branches: branches?.slice(0, MOST_BRANCHES),
     }),
   };
+}
+
+function runsForOf({ on, mode, trustEvents }: JsonObject): TriggerSummary['runsFor'] {
+  if (mode === 'events' || trustEvents === true) return 'posts';
+  return on === 'Failure' ? 'failures' : 'news';
 }
 
 function branchesIn(status: JsonObject): readonly SummaryBranch[] {

@@ -104,7 +104,7 @@ clusterSuite('hooks behind a real Flux', { flux: true, knobs: true, triggers: tr
 
   it('event 12: what cannot be fetched is told, and is no run', async () => {
     alert('broken', 'broken');
-    await world.listen('broken');
+    await world.listen('broken', { triggers: [{ name: 'broken', bindings: { rev: '$(body.message)' } }] });
     await world.apply({
       apiVersion: 'source.toolkit.fluxcd.io/v1',
       kind: 'GitRepository',

@@ -91,6 +91,7 @@ describe('a status that is written', () => {
     run: 'app-abcde',
     outcome: { status: 'False', reason: 'Failed', message: 'it failed' },
     byHand: true,
+    counted: true,
     recovered: true,
   };
   const said = { type: 'Success', status: 'False', reason: 'Failed', message: 'it failed' } as const;
@@ -115,7 +116,8 @@ describe('a status that is written', () => {
           spec: { source: { kind, name: 'app' }, [shape]: template },
         };
         const name = kind === 'PullRequest' ? 'feature/x' : '';
-        const closed = [{ name: 'gone', line, closed: '2026-01-31T12:00:00.000Z' }];
+        const { counted: _counted, ...over } = line;
+        const closed = [{ name: 'gone', line: over, closed: '2026-01-31T12:00:00.000Z' }];
         const standing: Standing = {
           lines: new Map([[name, line]]),
           sequence: 3,

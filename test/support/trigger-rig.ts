@@ -45,6 +45,7 @@ export class TriggerRig {
   looks = 0;
   /** What events that are believed have left, by key. */
   stored: Record<string, string> = {};
+  storedFails: Fault | undefined;
   /** How often the trigger was looked at. */
   reconciles = 0;
   /** What Flux was asked to look at, with the token. */
@@ -163,7 +164,10 @@ export class TriggerRig {
           if (this.live instanceof Fault) throw this.live;
           return this.live ?? this.kept;
         }
-        if (path.includes('/configmaps/')) return { data: this.stored };
+        if (path.includes('/configmaps/')) {
+          if (this.storedFails !== undefined) throw this.storedFails;
+          return { data: this.stored };
+        }
         const found = path.includes('/pipelinetriggers/') ? this.trigger : this.runs.get(name);
         if (found === undefined) throw new Fault('not-found', 'no such object');
         return found;

@@ -80,7 +80,8 @@ export function saidOfSource(
   const { kind, name } = spec.source;
   const unknown = (message: string): Said => ({ type: 'Unknown', status: 'Unknown', reason: 'Unknown', message });
   if (hook.trustsEvents) {
-    // It is in another cluster.
+    if ('trouble' in source && source.trouble === 'unreadable')
+      return hindered({ type: 'Error', message: source.message }, spec);
     if (lines.length > 0) return undefined;
     return unknown(spec.suspend ? SUSPENDED : `waiting for an event of ${kind} ${name} to be posted to its hook`);
   }

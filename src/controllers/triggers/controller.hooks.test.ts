@@ -138,6 +138,17 @@ describe('the controller of triggers, rung by a hook', () => {
     await rests(2);
   });
 
+  it('says so where what is stored may not be read', async () => {
+    await begin({ trustEvents: true });
+    rig.storedFails = new Fault('refused', 'no');
+    rig.ring();
+    await rig.until(() => {
+      const [condition] = rig.status.conditions as readonly JsonObject[];
+      assert.deepEqual([condition?.type, /k8s\/components\/hooks/.test(String(condition?.message))], ['Error', true]);
+    });
+    await rests(0);
+  });
+
   it('a bell that rings for a trigger that is wrong is heard once', async () => {
     await begin();
     await ranFor(A, 1);

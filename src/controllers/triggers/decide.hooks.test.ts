@@ -447,6 +447,30 @@ describe('maxRunsPerHour', () => {
     assert.equal(stage.created.length, 3);
   });
 
+  it('counts what may have been created although nobody knows, and every branch of a PullRequest', () => {
+    const stage = new Stage(limited);
+    stage.push(A);
+    stage.nextCreate = 'lost';
+    stage.step();
+    stage.step();
+    stage.push(B);
+    stage.rest();
+    stage.push(C);
+    stage.rest();
+    assert.equal(stage.created.length, 2);
+    const pulls = new Stage(hooked({ maxRunsPerHour: 2 }, { ...whole, source: { kind: 'PullRequest', name: 'app' } }));
+    const branches = ['a', 'b', 'c', 'd'].map((name) => ({ name, commit: name, details: '{}' }));
+    pulls.report({ sourceBranches: { branches } });
+    pulls.step();
+    pulls.step();
+    pulls.crash();
+    pulls.rest();
+    assert.equal(pulls.created.length, 2);
+    pulls.later += 3_600_000;
+    pulls.rest();
+    assert.equal(pulls.created.length, 4);
+  });
+
   it('a limit that goes takes its notes along', () => {
     const stage = new Stage(limited);
     stage.push(A);
@@ -491,7 +515,7 @@ describe('maxRunsPerHour', () => {
         assert.equal(new Set(stage.created).size, stage.created.length);
         if (at !== undefined) assert.equal(stage.begun.at(-1)?.event, at);
       }),
-      { numRuns: 300 },
+      { numRuns: 1_000 },
     );
   });
 });

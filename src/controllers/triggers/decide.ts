@@ -206,6 +206,11 @@ function withStarts(after: Standing, before: Standing, { hook }: TriggerSpec, no
   return { ...after, recentRuns: [...withinHour(after.recentRuns, now), ...starts].slice(-maxRunsPerHour) };
 }
 
+/** A line of which something has become, or will not. */
+function uncounted({ counted, ...line }: Line): Line {
+  return line;
+}
+
 /** Those that are less than an hour away: what lies further ahead was written before the clock was set back. */
 function withinHour(times: readonly string[], now: number): readonly string[] {
   return times.filter((time) => Math.abs(now - Date.parse(time)) < HOUR_MS);
@@ -218,12 +223,11 @@ function isIntended({ run, outcome }: Line): boolean {
 
 function answered(line: Line, tried: Tried | undefined): Line {
   if (tried === undefined || tried.sequence !== line.sequence || tried.attempt !== line.attempt) return line;
-  const { counted, ...settled } = line;
   switch (tried.came) {
     case 'run':
-      return { ...settled, run: tried.run };
+      return { ...uncounted(line), run: tried.run };
     case 'elsewhere':
-      return { ...settled, outcome: { status: 'Unknown', reason: 'SecondCluster', message: tried.message } };
+      return { ...uncounted(line), outcome: { status: 'Unknown', reason: 'SecondCluster', message: tried.message } };
     case 'refused':
       return line;
   }
@@ -326,7 +330,7 @@ function take(before: Standing, spec: TriggerSpec, facts: TriggerFacts, source: 
     // A source that reports nothing for a moment is building something; only a PullRequest loses a branch.
     if (name === '') lines.set(name, hook.on === 'Failure' && source.ready?.isReady ? recovered(line) : line);
     else if (source.branches === undefined) lines.set(name, line);
-    else closed = [...closed, { name, line, closed: new Date(now).toISOString() }];
+    else closed = [...closed, { name, line: uncounted(line), closed: new Date(now).toISOString() }];
   }
   // What has come while Flux was asked to look is what was to be run.
   const isHandled = isAsked && reported.size > 0 && (look === undefined || isNewer);
@@ -396,8 +400,8 @@ function isOverBy(line: Line, { on }: HookSpec): boolean {
 
 /** A failure that is over: the next one is another. One that was not run for yet will not be. */
 function recovered(line: Line): Line {
-  const { counted, ...settled } = line;
-  return isIntended(line) ? { ...settled, recovered: true, outcome: wellAgain } : { ...line, recovered: true };
+  const over = { ...uncounted(line), recovered: true };
+  return isIntended(line) ? { ...over, outcome: wellAgain } : over;
 }
 
 const wellAgain: Outcome = {
@@ -519,7 +523,7 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
     if (isIntended(line) && hindrance === undefined && event !== undefined) {
       const { sequence, attempt, byHand = false } = line;
       const isFree = byHand || line.counted === true || maxRunsPerHour === Number.POSITIVE_INFINITY;
-      if (!isFree && left < 1) hindrance = hourFull(standing, spec, now);
+      if (!isFree && left < 1) hindrance = hourFull(standing, maxRunsPerHour, underWay, now);
       else {
         if (!isFree) {
           line = { ...line, counted: true };
@@ -561,15 +565,15 @@ function tooMany(leftOut: number, { source }: TriggerSpec): Hindrance {
   return { type: 'Error', message };
 }
 
-/** Waiting for the first of the runs of this hour to be an hour old. */
-function hourFull({ recentRuns }: Standing, { hook }: TriggerSpec, now: number): Hindrance {
-  // The limit may be lower by now than it was: only so many of the latest count.
-  const [first = ''] = withinHour(recentRuns, now).slice(-(hook.maxRunsPerHour ?? 1));
-  const untilMs = Date.parse(first) + HOUR_MS;
-  const runs = `${hook.maxRunsPerHour} ${hook.maxRunsPerHour === 1 ? 'run' : 'runs'}`;
-  const until = new Date(untilMs).toISOString();
-  const message = `waiting for the hour to end in which ${runs} may be started, as spec.hook.maxRunsPerHour says: at ${until}`;
-  return { type: 'Unknown', message, untilMs };
+/** Waiting until so many of the runs of this hour are an hour old that there is room for another one. */
+function hourFull({ recentRuns }: Standing, most: number, underWay: number, now: number): Hindrance {
+  const recent = withinHour(recentRuns, now);
+  const last = recent[recent.length + underWay - most];
+  const runs = `${most} ${most === 1 ? 'run' : 'runs'}`;
+  const message = `waiting for the hour to end in which ${runs} may be started, as spec.hook.maxRunsPerHour says`;
+  if (last === undefined) return { type: 'Unknown', message }; // it has not begun for those that are being created
+  const untilMs = Date.parse(last) + HOUR_MS;
+  return { type: 'Unknown', message: `${message}: at ${new Date(untilMs).toISOString()}`, untilMs };
 }
 
 function hindranceOf(

@@ -126,8 +126,9 @@ export async function gather(
         });
   return {
     ...facts,
-    source: await findSource(spec, namespace, memory, parts, steady, signal),
-    stored: spec.hook.trustsEvents ? await storedEvents(meta, reader, signal) : [],
+    ...(spec.hook.trustsEvents
+      ? await believed(meta, memory, reader, signal)
+      : { source: await findSource(spec, namespace, memory, parts, steady, signal) }),
     pipelineMissing: pipeline !== undefined && caches.isPipelineMissing({ namespace, name: pipeline }),
     ...present({ credential, look: memory.look }),
   };
@@ -139,7 +140,7 @@ export async function gather(
  * taken for a move of the source.
  */
 async function findSource(
-  { source: { kind, name }, hook }: TriggerSpec,
+  { source: { kind, name } }: TriggerSpec,
   namespace: string,
   memory: Memory,
   { reader, caches, sourcePath }: Pick<GatherParts, 'reader' | 'caches' | 'sourcePath'>,
@@ -151,10 +152,7 @@ async function findSource(
   const later = memory.looksAt.filter((at) => at > steady);
   const isDue = later.length < memory.looksAt.length;
   const { ahead } = memory;
-  if (hook.trustsEvents || (!isDue && ahead === undefined)) {
-    memory.looksAt = later;
-    return kept;
-  }
+  if (!isDue && ahead === undefined) return kept;
   const version = versionOf(kept);
   if (!isDue && ahead?.over === version) return ahead.source;
   let live: Source | SourceTrouble | undefined;
@@ -186,13 +184,23 @@ async function readSource(
   return found ?? missingSource(kind, ref.name);
 }
 
-async function storedEvents(
+/** What a trigger goes by whose source is in another cluster: what was stored of its events. */
+async function believed(
   trigger: ObjectRef,
+  memory: Memory,
   reader: KubeReader,
   signal: AbortSignal,
-): Promise<readonly StoredEvent[]> {
-  const stored = await absentAsUndefined(() => reader.get(storedEventsPath(trigger), { signal }));
-  return stored === undefined ? [] : storedEventsIn(stored);
+): Promise<{ readonly source: SourceTrouble; readonly stored: readonly StoredEvent[] }> {
+  memory.looksAt = []; // there is nothing to look at but this
+  const elsewhere: SourceTrouble = { trouble: 'unknown', message: 'it is in another cluster' };
+  try {
+    const stored = await absentAsUndefined(() => reader.get(storedEventsPath(trigger), { signal }));
+    return { source: elsewhere, stored: stored === undefined ? [] : storedEventsIn(stored) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'refused') throw error;
+    const message = `what was stored of events cannot be read: ${error.message}; the rights for it are in k8s/components/hooks`;
+    return { source: { trouble: 'unreadable', message }, stored: [] };
+  }
 }
 
 /**

@@ -327,6 +327,7 @@ function lineFields(line: Line, messageBytes: number): JsonObject {
     sequence: line.sequence > 0 ? line.sequence : undefined,
     attempt: line.attempt > 0 ? line.attempt : undefined,
     byHand: line.byHand,
+    counted: line.counted,
     latestPipelineRun: runField(line),
     outcome: outcomeField(line, messageBytes),
   };
