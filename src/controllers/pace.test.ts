@@ -20,7 +20,8 @@ describe('a pace', () => {
     );
     for (const [place, { atMs }] of turns.entries()) {
       const before = turns[place - 50];
-      if (before !== undefined) assert.ok(atMs - before.atMs >= 1_000, `turn ${place} at ${atMs} ms`);
+      // Also where some of them are on their way for longer than others.
+      if (before !== undefined) assert.ok(atMs - before.atMs >= 1_100, `turn ${place} at ${atMs} ms`);
     }
     assert.equal(clock.sleeping, 0);
   });

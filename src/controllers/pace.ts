@@ -7,13 +7,16 @@ export interface Pace {
   turn(signal: AbortSignal): Promise<void>;
 }
 
+/** What the network holds up for a moment arrives together, and the bound is for whoever it arrives at: so much slower turns are. */
+const SLOWER = 1.1;
+
 /**
  * At most `perSecond` turns in any second. It is a token bucket that holds one token: a larger one would save up a burst, and
  * bursts are what the API server is to be spared. It waits and never reads the time of day, so that a clock which is set
  * does not stop it.
  */
 export function createPace({ perSecond, clock }: { readonly perSecond: number; readonly clock: Clock }): Pace {
-  const betweenMs = Math.ceil(1_000 / perSecond);
+  const betweenMs = Math.ceil((1_000 * SLOWER) / perSecond);
   let free: Promise<void> = Promise.resolve();
   return {
     async turn(signal) {
