@@ -40,6 +40,10 @@ const alsoInSandbox = [
   'examples',
   'formats',
   'fuzz',
+  'hooks-article',
+  'hooks-faults',
+  'hooks-fuzz',
+  'hooks-storm',
   'log-options',
   'logs',
   'long-logs',
@@ -79,7 +83,7 @@ const suites: readonly Suite[] = [
     .filter((file) => alsoWithoutCaches.includes(file))
     .map((file) => ({ file, ground: 'sandbox', cache: 'off' }) as const),
 ];
-/** Suites of the controllers: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes no difference to them. */
+/** Suites of the controllers and of hooks: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes no difference to them. */
 const isOfControllers = ({ file }: Suite) =>
   /\/(?:trigger|hooks|crossdc|credentials|crds|history|second-cluster|rbac-)[^/]*$/.test(file);
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
