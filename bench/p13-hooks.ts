@@ -19,7 +19,7 @@ import { pendingRun } from './triggers.ts';
 
 const LISTENERS = 50;
 const ROUNDS = 3;
-const CLIENTS = 32;
+const CLIENTS = 64;
 const TOKEN = 'a key of the benchmark';
 
 const common = {

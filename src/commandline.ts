@@ -41,7 +41,8 @@ const commonFlags = {
 /** What may follow the program's name, and the flags of each. Without a command it serves. */
 const commands = {
   '': {
-    purpose: 'Serves status and logs of Tekton runs over HTTP, and starts runs for PipelineTriggers.',
+    purpose:
+      'Serves status and logs of Tekton runs over HTTP, and starts runs for PipelineTriggers and for what is posted to hooks.',
     flags: {
       kubeconfig: { type: 'string', value: ' <path>', purpose: 'Kubeconfig to use instead of KUBECONFIG.' },
       context: {

@@ -22,6 +22,7 @@ describe('a start without a reachable cluster', () => {
       /^rungate cannot reach a Kubernetes cluster: tried https:\/\/127\.0\.0\.1:6443 .*: connection refused\.\n/,
     );
     assert.match(text, /KUBECONFIG/);
+    assert.match(text, /npm run demo/);
     assert.match(text, /npm run cluster -- up/);
   });
 

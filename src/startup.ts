@@ -24,6 +24,7 @@ export function unreachedText({ tried, reason }: { readonly tried?: string; read
     `rungate cannot reach a Kubernetes cluster: ${what.replace(/\.$/, '')}.`,
     'Ways out:',
     '  KUBECONFIG=<path> npm start      use the cluster that file names (or --kubeconfig, --context)',
+    '  npm run demo                     try it without one: a Kubernetes with Tekton and Flux in one process',
     '  npm run cluster -- up            raise a cluster with Tekton on this machine; `env` in place of `up` names it',
     '',
   ].join('\n');

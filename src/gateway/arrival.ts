@@ -131,7 +131,8 @@ export function arrival(parts: ArrivalParts): RequestHandler {
         outcome,
         code: notes.code,
       });
-      if (notes.code === 'forbidden') auditDenied(log, request, defaultNamespace);
+      // A hook refuses deliveries that come too late, and has no caller.
+      if (notes.code === 'forbidden' && notes.caller !== undefined) auditDenied(log, request, defaultNamespace);
       if (notes.isStream) auditStreamEnd(log, request, defaultNamespace, outcome);
     });
 

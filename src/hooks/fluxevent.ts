@@ -143,11 +143,11 @@ function timeIn(text: string): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** At most so long, and without half of a character at its end. */
+/** At most so long, and without half of a character at its end. A copy: a slice would keep all of the message, as long as the event is. */
 function cut(message: string): string {
-  return message.length <= LONGEST_MESSAGE
-    ? message
-    : message.slice(0, LONGEST_MESSAGE).replace(/[\ud800-\udbff]$/, '');
+  if (message.length <= LONGEST_MESSAGE) return message;
+  const short = message.slice(0, LONGEST_MESSAGE).replace(/[\ud800-\udbff]$/, '');
+  return Buffer.from(short, 'utf16le').toString('utf16le');
 }
 
 function metadataIn(body: JsonMap, mistakes: string[]): ReadonlyMap<string, string> {

@@ -36,13 +36,20 @@ export interface FrontParts {
 /** Bodies that are being read at the same time: four for each delivery that may be under way, since strangers send as well. */
 const BODIES_PER_PLACE = 4;
 const BODY_MS = 30_000;
+/** Of all those bodies: thousands of events, and a few of the largest that may be. Anybody can fill it. */
+const MOST_BYTES_HELD = 64 * 1024 * 1024;
 
 /** Makes it for the hooks in `book`. */
 export function createFront(parts: FrontParts): { readonly door: Door; readonly deliveries: Deliveries } {
   const { settings, book, reader, takesHosts, draining, clock, log, metrics } = parts;
   const { allowUnauthenticatedHooks: allowUnauthenticated, maxHookBytes: mostBytes, maxHooks } = settings;
   const deliveries = createDeliveries();
-  const intake = createIntake({ most: BODIES_PER_PLACE * maxHooks, patienceMs: BODY_MS, clock });
+  const intake = createIntake({
+    most: BODIES_PER_PLACE * maxHooks,
+    mostBytesHeld: MOST_BYTES_HELD,
+    patienceMs: BODY_MS,
+    clock,
+  });
   metrics.level('hook bodies', () => intake.reading);
   const door = createDoor({
     book,

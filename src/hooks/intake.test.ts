@@ -3,9 +3,9 @@ import { PassThrough } from 'node:stream';
 import { HandClock } from '../../test/support/hand-clock.ts';
 import { createIntake } from './intake.ts';
 
-const make = (most = 4) => {
+const make = (most = 4, mostBytesHeld = 1_000) => {
   const clock = new HandClock();
-  return { clock, intake: createIntake({ most, patienceMs: 30_000, clock }) };
+  return { clock, intake: createIntake({ most, mostBytesHeld, patienceMs: 30_000, clock }) };
 };
 
 describe('a body', () => {
@@ -66,6 +66,29 @@ describe('a body', () => {
     third.end('c');
     assert.deepEqual(
       [await reading, await last].map(({ came }) => came),
+      ['whole', 'whole'],
+    );
+    assert.deepEqual([intake.reading, clock.sleeping], [0, 0]);
+  });
+
+  it('makes room for others when all of them are too many bytes and it is the largest', async () => {
+    const { clock, intake } = make(4, 15);
+    const [large, small] = [new PassThrough(), new PassThrough()];
+    const first = intake.read(large, 10);
+    const second = intake.read(small, 10);
+    large.write('123456789');
+    small.write('12345');
+    await clock.turn(0);
+    assert.equal(intake.reading, 2);
+    small.write('67');
+    assert.deepEqual(await first, { came: 'crowded' });
+    assert.equal(large.isPaused(), true);
+    const third = new PassThrough();
+    const last = intake.read(third, 10);
+    third.end('12345678'); // what was given up takes no room any more
+    small.end();
+    assert.deepEqual(
+      [await second, await last].map(({ came }) => came),
       ['whole', 'whole'],
     );
     assert.deepEqual([intake.reading, clock.sleeping], [0, 0]);

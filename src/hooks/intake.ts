@@ -1,4 +1,4 @@
-/** Reading bodies whole, with bounds on their size, on how long one takes, and on how many are being read. */
+/** Reading bodies whole, with bounds on their size, on how long one takes, and on how many, of how many bytes, are being read. */
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 
@@ -7,7 +7,7 @@ export type Taken =
   | { readonly came: 'whole'; readonly raw: Buffer }
   | { readonly came: 'too-large' }
   | { readonly came: 'too-slow' }
-  /** As many as may are being read, and none of them for so long that it can be given up. */
+  /** As many as may are being read, and none of them for so long that it can be given up; or it had come to the most bytes of all. */
   | { readonly came: 'crowded' }
   /** The sender has gone. */
   | { readonly came: 'broken' };
@@ -24,6 +24,8 @@ export interface Intake {
 export interface IntakeParts {
   /** Bodies that are read at the same time. */
   readonly most: number;
+  /** Bytes of all of them together. Room for the longest single one has to be there. */
+  readonly mostBytesHeld: number;
   /** How long one may take. */
   readonly patienceMs: number;
   readonly clock: Clock;
@@ -37,14 +39,17 @@ const SETTLED = 'settled';
 
 interface Reader {
   readonly beganAt: number;
+  /** So many bytes of it are here. */
+  size: number;
   giveUp(): void;
+  yieldRoom(): void;
 }
 
 /**
  * Makes one that reads nothing yet. Strangers can fill it, because who sends is known only when the body is there; whoever
- * sends slowly to that end is given up first.
+ * sends slowly to that end is given up first, and where bytes run out whoever has sent the most of them: events are small.
  */
-export function createIntake({ most, patienceMs, clock }: IntakeParts): Intake {
+export function createIntake({ most, mostBytesHeld, patienceMs, clock }: IntakeParts): Intake {
   /** In the order in which they began. */
   const readers = new Set<Reader>();
 
@@ -56,29 +61,43 @@ export function createIntake({ most, patienceMs, clock }: IntakeParts): Intake {
     return true;
   };
 
+  let held = 0;
+  const makeSpace = (): void => {
+    while (held > mostBytesHeld) {
+      const [first, ...others] = readers;
+      others.reduce((largest, each) => (each.size > (largest?.size ?? 0) ? each : largest), first)?.yieldRoom();
+    }
+  };
+
   return {
     read(body, mostBytes) {
       body.on('error', () => {}); // `close` follows, and nobody may have to catch what comes after the answer
       if (!makeRoom()) return Promise.resolve({ came: 'crowded' });
       return new Promise((resolve) => {
         const chunks: Buffer[] = [];
-        let size = 0;
         const over = new AbortController();
         const settle = (taken: Taken): void => {
           over.abort(SETTLED);
-          readers.delete(reader);
+          if (readers.delete(reader)) held -= reader.size;
           body.off('data', take).off('end', finish).off('close', lose);
           if (taken.came !== 'whole') body.pause();
           resolve(taken);
         };
         const take = (chunk: Buffer): void => {
-          size += chunk.length;
-          if (size > mostBytes) settle({ came: 'too-large' });
-          else chunks.push(chunk);
+          reader.size += chunk.length;
+          held += chunk.length;
+          chunks.push(chunk);
+          if (reader.size > mostBytes) settle({ came: 'too-large' });
+          else makeSpace();
         };
-        const finish = (): void => settle({ came: 'whole', raw: Buffer.concat(chunks, size) });
+        const finish = (): void => settle({ came: 'whole', raw: Buffer.concat(chunks, reader.size) });
         const lose = (): void => settle({ came: 'broken' });
-        const reader: Reader = { beganAt: clock.steady(), giveUp: () => settle({ came: 'too-slow' }) };
+        const reader: Reader = {
+          beganAt: clock.steady(),
+          size: 0,
+          giveUp: () => settle({ came: 'too-slow' }),
+          yieldRoom: () => settle({ came: 'crowded' }),
+        };
         readers.add(reader);
         body.on('data', take).once('end', finish).once('close', lose);
         if (body.destroyed) return lose();

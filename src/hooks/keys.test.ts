@@ -57,6 +57,14 @@ const isOpen = async (
 };
 
 describe('what opens a hook', () => {
+  for (const name of ['..', '.', '', 'a/b', '%2e%2e', 'UPPER', 'a?watch=1']) {
+    it(`no Secret can be called ${JSON.stringify(name)}, and nothing else is read in its place`, async () => {
+      const { keys, reads } = make({ token: 'k' });
+      assert.deepEqual(await keys.check(hook(name), signed('k')), { is: 'closed', why: 'secret not found' });
+      assert.deepEqual(reads, []);
+    });
+  }
+
   const table: readonly [string, Record<string, string> | undefined, Shown, string][] = [
     ['a signature', { token: 'fluxkey' }, signed('fluxkey'), 'open, signed'],
     [

@@ -63,6 +63,9 @@ const MOST_KEPT = 2_000;
 /** A hook that takes so long is not worth waiting for: the sender tries again. */
 const READ_MS = 3_000;
 
+/** What Secrets can be called; anything else in its place, such as `..`, could make the path one of another object. */
+const NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+
 /** The keys of a Secret that count; undefined: it has none of that kind. */
 interface Wanted {
   readonly signature: readonly Buffer[] | undefined;
@@ -81,8 +84,9 @@ export function createKeys({ reader, allowUnauthenticated, clock }: KeysParts): 
   const kept = new Map<string, Kept>();
 
   const read = async (namespace: string, name: string): Promise<Wanted | undefined> => {
+    if (!NAME.test(name)) return undefined;
     try {
-      const path = `/api/v1/namespaces/${namespace}/secrets/${encodeURIComponent(name)}`;
+      const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
       return wantedIn(await reader.get(path, { timeoutMs: READ_MS }));
     } catch (error) {
       if (faultOf(error).code === 'not-found') return undefined;

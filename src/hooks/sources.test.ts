@@ -410,6 +410,7 @@ describe('the sources of events', () => {
       there.set(REPOSITORY, repository(BBBB));
       await clock.turn(15_000);
       assert.deepEqual([came, asked], [[], []]);
+      assert.deepEqual(warned, ['stopping while events wait for their objects']);
     });
 
     it('whoever throws at what it came to is logged, and harms nobody', async () => {

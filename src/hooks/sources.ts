@@ -173,6 +173,8 @@ export function createSources({ reader, versions, clock, log, metrics }: Sources
     name: 'hook sources',
     async start() {},
     async stop() {
+      // They were answered with `pending`, and nobody sends them again.
+      if (lookers.size > 0) log.warn('stopping while events wait for their objects', { events: lookers.size });
       stopping.abort(new Fault('draining', 'this process is stopping'));
       await Promise.all(lookers);
     },

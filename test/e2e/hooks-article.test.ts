@@ -11,6 +11,7 @@ import { checkout, type Gateway } from '../support/gateway.ts';
 import { type PostOptions, postOnce } from '../support/hook-client.ts';
 import { identityOf } from '../support/hook-manifests.ts';
 import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { clusterSuite } from '../support/needs.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
 
 const fixture = (name: string) => readFile(`${checkout}test/fixtures/hooks/${name}`, 'utf8');
@@ -18,7 +19,7 @@ const uid = 'cc4d0095-83f4-4f08-98f2-d2e9f3731fb9';
 const revision = 'main@sha1:6fca464c6c124156b9cb3913c229b59148323703';
 const message = 'Fetched revision: main/6fca464c6c124156b9cb3913c229b59148323703';
 
-describe('the way from Flux to Tekton', function () {
+clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
   this.timeout(300_000);
   let world: HookWorld;
   let body: string;

@@ -9,9 +9,10 @@ import { type HookAnswer, notify, postOnce, signatureOf } from '../support/hook-
 import { type EventBody, goJson } from '../support/hook-events.ts';
 import { listenerOf } from '../support/hook-manifests.ts';
 import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { clusterSuite } from '../support/needs.ts';
 import { revisionOf } from '../support/shapes.ts';
 
-describe('the door of hooks', function () {
+clusterSuite('the door of hooks', { triggers: true }, function () {
   this.timeout(180_000);
   let world: HookWorld;
   let event: EventBody;

@@ -5,6 +5,7 @@ import { notify } from '../support/hook-client.ts';
 import type { EventBody } from '../support/hook-events.ts';
 import { listenerOf } from '../support/hook-manifests.ts';
 import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { clusterSuite } from '../support/needs.ts';
 import { commitOf, revisionOf } from '../support/shapes.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
 
@@ -12,7 +13,7 @@ const creation = on.create('pipelineruns');
 /** So much faster than notification-controller is tried again. */
 const haste = 10;
 
-describe('hooks when things go wrong', function () {
+clusterSuite('hooks when things go wrong', { triggers: true }, function () {
   this.timeout(300_000);
   let world: HookWorld;
 

@@ -11,6 +11,7 @@ import { type Notified, notify, type Provider } from '../support/hook-client.ts'
 import type { EventBody } from '../support/hook-events.ts';
 import { pendingRunOf } from '../support/hook-manifests.ts';
 import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { clusterSuite } from '../support/needs.ts';
 import { commitOf, revisionOf } from '../support/shapes.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
 
@@ -24,7 +25,7 @@ const HASTE = 10;
 const KILLS = 6;
 const AT_ONCE = 40;
 
-describe(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, function () {
+clusterSuite(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, { triggers: true }, function () {
   this.timeout(15 * 60_000);
   let world: HookWorld;
   /** Two replicas: one of them is always there, or coming. */

@@ -258,6 +258,7 @@ describe('the time of a signed event', () => {
       const answer = await door.post(event({ timestamp }));
       assert.equal(answer.status, status, answer.text);
       if (status === 403) assert.match(answer.json().errorMessage, /^the timestamp is more than \d+ minutes/);
+      assert(!door.lines.some(({ message }) => message === 'audit'), 'nobody asked to read anything');
     });
   }
 

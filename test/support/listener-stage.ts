@@ -11,6 +11,7 @@ import { hookHeaders } from '../../src/hooks/headers.ts';
 import type { Hook } from '../../src/hooks/hook.ts';
 import { listenerHook } from '../../src/hooks/listeners/listener.ts';
 import { type ListenerObject, listenerKindOf, projectListenerObject } from '../../src/hooks/listeners/manifests.ts';
+import { createPendingRoom, type PendingRoom } from '../../src/hooks/listeners/pending.ts';
 import type { ListenerPolicy } from '../../src/hooks/listeners/policy.ts';
 import { type Listener, resolveListener } from '../../src/hooks/listeners/resolve.ts';
 import type { Created, LedgerEntry, ListenerWorld, RunOrder, SourceCheck } from '../../src/hooks/listeners/world.ts';
@@ -34,6 +35,8 @@ export interface StageWish {
   readonly policy?: Partial<ListenerPolicy>;
   /** Where objects without a namespace are. */
   readonly namespace?: string;
+  /** Characters of parameters that may wait for their sources. */
+  readonly mostPending?: number;
 }
 
 /** What was told of the listener. */
@@ -65,8 +68,10 @@ export class ListenerStage implements ListenerWorld {
   readonly #ledger = new Map<string, LedgerEntry[]>();
   readonly #lookers: { readonly event: FluxEvent; readonly then: (check: SourceCheck) => void }[] = [];
   readonly #stopping = new AbortController();
+  readonly #pending: PendingRoom;
 
-  constructor(yaml: string, { policy = {}, namespace = 'apps' }: StageWish = {}) {
+  constructor(yaml: string, { policy = {}, namespace = 'apps', mostPending }: StageWish = {}) {
+    this.#pending = createPendingRoom(mostPending);
     this.policy = { ...strictPolicy, ...policy };
     const objects = documentsOf(yaml).map((raw) => projected(raw, namespace));
     const find = <K extends ListenerObject['kind']>(kind: K, ref: ObjectRef) =>
@@ -94,6 +99,7 @@ export class ListenerStage implements ListenerWorld {
     return listenerHook(this.listener, {
       world: this,
       policy: this.policy,
+      pending: this.#pending,
       clock: this.clock,
       log: silentLog,
       tell: (type, reason, message) => void this.told.push({ type, reason, message }),

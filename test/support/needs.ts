@@ -26,7 +26,7 @@ export function lacking(needs: Needs, has: Capabilities): string[] {
 }
 
 /** A mocha `describe` that runs only where its needs are met; elsewhere it is one pending test that says what is lacking. */
-export function clusterSuite(title: string, needs: Needs, body: () => void): void {
+export function clusterSuite(title: string, needs: Needs, body: (this: Mocha.Suite) => void): void {
   const told = process.env[capabilitiesVariable];
   const missing = told === undefined ? [] : lacking(needs, JSON.parse(told));
   describe(title, missing.length === 0 ? body : () => it(`not run: the cluster lacks ${missing.join(', ')}`));

@@ -201,7 +201,10 @@ export function createTriggers(parts: TriggersParts): Triggers {
     if (stopped.signal.aborted) return;
     if (!inTime) {
       const [problem] = caches.problems();
-      log.warn('triggers are not looked after: apply k8s/components/triggers, or leave them out of PARTS', { problem });
+      log.warn(
+        'triggers are not looked after so far; where rights are missing apply k8s/components/triggers, or leave triggers out of PARTS',
+        { problem },
+      );
       await filled;
       if (!stopped.signal.aborted) log.info('triggers are looked after now');
     } else if (!caches.isServed()) {

@@ -37,11 +37,12 @@ export function auditSignInRefused(
 
 /** A caller asked for what is not open to them. */
 export function auditDenied(log: Log, request: Request, defaultNamespace: string): void {
+  const asked = about(request, defaultNamespace);
   log.warn('audit', {
-    event: 'read',
+    event: asked.verb === 'run' ? 'run asked for' : 'read',
     decision: 'deny',
     reason: 'namespace not open to this caller',
-    ...about(request, defaultNamespace),
+    ...asked,
   });
 }
 
@@ -112,6 +113,7 @@ export function objectIn(
   );
   const [, resource = ''] = pattern.split('/');
   const name = named.get('name') ?? named.get('run') ?? named.get('trigger') ?? named.get('hook');
-  const verb = name === undefined ? 'list' : pattern.endsWith('/events') ? 'watch' : 'get';
+  const verb =
+    name === undefined ? 'list' : pattern.endsWith('/events') ? 'watch' : pattern.endsWith('/run') ? 'run' : 'get';
   return { verb, resource, namespace: named.get('namespace') ?? defaultNamespace, name };
 }

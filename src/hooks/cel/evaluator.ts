@@ -39,6 +39,8 @@ export interface Evaluator {
  * hundreds of times their memory.
  */
 const MOST_KEPT_TEXT = 128 * 1024;
+/** The same of what is only known to be right or wrong, which takes little: as much as all listeners of a large cluster have. */
+const MOST_JUDGED_TEXT = 8 * 1024 * 1024;
 /** Secrets that the expressions of one trigger may compare with for one event: a name may come from its body. */
 const MOST_SECRETS = 8;
 /** Bytes that an expression may make: V8 bounds what else it makes. */
@@ -77,8 +79,8 @@ export function createEvaluator(): Evaluator {
     if (bytes > MOST_BYTES) throw new Error('bytes: too many for one event');
   };
   const env = celEnv({ re2: { compile: compiled }, funcs: functions(secretOf, made) });
-  const mistakes = new Kept<string | undefined>();
-  const evaluations = new Kept<Evaluation>();
+  const mistakes = new Kept<string | undefined>(MOST_JUDGED_TEXT);
+  const evaluations = new Kept<Evaluation>(MOST_KEPT_TEXT);
 
   const prepare = (expression: string): Evaluation => {
     const read = readExpression(expression, env.funcs);
@@ -117,7 +119,12 @@ export function createEvaluator(): Evaluator {
 /** What was made of texts, as far as there is room; what was not asked for longest is forgotten first. */
 class Kept<Made> {
   readonly #made = new Map<string, Made>();
+  readonly #mostText: number;
   #length = 0;
+
+  constructor(mostText: number) {
+    this.#mostText = mostText;
+  }
 
   of(text: string, make: () => Made): Made {
     const isKept = this.#made.has(text);
@@ -127,7 +134,7 @@ class Kept<Made> {
     this.#made.set(text, made);
     if (!isKept) this.#length += text.length;
     for (const oldest of this.#made.keys()) {
-      if (this.#length <= MOST_KEPT_TEXT || oldest === text) break;
+      if (this.#length <= this.#mostText || oldest === text) break;
       this.#made.delete(oldest);
       this.#length -= oldest.length;
     }

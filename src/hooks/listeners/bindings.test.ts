@@ -129,6 +129,33 @@ describe('bindings', () => {
     assert.throws(() => bind([twice], [], { ...inputs, body }), /larger than 1 MiB/);
   });
 
+  it('ends where the paths of a trigger look at too many items, whatever default there is', () => {
+    const body: JsonMap = { list: Array.from({ length: 30_000 }, () => ({})) };
+    const paths = (count: number) => readBinding({ name: 'p', value: '$(body.list[?(@.a)])'.repeat(count) });
+    const declared = [{ name: 'p', default: 'd' }];
+    assert.equal(bind([paths(3)], declared, { ...inputs, body }).get('p'), '[][][]');
+    assert.throws(
+      () => bind([paths(4)], declared, { ...inputs, body }),
+      /^Fault: parameter p: its paths look at too many/,
+    );
+  });
+
+  it('writes an object once, however many parameters ask for it', () => {
+    let reads = 0;
+    const large = {
+      get a() {
+        reads += 1;
+        return 1;
+      },
+    };
+    const body = { large } as JsonMap;
+    for (let trigger = 0; trigger < 3; trigger++) {
+      const both = readBinding({ name: 'p', value: '$(body.large)$(body.large)' });
+      assert.equal(bind([both], [], { ...inputs, body }).get('p'), '{"a":1}{"a":1}');
+    }
+    assert.equal(reads, 1);
+  });
+
   it('writes JSON that reads as what it was', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {

@@ -2,7 +2,7 @@
 import { Fault } from '../../fault.ts';
 import { canonicalHeader } from '../headers.ts';
 import type { HookHeaders, Json, JsonMap } from '../request.ts';
-import { type Path, parsePath, select } from './jsonpath.ts';
+import { type Budget, type Path, parsePath, select } from './jsonpath.ts';
 
 /** A parameter as a binding has it. */
 export interface BoundParam {
@@ -95,6 +95,8 @@ export type Drawn = readonly {
 
 /** All values together: an object of that size is refused by Kubernetes anyway. */
 const MOST_TEXT = 1024 * 1024;
+/** Items of lists that the paths of one trigger look at, which takes some 20 ms: the event loop stands still meanwhile. */
+const MOST_ITEMS = 100_000;
 
 /**
  * The parameters that bindings give for a delivery, and the defaults of those declared that they do not give. Where an expression has no
@@ -107,13 +109,15 @@ export function draw(bindings: readonly Binding[], declared: readonly DeclaredPa
     declared.flatMap(({ name, default: value }) => (value === undefined ? [] : [[name, value]])),
   );
   const document = documentOf(inputs);
+  const budget: Budget = { left: MOST_ITEMS };
   let size = 0;
   const drawn = bindings.map(({ name, parts }) => {
     const fallback = defaults.get(name);
     const texts = parts.map((part) => {
       if (part.is === 'text') return part.text;
-      const late = (eventId: string) => textOf(name, part, { context: { eventID: eventId } }, fallback);
-      const text = isLate(part) ? late('') : textOf(name, part, document, fallback);
+      const late = (eventId: string) => textOf(name, part, { context: { eventID: eventId } }, fallback, budget);
+      const text = isLate(part) ? late('') : textOf(name, part, document, fallback, budget);
+      if (budget.left < 0) throw new Fault('bad-request', `parameter ${name}: its paths look at too many items`);
       size += text.length;
       if (size > MOST_TEXT) throw new Fault('bad-request', `parameter ${name}: the parameters are larger than 1 MiB`);
       return isLate(part) ? late : text;
@@ -140,9 +144,15 @@ function isLate({ path: [root] }: PathPart): boolean {
   return root?.is === 'field' && root.name === 'context';
 }
 
-function textOf(name: string, { path, text }: PathPart, document: Json, fallback: string | undefined): string {
+function textOf(
+  name: string,
+  { path, text }: PathPart,
+  document: Json,
+  fallback: string | undefined,
+  budget: Budget,
+): string {
   try {
-    return rendered(select(path, document));
+    return rendered(select(path, document, budget));
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (fallback !== undefined) return fallback;
@@ -162,9 +172,15 @@ function rendered(values: readonly Json[]): string {
   return typeof value === 'string' ? value : jsonOf(value);
 }
 
+/** What was written already: parameters of one trigger, and all triggers of a listener, ask for the same parts of a large body. */
+const written = new WeakMap<object, string>();
+
 /** JSON without spaces, with the keys of objects in order, as Go writes it; but for those that are numbers, which come first here. */
 function jsonOf(value: Json): string {
-  return JSON.stringify(inOrder(value));
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const text = written.get(value) ?? JSON.stringify(inOrder(value));
+  written.set(value, text);
+  return text;
 }
 
 /** A copy to be written at once: putting the text together here takes three times as long, and a body may have a megabyte. */

@@ -15,6 +15,7 @@ import {
   type ListenerKind,
   TRIGGERS_GROUP,
 } from './manifests.ts';
+import { createPendingRoom } from './pending.ts';
 import { type Listener, type ResolveGround, resolveListener } from './resolve.ts';
 import { type ListenerShelf, objectsOn, together } from './shelf.ts';
 
@@ -46,6 +47,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
   const shelf = together([files, caches].filter((each) => each !== undefined));
   const objects = objectsOn(shelf);
   const stopping = new AbortController();
+  const pending = createPendingRoom();
   const hooks = new Map<string, Resolved>();
   const told = new Set<string>();
   let changes = 0;
@@ -62,7 +64,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
     const listener = resolveListener(object, objects, parts);
     const tell: Hook['tell'] = (type, reason, message) =>
       events.tell(involved(object), { type, reason, message, atMostEveryMs: TELL_AGAIN_MS });
-    const hook = listenerHook(listener, { ...parts, tell, stopping: stopping.signal });
+    const hook = listenerHook(listener, { ...parts, pending, tell, stopping: stopping.signal });
     const resolved = { object, listener, hook, changes };
     hooks.set(id, resolved);
     return resolved;
@@ -83,7 +85,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
   const tellTrouble = (): void => {
     for (const problem of caches?.problems() ?? []) {
       const message =
-        'EventListeners are not served as they should be: apply k8s/components/hooks, or leave out TEKTON_TRIGGERS_COMPAT';
+        'EventListeners are not served as they should be; where rights are missing apply k8s/components/hooks, or leave out TEKTON_TRIGGERS_COMPAT';
       if (isNews([problem])) log.warn(message, { problem });
     }
     if (caches?.isServed() === false && isNews(['absent'])) {

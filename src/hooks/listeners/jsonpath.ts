@@ -135,91 +135,131 @@ function literal(text: string): Json | undefined {
   return inner?.replace(/\\(.)/g, '$1');
 }
 
-/** What a path selects in a document, in its order. Throws `bad-request`, with nothing in it of what the document holds. */
-export function select(path: Path, document: Json): readonly Json[] {
+/** How many items of lists may be looked at. Below 0: it was too little, and something was not looked at. */
+export interface Budget {
+  left: number;
+}
+
+/**
+ * What a path selects in a document, in its order. Throws `bad-request`, with nothing in it of what the document holds; where `budget` is
+ * used up as well.
+ */
+export function select(path: Path, document: Json, budget: Budget = { left: Infinity }): readonly Json[] {
+  const found = follow(path, document, budget);
+  if (isMiss(found)) throw new Fault('bad-request', found.miss);
+  return found;
+}
+
+/**
+ * Why there is nothing, to be read behind what the path is. Not thrown: of a long list a filter may miss something in every item, and an
+ * error for each, with its stack, would take the event loop for half a second.
+ */
+interface Miss {
+  readonly miss: string;
+}
+
+type Found = readonly Json[] | Miss;
+
+function isMiss(found: Found | boolean): found is Miss {
+  return typeof found === 'object' && !Array.isArray(found);
+}
+
+function follow(path: Path, document: Json, budget: Budget): Found {
   let values: readonly Json[] = [document];
-  for (const step of path) values = taken(step, values);
+  for (const step of path) {
+    const found = taken(step, values, budget);
+    if (isMiss(found)) return found;
+    values = found;
+  }
   return values;
 }
 
-function taken(step: Step, values: readonly Json[]): readonly Json[] {
+function taken(step: Step, values: readonly Json[], budget: Budget): Found {
   switch (step.is) {
     case 'field':
       return fieldOf(step.name, values);
     case 'index':
-      return listsIn(values).flatMap((list) => {
+      return ofEachList(values, (list) => {
         const item = list.at(step.at);
-        if (item === undefined) throw new Fault('bad-request', `asks for [${step.at}] of a list that is shorter`);
-        return [item];
+        return item === undefined ? { miss: `asks for [${step.at}] of a list that is shorter` } : [item];
       });
     case 'slice':
-      return listsIn(values).flatMap((list) => sliceOf(list, step));
+      return ofEachList(values, (list) => (isSpent(budget, list) ? TOO_MANY : sliceOf(list, step)));
     case 'filter':
-      if (values.includes(null)) throw new Fault('bad-request', 'asks for items of what is no list');
-      return listsIn(values).flatMap((list) => list.filter((item) => holds(step, item)));
+      if (values.includes(null)) return NO_LIST;
+      return ofEachList(values, (list) => (isSpent(budget, list) ? TOO_MANY : filtered(list, step, budget)));
   }
 }
 
-function fieldOf(name: string, values: readonly Json[]): readonly Json[] {
+function fieldOf(name: string, values: readonly Json[]): Found {
   const found = values.flatMap((value) => {
     const field = isMap(value) && Object.hasOwn(value, name) ? value[name] : undefined;
     return field === undefined ? [] : [field];
   });
   // Of many values those that have it count, and of none there is nothing to miss.
-  if (found.length === 0 && values.length > 0) throw new Fault('bad-request', `asks for ${name}, which is not there`);
-  return found;
+  return found.length === 0 && values.length > 0 ? { miss: `asks for ${name}, which is not there` } : found;
 }
 
-/** The lists among them: null is passed over, and anything else that is none is a mistake. */
-function listsIn(values: readonly Json[]): readonly (readonly Json[])[] {
-  return values.flatMap((value) => {
-    if (value === null) return [];
-    if (!isList(value)) throw new Fault('bad-request', 'asks for items of what is no list');
-    return [value];
-  });
+const NO_LIST: Miss = { miss: 'asks for items of what is no list' };
+const TOO_MANY: Miss = { miss: 'looks at too many items' };
+
+function isSpent(budget: Budget, list: readonly Json[]): boolean {
+  budget.left -= list.length;
+  return budget.left < 0;
+}
+
+/** What is taken of the lists among them: null is passed over, and anything else that is none is a mistake. */
+function ofEachList(values: readonly Json[], take: (list: readonly Json[]) => Found): Found {
+  const all: Json[][] = [];
+  for (const value of values) {
+    if (value === null) continue;
+    const found = isList(value) ? take(value) : NO_LIST;
+    if (isMiss(found)) return found;
+    all.push([...found]);
+  }
+  return all.flat();
 }
 
 function sliceOf(
   list: readonly Json[],
   { from, to, text }: { from: number; to: number | undefined; text: string },
-): readonly Json[] {
+): Found {
   const start = from < 0 ? from + list.length : from;
   const end = to === undefined ? list.length : to < 0 ? to + list.length : to;
   if (start === end) return [];
   const isWithin = start >= 0 && start < list.length && end >= 0 && end <= list.length && start < end;
-  if (!isWithin) throw new Fault('bad-request', `asks for [${text}] of a list that is shorter`);
-  return list.slice(start, end);
+  return isWithin ? list.slice(start, end) : { miss: `asks for [${text}] of a list that is shorter` };
 }
 
-function holds({ left, test }: { left: Path; test: Test | undefined }, item: Json): boolean {
-  if (test === undefined) return exists(left, item);
-  const one = only(select(left, item));
-  const other = test.right.is === 'value' ? test.right.value : only(select(test.right.path, item));
-  return one !== undefined && other !== undefined && compare(one, test.operator, other);
-}
-
-function exists(path: Path, item: Json): boolean {
-  try {
-    return select(path, item).length > 0;
-  } catch (error) {
-    if (error instanceof Fault) return false;
-    throw error;
+function filtered(list: readonly Json[], filter: Extract<Step, { is: 'filter' }>, budget: Budget): Found {
+  const items: Json[] = [];
+  for (const item of list) {
+    const does = holds(filter, item, budget);
+    if (isMiss(does)) return does;
+    if (does) items.push(item);
   }
+  return items;
 }
 
-function only(values: readonly Json[]): Json | undefined {
-  if (values.length > 1) throw new Fault('bad-request', 'compares with several values');
-  return values[0];
+function holds({ left, test }: { left: Path; test: Test | undefined }, item: Json, budget: Budget): boolean | Miss {
+  const one = follow(left, item, budget);
+  if (test === undefined) return !isMiss(one) && one.length > 0;
+  if (isMiss(one)) return one;
+  const other = test.right.is === 'value' ? [test.right.value] : follow(test.right.path, item, budget);
+  if (isMiss(other)) return other;
+  if (one.length > 1 || other.length > 1) return { miss: 'compares with several values' };
+  const [first, second] = [one[0], other[0]];
+  return first !== undefined && second !== undefined && compare(first, test.operator, second);
 }
 
-function compare(one: Json, operator: Operator, other: Json): boolean {
+function compare(one: Json, operator: Operator, other: Json): boolean | Miss {
   if (typeof one === 'boolean' && typeof other === 'boolean') {
     if (operator === '==') return one === other;
     if (operator === '!=') return one !== other;
   }
   const areNumbers = typeof one === 'number' && typeof other === 'number';
   if (!areNumbers && (typeof one !== 'string' || typeof other !== 'string')) {
-    throw new Fault('bad-request', 'compares values of two types, or of one without an order');
+    return { miss: 'compares values of two types, or of one without an order' };
   }
   switch (operator) {
     case '==':

@@ -142,6 +142,42 @@ describe('a listener and a delivery', () => {
     assert.deepEqual(words(await stage.post(event(b))), ['duplicate']);
   });
 
+  it('takes the parameters of each trigger in a turn of the event loop of its own', async () => {
+    const triggers = ['one', 'two', 'three'].map((name) =>
+      triggerNamed(name, { bindings: [{ name: 'rev', value: '$(body.text)' }] }),
+    );
+    let turn = 0;
+    const count = () => {
+      turn += 1;
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    const turns: number[] = [];
+    const body = {
+      get text() {
+        turns.push(turn);
+        return '';
+      },
+    };
+    const results = await stageOf(a, { triggers }).hook.receive(
+      { ...requestOf({}), body },
+      new AbortController().signal,
+    );
+    clearImmediate(counting);
+    assert.deepEqual(words(results), ['created', 'created', 'created']);
+    assert.ok(new Set(turns).size >= 3, turns.join());
+  });
+
+  it('event 5: what there is no room to wait for is to be sent again, and room that was taken is given back', async () => {
+    const trigger = triggerNamed('build', { bindings: [{ name: 'rev', value: '$(body.message)' }] });
+    const stage = stageOf(a, { triggers: [trigger], mostPending: 1_000 });
+    const long = event(b, { message: 'x'.repeat(600) });
+    assert.deepEqual(words(await stage.post(long)), ['pending RevisionNotYet']);
+    assert.deepEqual(words(await stage.post(long)), ['unavailable TooManyPending']);
+    await stage.lookAgain();
+    assert.deepEqual(words(await stage.post(long)), ['pending RevisionNotYet']);
+  });
+
   it('event 5: triggers that wait for one source look at it once', async () => {
     const stage = stageOf(a, { triggers: [triggerNamed('one'), triggerNamed('two')] });
     assert.deepEqual(words(await stage.post(event(b))), ['pending RevisionNotYet', 'pending RevisionNotYet']);

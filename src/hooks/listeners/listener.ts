@@ -3,10 +3,12 @@
  * against the object that it is about, and orders its runs. What happens is decided here; whatever it takes comes from `ListenerWorld`.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
 import { type Fault, faultOf } from '../../fault.ts';
 import { type ObjectRef, objectOf, present, stringOf } from '../../kube/objects.ts';
 import type { Log } from '../../log.ts';
+import { eventIdOf } from '../answers.ts';
 import { type FluxEvent, isFluxEvent, readFluxEvent } from '../fluxevent.ts';
 import { oneOf } from '../headers.ts';
 import type { Hook } from '../hook.ts';
@@ -15,6 +17,7 @@ import type { HookRequest } from '../request.ts';
 import { type Drawn, draw, paramsOf } from './bindings.ts';
 import { intercept } from './interceptors.ts';
 import { identityOfPiece, ledgerOf, orderRun, type Piece, type Subject } from './order.ts';
+import type { PendingRoom } from './pending.ts';
 import { type ListenerPolicy, reaches } from './policy.ts';
 import type { Listener, ListenerOptions, ListenerTrigger, ReadyTrigger } from './resolve.ts';
 import type { Created, ListenerWorld, RunOrder, SourceCheck } from './world.ts';
@@ -23,6 +26,7 @@ import type { Created, ListenerWorld, RunOrder, SourceCheck } from './world.ts';
 export interface ListenerHookParts {
   readonly world: ListenerWorld;
   readonly policy: ListenerPolicy;
+  readonly pending: PendingRoom;
   readonly clock: Clock;
   readonly log: Log;
   /** Tells whoever looks at the EventListener; told again it is folded. */
@@ -64,7 +68,14 @@ interface Material {
 /** The hook of a listener. It takes any object for a body; asked twice for one delivery it orders the same runs. Never rejects. */
 export function listenerHook(listener: Listener, parts: ListenerHookParts): Hook {
   const { ref, uid, secret, options, triggers } = listener;
-  const { world, policy, clock, log, tell, stopping } = parts;
+  const { world, policy, pending, clock, log, tell, stopping } = parts;
+
+  let lastTurn: Promise<void> = Promise.resolve();
+  /** A turn of the event loop for each trigger: parameters of a large body take milliseconds, and a listener may have many triggers. */
+  const ownTurn = (): Promise<void> => {
+    lastTurn = lastTurn.then(() => setImmediate());
+    return lastTurn;
+  };
 
   /** The runs of one trigger for what a delivery is about, in the order of its templates up to the first that fails. */
   const make = async (material: Material, subject: Subject, signal: AbortSignal): Promise<Came> => {
@@ -114,10 +125,10 @@ export function listenerHook(listener: Listener, parts: ListenerHookParts): Hook
       namespace: ref.namespace,
       listener: ref.name,
       trigger: trigger.name,
-      delivery: material.delivery,
+      eventId: eventIdOf(material.delivery),
       outcome,
       reason,
-      message,
+      why: message,
       pipelineRun,
     });
     if (outcome === 'unavailable') tell('Warning', 'RunNotCreated', `trigger ${trigger.name}: ${message ?? outcome}`);
@@ -140,12 +151,17 @@ export function listenerHook(listener: Listener, parts: ListenerHookParts): Hook
     if (!intercepted.passed) return intercepted.came;
     const { body, headers, identity } = request;
     const { extensions } = intercepted;
+    await ownTurn();
     const drawn = draw(trigger.bindings, trigger.declared, { body, headers, extensions });
     const material: Material = { trigger, delivery: identity, drawn };
     if (delivery.is === 'other') return make(material, delivery.subject, signal);
     const check = await delivery.sight.now();
     if (check.found !== 'not-yet') return follow(material, delivery, check, signal);
-    void settle(material, delivery);
+    const giveBack = pending.take(drawn);
+    if (giveBack === undefined) {
+      return { outcome: 'unavailable', reason: 'TooManyPending', message: 'too much waits for its sources already' };
+    }
+    void settle(material, delivery).finally(giveBack);
     return { outcome: 'pending', reason: 'RevisionNotYet', message: 'its source does not show that revision so far' };
   };
 

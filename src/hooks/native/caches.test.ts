@@ -6,7 +6,7 @@ import { HandClock } from '../../../test/support/hand-clock.ts';
 import { type RunningSandbox, startSandbox } from '../../../test/support/sandbox.ts';
 import { sandboxClient } from '../../../test/support/sandbox-client.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import type { JsonObject } from '../../kube/objects.ts';
+import { type JsonObject, objectOf } from '../../kube/objects.ts';
 import { silentLog } from '../../log.ts';
 import { silentMetrics } from '../../metrics.ts';
 import { createHookedTriggers } from './caches.ts';
@@ -55,5 +55,23 @@ describe('the triggers that hooks know', () => {
       assert.ok(typeof found === 'object' && found.hook?.mode === 'events');
     });
     await triggers.stop(AbortSignal.abort());
+  });
+
+  it('are none where they may not be read, so that the hooks of EventListeners do not wait for ever', async () => {
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'poor' } };
+    await client.create('/api/v1/namespaces/default/serviceaccounts', account);
+    const { status } = await client.create('/api/v1/namespaces/default/serviceaccounts/poor/token', {
+      ...{ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' },
+      spec: { expirationSeconds: 600 },
+    });
+    const reader = sandboxClient(sandbox, String(objectOf(status).token));
+    const triggers = createHookedTriggers({
+      ...{ reader, served: ['default'], clock: new HandClock(), random: () => 0 },
+      ...{ log: silentLog, metrics: silentMetrics },
+    });
+    await triggers.start();
+    await eventually(() => assert.equal(triggers.find({ namespace: 'default', name: 'build' }), undefined));
+    await triggers.stop(AbortSignal.abort());
+    reader.close();
   });
 });

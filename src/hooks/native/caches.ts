@@ -36,17 +36,18 @@ export function createHookedTriggers(parts: HookedTriggerParts): Part & HookedTr
   triggerWatches?.join(feed);
   let own: readonly Watch[] = [];
 
-  const isListed = (namespace: string): boolean => {
+  /** What may not be read is the same as not there: the hooks of EventListeners wait for these, and would for ever. */
+  const isKnown = (namespace: string): boolean => {
     const watches = triggerWatches?.watches() ?? own;
     const watch = watches.find(({ scope }) => scope === '' || scope === namespace);
-    return watch?.listed() === true;
+    return watch?.listed() === true || watch?.problem()?.code === 'refused';
   };
 
   return {
     name: 'hooked triggers',
     find(ref) {
       if (served !== '*' && !served.includes(ref.namespace)) return undefined;
-      return store.get(ref) ?? (isListed(ref.namespace) ? undefined : 'waiting');
+      return store.get(ref) ?? (isKnown(ref.namespace) ? undefined : 'waiting');
     },
     async start() {
       if (triggerWatches !== undefined) return;

@@ -90,7 +90,9 @@ export const triggerListSchema = shape(
 export const runAskedSchema = shape('RunAsked', 'That a run is asked for', {
   namespace: text('The namespace of the trigger'),
   name: text('Its name'),
-  runAt: text('What stands in its annotation `rungate.dev/runAt` for this run, and in its status once the run is taken note of'),
+  runAt: text(
+    'What stands in its annotation `rungate.dev/runAt` for this run, and in its status once the run is taken note of',
+  ),
   asked: {
     type: 'string',
     enum: ['now', 'before'],

@@ -1,0 +1,28 @@
+/** How much is kept of deliveries that were answered with `pending`, while what they tell of is looked for. */
+import type { Drawn } from './bindings.ts';
+
+/** Room for the parameters of pending deliveries, of all listeners together. */
+export interface PendingRoom {
+  /** Takes room for what was drawn, to be given back when it is kept no more; undefined: there is no room for it. */
+  take(drawn: Drawn): (() => void) | undefined;
+}
+
+/** Characters. A sender has no business with more, and what waits for half a minute is not to fill the memory of all others. */
+const MOST_TEXT = 64 * 1024 * 1024;
+
+/** Makes room that nothing has been taken of. */
+export function createPendingRoom(mostText = MOST_TEXT): PendingRoom {
+  let taken = 0;
+  return {
+    take(drawn) {
+      const size = drawn
+        .flatMap(({ texts }) => texts)
+        .reduce((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+      if (taken + size > mostText) return undefined;
+      taken += size;
+      return () => {
+        taken -= size;
+      };
+    },
+  };
+}
