@@ -25,7 +25,7 @@ import { installTekton, tektonModule } from './tekton.ts';
 import { installTriggers } from './triggers.ts';
 
 /**
- * Raises what is not there: parts, certificates, network, programs, Tekton, Flux. Returns when all of it is ready.
+ * Raises what is not there: parts, certificates, network, programs, Tekton, the kinds of Triggers, Flux. Returns when all of it is ready.
  *
  * Called twice, the second call finds everything and returns within seconds. Called after one that was killed, it
  * goes on from there. Throws a Fault if this machine cannot, or if the running cluster was raised otherwise.

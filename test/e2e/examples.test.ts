@@ -1,7 +1,8 @@
 /** The examples of docs/api.md, run by a real shell with a real curl: word for word, but that `default` is another namespace. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkout, type Gateway } from '../support/gateway.ts';
 import { type Ran, runProgram } from '../support/program.ts';
@@ -31,9 +32,14 @@ spec:
 describe('the examples of docs/api.md', () => {
   let world: TriggerWorld;
   let gateway: Gateway;
+  let folder: string;
 
   before(async () => {
-    world = await startTriggerWorld({ env: { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'secret' } });
+    folder = await mkdtemp(join(tmpdir(), 'rungate-access-'));
+    const access = join(folder, 'access.yaml');
+    await writeFile(access, 'ci: {read: "*", run: "*"}\n');
+    const env = { AUTH_USERNAME: 'ci', AUTH_PASSWORD: 'secret', ACCESS_FILE: access };
+    world = await startTriggerWorld({ components: ['triggers-run'], env });
     ({ gateway } = world);
     await Promise.all([world.pipeline('skips', 'build'), world.repository('app', `main@sha1:${'0'.repeat(40)}`)]);
     await world.trigger(app);
@@ -44,7 +50,10 @@ describe('the examples of docs/api.md', () => {
     const { host } = new URL(gateway.url);
     await writeFile(join(world.folder, '.curlrc'), `connect-to = "localhost:8080:${host}"\nsilent\nshow-error\n`);
   });
-  after(() => world?.end());
+  after(async () => {
+    await world?.end();
+    if (folder !== undefined) await rm(folder, { recursive: true });
+  });
 
   function run(command: string): Promise<Ran> {
     const there = command.replaceAll('/default', `/${world.namespace}`);
