@@ -228,6 +228,14 @@ describe('a listener and a delivery', () => {
     assert.deepEqual(stage.told, []);
   });
 
+  it('event 12: it is no mistake of a binding that wants the revision', async () => {
+    const bindings = [{ name: 'rev', value: '$(body.metadata.revision)' }];
+    const stage = stageOf(a, { triggers: [{ ...triggerNamed('build'), bindings }], params: [{ name: 'rev' }] });
+    const failure = event(undefined, { severity: 'error', reason: 'GitOperationFailed' });
+    assert.deepEqual(words(await stage.post(failure)), ['filtered NoRevision']);
+    assert.deepEqual(stage.told, []);
+  });
+
   it('event 12: it does where the listener says so, once for each body', async () => {
     const stage = stageOf(a, { annotations: { 'rungate.dev/allow-without-revision': 'true' } });
     const failure = event(undefined, { severity: 'error', reason: 'GitOperationFailed' });
@@ -625,9 +633,9 @@ describe('the listener of 2020', () => {
   });
 
   it('event 32: rejects a message that holds a variable where its listener says so', async () => {
-    const stage = new ListenerStage(yaml.replace('  annotations:\n', '  annotations: {rungate.dev/dollar: reject}\n'), {
-      namespace: 'default',
-    });
+    const named = '  name: flux-event-listener\n';
+    const strict = yaml.replace(named, `${named}  annotations: {rungate.dev/dollar: reject}\n`);
+    const stage = new ListenerStage(strict, { namespace: 'default' });
     stage.sources.set('flux-system/flux-system', { uid, revision });
     const post = (message: string) => stage.post({ ...body, message, metadata: { revision } }, sent);
     assert.deepEqual(words(await post('$(params.x)')), ['failed InvalidParameters']);

@@ -9,6 +9,7 @@ import { type Fault, faultOf } from '../../fault.ts';
 import { type ObjectRef, objectOf, present, stringOf } from '../../kube/objects.ts';
 import type { Log } from '../../log.ts';
 import { eventIdOf } from '../answers.ts';
+import { expectedRevision } from '../eventrevision.ts';
 import { type FluxEvent, isFluxEvent, readFluxEvent } from '../fluxevent.ts';
 import { oneOf } from '../headers.ts';
 import type { Hook } from '../hook.ts';
@@ -151,6 +152,8 @@ export function listenerHook(listener: Listener, parts: ListenerHookParts): Hook
     if (!intercepted.passed) return intercepted.came;
     const { body, headers, identity } = request;
     const { extensions } = intercepted;
+    // Said before the bindings are drawn: what they ask for is usually missing as well, and that is nobody's mistake.
+    if (delivery.is === 'event' && delivery.untold === undefined && isFailure(delivery.sight.event)) return NO_REVISION;
     await ownTurn();
     const drawn = draw(trigger.bindings, trigger.declared, { body, headers, extensions });
     const material: Material = { trigger, delivery: identity, drawn };
@@ -236,6 +239,13 @@ function readDelivery(
   return { is: 'event', sight: sightOf(event), untold };
 }
 
+const NO_REVISION: Came = { outcome: 'filtered', reason: 'NoRevision', message: 'the event tells of no revision' };
+
+/** Whether an event tells of a failure alone, which is about no revision, whatever its source shows. */
+function isFailure(event: FluxEvent): boolean {
+  return event.severity === 'error' && expectedRevision(event) === undefined;
+}
+
 const DELIVERY_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** What a delivery is about where no source says so: itself, by the name that its sender gave it, else by its bytes. */
@@ -294,7 +304,7 @@ function subjectOf(check: SourceCheck, { sight: { event }, untold }: About, opti
       };
     }
     case 'no-revision':
-      return untold ?? { outcome: 'filtered', reason: 'NoRevision', message: 'the event tells of no revision' };
+      return untold ?? NO_REVISION;
     case 'missing':
       return {
         outcome: 'denied',

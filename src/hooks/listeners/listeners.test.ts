@@ -45,13 +45,13 @@ describe('listeners in a cluster', () => {
     });
     uid = String(objectOf(metadata).uid);
     await show(REVISION);
-    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'flux-event-listener' } };
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'flux-notifications-sa' } };
     await client.create('/api/v1/namespaces/default/serviceaccounts', account);
     const binding = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'creates' } };
     await client.create('/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
       ...binding,
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
-      subjects: [{ kind: 'ServiceAccount', name: 'flux-event-listener', namespace: 'default' }],
+      subjects: [{ kind: 'ServiceAccount', name: 'flux-notifications-sa', namespace: 'default' }],
     });
   });
   after(async () => {

@@ -51,7 +51,7 @@ describe('listeners as they are written', () => {
     const { name, id, serviceAccount, interceptors, bindings, templates } = ready(only);
     assert.deepEqual(
       [name, id, serviceAccount],
-      ['flux-notification-trigger', 'flux-event-listener/flux-notification-trigger', 'flux-event-listener'],
+      ['flux-notification-trigger', 'flux-event-listener/flux-notification-trigger', 'flux-notifications-sa'],
     );
     assert.deepEqual(
       interceptors.map(({ is }) => is),
