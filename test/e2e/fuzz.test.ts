@@ -97,7 +97,7 @@ function complaintAbout(
   if (!isWhole && !isMalformed && !mayBreakOff) return `${status}, but half of it`;
   if (status < 400) return undefined;
   const trace =
-    /\bat \S+ \(|node:internal|node_modules|\.ts:\d|\/src\/|\/work\/|\/home\/|\bE(?:NOENT|CONN\w+|PIPE)\b|\b\w*Error:/.exec(
+    /\bat \S+ \(|node:internal|node_modules|\.ts:\d|\/src\/|\/tmp\/|\/home\/|\bE(?:NOENT|CONN\w+|PIPE)\b|\b\w*Error:/.exec(
       text,
     );
   if (trace !== null) return `${status} says too much (${trace[0]}): ${text}`;

@@ -191,7 +191,7 @@ function complaintAbout(outcome: RawOutcome): string | undefined {
   const { status, headers, body } = outcome.answer;
   const text = body.toString();
   if (status >= 500) return `${status} ${text}`;
-  const trace = /\bat \S+ \(|node:internal|node_modules|\.ts:\d|\/src\/|\/work\/|\/home\/|\b\w*Error:/.exec(text);
+  const trace = /\bat \S+ \(|node:internal|node_modules|\.ts:\d|\/src\/|\/tmp\/|\/home\/|\b\w*Error:/.exec(text);
   if (trace !== null) return `${status} says too much (${trace[0]}): ${text}`;
   if (!/^application\/json/.test(headers['content-type'] ?? '')) return `${status} that is no JSON: ${text}`;
   if (status >= 400 && Buffer.byteLength(text) >= 256)
