@@ -3,7 +3,8 @@
  * loop one by one, and may crash between any two.
  */
 import assert from 'node:assert/strict';
-import { decide, type Look, type Tried, type TriggerFacts } from '../../src/controllers/triggers/decide.ts';
+import { decide } from '../../src/controllers/triggers/decide.ts';
+import type { Look, Tried, TriggerFacts } from '../../src/controllers/triggers/facts.ts';
 import { projectTrigger } from '../../src/controllers/triggers/resource.ts';
 import { projectSource } from '../../src/flux/project.ts';
 import type { SourceKind } from '../../src/flux/types.ts';

@@ -23,7 +23,7 @@ import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { createPace } from '../pace.ts';
-import type { CredentialFact } from '../triggers/decide.ts';
+import type { CredentialFact } from '../triggers/facts.ts';
 import type { CredentialRef } from '../triggers/resource.ts';
 import { type Act, allowed, type CredentialFacts, decide, type Outcome, statusOf } from './decide.ts';
 import { absenceOf, grantOf, type Knowledge } from './grant.ts';

@@ -1,6 +1,6 @@
 /** What a ManagedCredential gives to the runs of a trigger, or why it gives them nothing. Pure. */
 import { listOf, type ObjectRef, objectOf, present, stringOf } from '../../kube/objects.ts';
-import type { CredentialFact } from '../triggers/decide.ts';
+import type { CredentialFact } from '../triggers/facts.ts';
 import { CREDENTIAL_GROUP, type ManagedCredential } from './resource.ts';
 
 /**

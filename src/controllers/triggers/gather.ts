@@ -10,7 +10,7 @@ import { triggerPath } from '../../triggers/names.ts';
 import { type StoredEvent, storedEventsIn, storedEventsPath } from '../../triggers/told.ts';
 import type { TriggerCaches } from './caches.ts';
 import { missingSource, type SourceTrouble } from './conditions.ts';
-import type { CredentialFact, Look, Tried, TriggerFacts } from './decide.ts';
+import type { CredentialFact, Look, Tried, TriggerFacts } from './facts.ts';
 import { type CredentialRef, type PipelineTrigger, pipelineOf, projectTrigger, type TriggerSpec } from './resource.ts';
 import { readStanding, type Standing } from './status.ts';
 
