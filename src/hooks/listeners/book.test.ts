@@ -246,4 +246,10 @@ describe('the hooks of EventListeners', () => {
     assert.equal(logged.length, 1);
     assert.match(logged[0] ?? '', /apply k8s\/components\/hooks.*refused the request/);
   });
+
+  it('that may be read, but for ClusterTriggerBindings, are no reason for a warning', async () => {
+    problems = ['clustertriggerbindings: Kubernetes refused the request (403)'];
+    await clock.turn(10_000);
+    assert.deepEqual(logged, []);
+  });
 });

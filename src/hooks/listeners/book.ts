@@ -84,9 +84,12 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
   /** What keeps listeners of the cluster from being hooks at all. */
   const tellTrouble = (): void => {
     for (const problem of caches?.problems() ?? []) {
-      const message =
-        'EventListeners are not served as they should be; where rights are missing apply k8s/components/hooks, or leave out TEKTON_TRIGGERS_COMPAT';
-      if (isNews([problem])) log.warn(message, { problem });
+      // They are in no namespace, so an install for one namespace has no right to them, and seldom misses it.
+      const isOfCluster = problem.startsWith(`${LISTENER_KINDS.ClusterTriggerBinding}:`);
+      const message = isOfCluster
+        ? 'ClusterTriggerBindings are not read; where an EventListener names one apply k8s/components/hooks-cluster'
+        : 'EventListeners are not served as they should be; where rights are missing apply k8s/components/hooks, or leave out TEKTON_TRIGGERS_COMPAT';
+      if (isNews([problem])) log[isOfCluster ? 'info' : 'warn'](message, { problem });
     }
     if (caches?.isServed() === false && isNews(['absent'])) {
       log.warn('this cluster has no EventListeners: they are looked for each minute');
