@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { JsonObject } from '../../src/kube/objects.ts';
-import { projectTaskRun } from '../../src/tekton/project.ts';
+import { projectPipelineRun, projectTaskRun } from '../../src/tekton/project.ts';
 import { isDone } from '../../src/tekton/status.ts';
 import { connect } from '../cluster/cluster.ts';
 import { setFeatureFlags } from '../cluster/knobs.ts';
@@ -24,6 +24,8 @@ interface Case {
   readonly merge?: object;
   /** It never ends: what is compared is what it comes to rest with. */
   readonly rest?: (world: World, run: string) => Promise<unknown>;
+  /** A reason with which it ends where Tekton has not looked at it between its start and its end: it is played again then. */
+  readonly unlooked?: string;
 }
 
 const stepRuns: Case['when'] = (world, run) =>
@@ -68,7 +70,6 @@ const cases: readonly Case[] = [
     'image-missing',
     'large-result',
     'literal-embedded',
-    'literal-index',
     'literal-known',
     'literal-on-error',
     'literal-pod',
@@ -103,6 +104,7 @@ const cases: readonly Case[] = [
     'workspace',
     'workspace-missing',
   ].map((run) => ({ run })),
+  { run: 'literal-index', unlooked: 'Failed' }, // judged at each look, by what the first of them has written
   { run: 'cancelled', when: stepRuns, merge: { spec: { status: 'Cancelled' } } },
   { run: 'cancelled-run-finally', when: stepRuns, merge: { spec: { status: 'CancelledRunFinally' } } },
   { run: 'stopped-run-finally', when: stepRuns, merge: { spec: { status: 'StoppedRunFinally' } } },
@@ -156,7 +158,8 @@ clusterSuite("Tekton's answer to a run with alpha features", onCluster ? { knobs
   it('is the same everywhere: nested', async () => compare('nested', await play(world, { run: 'nested' })));
 });
 
-async function play(world: World, { run, when, merge, rest }: Case): Promise<JsonObject> {
+async function play(world: World, each: Case, triesLeft = 3): Promise<JsonObject> {
+  const { run, when, merge, rest, unlooked } = each;
   await world.run(run, { name: run });
   await when?.(world, run);
   if (merge) await world.patch(run, merge);
@@ -169,7 +172,19 @@ async function play(world: World, { run, when, merge, rest }: Case): Promise<Jso
     for (const { succeeded } of objects.taskRuns.map(projectTaskRun)) assert.ok(isDone(succeeded));
     return objects;
   };
-  return tektonFacts(await eventually(settled, { withinMs: 60_000 }), world.namespace);
+  const objects = await eventually(settled, { withinMs: 60_000 });
+  const isUnlooked = objects.runs.map(projectPipelineRun).some(({ succeeded }) => succeeded?.reason === unlooked);
+  if (unlooked === undefined || !isUnlooked || triesLeft === 0) return tektonFacts(objects, world.namespace);
+  for (const [plural, list] of [['pipelineruns', objects.runs] as const, ['taskruns', objects.taskRuns] as const]) {
+    for (const { metadata } of list) {
+      const { name } = metadata as { name: string };
+      await world.admin.remove(`/apis/tekton.dev/v1/namespaces/${world.namespace}/${plural}/${name}`);
+    }
+  }
+  await eventually(async () => assert.deepEqual(await objectsOf(world, run), { runs: [], taskRuns: [] }), {
+    withinMs: 60_000,
+  });
+  return play(world, each, triesLeft - 1);
 }
 
 async function objectsOf(world: World, run: string) {

@@ -207,7 +207,7 @@ describe('steps', () => {
     {
       name: 'timeout',
       steps: [
-        { name: 'a', script: 'echo begun; sleep 600', timeoutMs: 200 },
+        { name: 'a', script: 'echo begun; sleep 600', timeoutMs: 2_000 },
         { name: 'b', script: 'echo never' },
       ],
       want: ['1 Error StartedAt(3) Reason=TimeoutExceeded(3)', '1 Error StartedAt(3) Reason=Skipped(3)'],
