@@ -165,7 +165,7 @@ describe('runs of a real cluster', () => {
         assert.equal(instance?.reason, 'ExceededResourceQuota');
         assert.equal(instance?.attempts[0]?.waiting?.reason, 'ExceededResourceQuota');
       },
-      { withinMs: 60_000 },
+      { withinMs: 150_000 },
     );
     const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?limit=500`);
     assert.ok(items.length >= 9);

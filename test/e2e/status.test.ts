@@ -103,7 +103,7 @@ describe('status of real runs', () => {
         assert.equal(instance?.reason, 'ExceededResourceQuota');
         assert.match(instance?.message ?? '', /exceeded quota/);
       },
-      { withinMs: 60_000 },
+      { withinMs: 150_000 },
     );
     await world.remove(run);
   });

@@ -249,7 +249,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       patch: async (run, merge) => void (await admin.patch(runPath(run), merge)),
       remove: async (run, { wait = false } = {}) => {
         await admin.remove(runPath(run));
-        if (wait) await eventually(() => absent(admin, runPath(run)), { withinMs: 60_000 });
+        if (wait) await eventually(() => absent(admin, runPath(run)), { withinMs: 150_000 });
       },
       read: (run) => admin.get(runPath(run)),
       condition: async (run) => succeeded(await admin.get(runPath(run))),
@@ -263,7 +263,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           { withinMs, everyMs: 200 },
         ),
       pods: (run) => podsLabelled(admin, namespace, `tekton.dev/pipelineRun=${run}`),
-      podOf: (run, task, { withinMs = 60_000 } = {}) =>
+      podOf: (run, task, { withinMs = 150_000 } = {}) =>
         eventually(
           async () => {
             const pods = await podsLabelled(
@@ -325,7 +325,7 @@ async function makeNamespace(admin: Admin, name: string): Promise<void> {
     metadata: { name, labels: { [testLabel]: `${process.pid}-${machine}` } },
   });
   // Pods name the account `default`; a TaskRun that comes before it fails for good.
-  await eventually(() => admin.get(`/api/v1/namespaces/${name}/serviceaccounts/default`), { withinMs: 30_000 });
+  await eventually(() => admin.get(`/api/v1/namespaces/${name}/serviceaccounts/default`), { withinMs: 90_000 });
 }
 
 /** Applies k8s/crds, which hold for the whole cluster and are left there, and waits until they are served. */
@@ -340,7 +340,7 @@ export async function applyDefinitions(admin: Admin): Promise<void> {
         if (conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')) return;
         throw new Error(`${object.metadata.name} is not established`);
       },
-      { withinMs: 30_000 },
+      { withinMs: 90_000 },
     );
   }
 }
