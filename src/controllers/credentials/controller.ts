@@ -17,7 +17,8 @@ import { mergeOf } from '../../kube/merge.ts';
 import { type JsonObject, type ObjectRef, objectOf, stringOf } from '../../kube/objects.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, within } from '../../kube/store.ts';
-import { startWatch, type Watch } from '../../kube/watch.ts';
+import type { Watch } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
@@ -196,12 +197,8 @@ export function createCredentials(parts: CredentialsParts): Credentials {
   };
 
   const watch = (scope: string): Watch =>
-    startWatch({
+    watchKind(CREDENTIALS, scope, versions, {
       ...parts,
-      path: () => versions.pathOf(CREDENTIALS, scope),
-      doubt: () => versions.doubt(CREDENTIALS.group),
-      resource: CREDENTIALS.resource,
-      scope,
       optional: true,
       writer: served === '*' ? kept : within(kept, served),
       project: projectCredential,

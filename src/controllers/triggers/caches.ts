@@ -8,7 +8,8 @@ import type { Feed, SharedWatches } from '../../kube/feeds.ts';
 import { type Kept, type ObjectRef, projectMeta } from '../../kube/objects.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store, within } from '../../kube/store.ts';
-import { startWatch, type Watch } from '../../kube/watch.ts';
+import type { Watch } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
@@ -89,30 +90,21 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
   };
   triggerWatches?.join(triggerFeed);
 
-  const watchKind = <T extends Kept>(wanted: Wanted, scope: string, { writer, project }: Feed<T>): Watch =>
-    startWatch({
-      ...parts,
-      path: () => versions.pathOf(wanted, scope),
-      doubt: () => versions.doubt(wanted.group),
-      resource: wanted.resource,
-      scope,
-      optional: true,
-      writer,
-      project,
-    });
+  const watch = <T extends Kept>(wanted: Wanted, scope: string, feed: Feed<T>): Watch =>
+    watchKind(wanted, scope, versions, { ...parts, ...feed, optional: true });
 
   const watchScope = (scope: string): readonly Watch[] => [
-    ...(triggerWatches === undefined ? [watchKind(TRIGGERS, scope, triggerFeed)] : []),
+    ...(triggerWatches === undefined ? [watch(TRIGGERS, scope, triggerFeed)] : []),
     ...SOURCE_KINDS.map((kind) =>
-      watchKind(SOURCE_RESOURCES[kind], scope, {
+      watch(SOURCE_RESOURCES[kind], scope, {
         writer: sources[kind].writer,
         project: (raw) => projectSource(kind, raw),
       }),
     ),
-    watchKind(PIPELINES, scope, { writer: pipelines.writer, project: (raw) => ({ meta: projectMeta(raw) }) }),
+    watch(PIPELINES, scope, { writer: pipelines.writer, project: (raw) => ({ meta: projectMeta(raw) }) }),
     ...(ownRuns === undefined
       ? []
-      : [watchKind(PIPELINE_RUNS, scope, { writer: ownRuns.writer, project: projectPipelineRun })]),
+      : [watch(PIPELINE_RUNS, scope, { writer: ownRuns.writer, project: projectPipelineRun })]),
   ];
 
   const watches = (): readonly Watch[] => [...(triggerWatches?.watches() ?? []), ...ownWatches];

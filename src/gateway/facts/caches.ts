@@ -10,6 +10,7 @@ import { readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
@@ -66,17 +67,7 @@ export function createCaches(parts: CachesParts): Caches {
     { writer }: ReturnType<typeof createStore<T>>,
     project: (raw: JsonObject) => T,
     optional = false,
-  ): Watch =>
-    startWatch({
-      ...parts,
-      path: () => versions.pathOf(wanted, scope),
-      doubt: () => versions.doubt(wanted.group),
-      resource: wanted.resource,
-      scope,
-      optional,
-      writer,
-      project,
-    });
+  ): Watch => watchKind(wanted, scope, versions, { ...parts, optional, writer, project });
   const watchScope = (scope: string): readonly Watch[] => [
     watchTekton(PIPELINE_RUNS, scope, runs, projectPipelineRun),
     watchTekton(TASK_RUNS, scope, taskRuns, projectTaskRun),

@@ -11,7 +11,8 @@ import { type Kept, objectOf } from '../../kube/objects.ts';
 import { listPages } from '../../kube/pages.ts';
 import { STALE_MS } from '../../kube/ready.ts';
 import { createStore, type Store } from '../../kube/store.ts';
-import { startWatch, type Watch, type WatchParts } from '../../kube/watch.ts';
+import type { Watch, WatchParts } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import { comparePlaces, placeOf } from '../../tekton/runlist.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { TRIGGERS } from '../../triggers/names.ts';
@@ -113,17 +114,7 @@ export function createWatchedTriggers(
     },
     start() {
       const feed = together(feeds);
-      watches = scopes.map((scope) =>
-        startWatch({
-          ...parts,
-          ...feed,
-          path: () => versions.pathOf(TRIGGERS, scope),
-          doubt: () => versions.doubt(TRIGGERS.group),
-          resource: TRIGGERS.resource,
-          scope,
-          optional: true,
-        }),
-      );
+      watches = scopes.map((scope) => watchKind(TRIGGERS, scope, versions, { ...parts, ...feed, optional: true }));
     },
     async stop() {
       await Promise.all((watches ?? []).map((watch) => watch.stop()));

@@ -1,10 +1,11 @@
 /** The objects of Tekton Triggers in a cluster, kept true by watches. A cluster may have none of these kinds, and get them later. */
 import type { KubeReader } from '../../kube/client.ts';
 import type { Discovery } from '../../kube/discovery.ts';
-import type { ObjectRef } from '../../kube/objects.ts';
+import type { JsonObject, ObjectRef } from '../../kube/objects.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store, type StoreWriter, within } from '../../kube/store.ts';
-import { startWatch, type Watch, type WatchParts } from '../../kube/watch.ts';
+import type { Watch, WatchParts } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import type { Part } from '../../lifecycle.ts';
 import {
   LISTENER_KINDS,
@@ -56,24 +57,16 @@ export function createListenerCaches(parts: ListenerCachesParts): ListenerCaches
   };
   let watches: readonly Watch[] = [];
 
-  const watchKind = <K extends ListenerKind>(kind: K, scope: string, writer: Kept<K>['writer']): Watch => {
+  const watch = <K extends ListenerKind>(kind: K, scope: string, writer: Kept<K>['writer']): Watch => {
     const wanted = { group: TRIGGERS_GROUP, resource: LISTENER_KINDS[kind], versions: LISTENER_VERSIONS };
-    return startWatch({
-      ...parts,
-      path: () => versions.pathOf(wanted, scope),
-      doubt: () => versions.doubt(TRIGGERS_GROUP),
-      resource: wanted.resource,
-      scope,
-      optional: true,
-      writer,
-      project: (raw) => projectListenerObject(kind, raw),
-    });
+    const project = (raw: JsonObject) => projectListenerObject(kind, raw);
+    return watchKind(wanted, scope, versions, { ...parts, optional: true, writer, project });
   };
 
   const watchNamespaced = <K extends ListenerKind>(kind: K): readonly Watch[] => {
     const { writer } = kept[kind];
     return scopesOf(served).map((scope) =>
-      watchKind(kind, scope, served === '*' || scope !== '' ? writer : within(writer, served)),
+      watch(kind, scope, served === '*' || scope !== '' ? writer : within(writer, served)),
     );
   };
 
@@ -101,7 +94,7 @@ export function createListenerCaches(parts: ListenerCachesParts): ListenerCaches
         ...watchNamespaced('Trigger'),
         ...watchNamespaced('TriggerBinding'),
         ...watchNamespaced('TriggerTemplate'),
-        watchKind('ClusterTriggerBinding', '', kept.ClusterTriggerBinding.writer),
+        watch('ClusterTriggerBinding', '', kept.ClusterTriggerBinding.writer),
       ];
     },
     async stop() {

@@ -5,7 +5,8 @@ import { discovery } from '../../kube/discovery.ts';
 import type { SharedWatches } from '../../kube/feeds.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, within } from '../../kube/store.ts';
-import { startWatch, type Watch } from '../../kube/watch.ts';
+import type { Watch } from '../../kube/watch.ts';
+import { watchKind } from '../../kube/watchkind.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
@@ -52,15 +53,7 @@ export function createHookedTriggers(parts: HookedTriggerParts): Part & HookedTr
     async start() {
       if (triggerWatches !== undefined) return;
       own = scopesOf(served).map((scope) =>
-        startWatch({
-          ...parts,
-          ...feed,
-          path: () => versions.pathOf(TRIGGERS, scope),
-          doubt: () => versions.doubt(TRIGGERS.group),
-          resource: TRIGGERS.resource,
-          scope,
-          optional: true,
-        }),
+        watchKind(TRIGGERS, scope, versions, { ...parts, ...feed, optional: true }),
       );
     },
     async stop() {
