@@ -179,9 +179,10 @@ export function createStore<T extends Kept>(
   };
 }
 
-/** A writer that passes on the objects of some namespaces alone: for a watch of all namespaces where not all are looked after. */
-export function within<T extends Kept>(writer: StoreWriter<T>, namespaces: readonly string[]): StoreWriter<T> {
-  const wanted = new Set(namespaces);
+/** A writer that passes on the objects of some namespaces alone: for a watch of all namespaces where not all are looked after. `*`: all are. */
+export function within<T extends Kept>(writer: StoreWriter<T>, served: '*' | readonly string[]): StoreWriter<T> {
+  if (served === '*') return writer;
+  const wanted = new Set(served);
   const only = (put: (object: T) => void) => (object: T) => {
     if (wanted.has(object.meta.namespace)) put(object);
   };

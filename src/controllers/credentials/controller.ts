@@ -200,7 +200,7 @@ export function createCredentials(parts: CredentialsParts): Credentials {
     watchKind(CREDENTIALS, scope, versions, {
       ...parts,
       optional: true,
-      writer: served === '*' ? kept : within(kept, served),
+      writer: within(kept, served),
       project: projectCredential,
     });
 

@@ -85,7 +85,7 @@ export function createTriggerCaches(parts: TriggerCachesParts): TriggerCaches {
   const late = new Set<() => void>();
   let ownWatches: readonly Watch[] = [];
   const triggerFeed: Feed<PipelineTrigger> = {
-    writer: served === '*' ? triggers.writer : within(triggers.writer, served),
+    writer: within(triggers.writer, served),
     project: projectTrigger,
   };
   triggerWatches?.join(triggerFeed);

@@ -65,9 +65,7 @@ export function createListenerCaches(parts: ListenerCachesParts): ListenerCaches
 
   const watchNamespaced = <K extends ListenerKind>(kind: K): readonly Watch[] => {
     const { writer } = kept[kind];
-    return scopesOf(served).map((scope) =>
-      watch(kind, scope, served === '*' || scope !== '' ? writer : within(writer, served)),
-    );
+    return scopesOf(served).map((scope) => watch(kind, scope, within(writer, served)));
   };
 
   const isOf = ({ scope }: Watch, namespace: string) => scope === '' || scope === namespace;

@@ -33,7 +33,7 @@ export function createHookedTriggers(parts: HookedTriggerParts): Part & HookedTr
   const { reader, served, triggerWatches, clock, log } = parts;
   const versions = discovery({ reader, clock });
   const { store, writer } = createStore<HookedTrigger>(log);
-  const feed = { writer: served === '*' ? writer : within(writer, served), project: projectHookedTrigger };
+  const feed = { writer: within(writer, served), project: projectHookedTrigger };
   triggerWatches?.join(feed);
   let own: readonly Watch[] = [];
 
