@@ -35,9 +35,17 @@ export function parseRevision(text: string): Revision {
   };
 }
 
-/** One text for every way to write a revision: the branch and the commit. */
-export function revisionKey({ branchName, digest = '' }: Revision): string {
-  return `${branchName}@${digest}`;
+/**
+ * One text for every way to write a revision: the branch and the commit. `HEAD` of the old format names no branch, and what
+ * follows a commit alone has none either, so that an upgrade of Flux makes no new revision of it.
+ */
+export function revisionKey(revision: Revision): string {
+  return `${isNameless(revision) ? '' : revision.branchName}@${revision.digest ?? ''}`;
+}
+
+/** Whether only the commit is told. */
+function isNameless({ pointer, algorithm, digest }: Revision): boolean {
+  return pointer === '' || (pointer === 'HEAD' && algorithm === undefined && digest !== undefined);
 }
 
 /**
@@ -45,12 +53,12 @@ export function revisionKey({ branchName, digest = '' }: Revision): string {
  * hex, of which only the commit is told, are `sha1:<hex>`. What is no such revision (`6.5.0`) stays as it is. Never throws.
  */
 export function normalRevision(text: string): string {
-  const { pointer, algorithm, digest } = parseRevision(text);
+  const revision = parseRevision(text);
+  const { pointer, algorithm, digest } = revision;
   // The old format had no colon: what has one, and no algorithm, is none of ours.
   if (digest === undefined || (algorithm === undefined && text.includes(':'))) return text;
   const commit = `${algorithm ?? (digest.length === 64 ? 'sha256' : 'sha1')}:${digest}`;
-  const isNameless = pointer === '' || (algorithm === undefined && pointer === 'HEAD');
-  return isNameless ? commit : `${pointer}@${commit}`;
+  return isNameless(revision) ? commit : `${pointer}@${commit}`;
 }
 
 /** Whether two revisions are the same commit of the same branch, whichever format each is written in. */

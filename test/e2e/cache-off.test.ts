@@ -120,8 +120,8 @@ describe('without caches', function () {
     for (const resource of ['pipelineruns', 'taskruns', 'pods'])
       world.faults.add({ on: on.watch(resource), fault: expiredFrame({ ms: 0 }), times: 1 });
     const run = await world.run('green');
-    const { status } = await world.gateway.get(`/status/${run}?wait=120`);
-    assert.equal(status, 200);
+    const { status, text } = await world.gateway.get(`/status/${run}?wait=120`);
+    assert.equal(status, 200, text);
   });
 
   it('run 42: If-None-Match is 304, and with wait the next change is the answer', async () => {
