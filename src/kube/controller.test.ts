@@ -208,6 +208,68 @@ describe('createController', () => {
       assert.equal(most.ever, 3);
     });
 
+    it('who gives way waits until nobody else is due or at work, and comes by one who was first to', async () => {
+      const { reconcile, open, finish } = held();
+      const { controller, clock, begun } = await world({ reconcile, concurrency: 2 });
+      controller.ring(key('a'));
+      for (const name of ['x', 'y', 'x']) controller.ringLast(key(name));
+      await clock.settle();
+      assert.deepEqual([...open.keys()], ['a']);
+      for (const name of ['b', 'c']) controller.ring(key(name));
+      await clock.settle();
+      finish('a', { last: true });
+      await clock.settle();
+      assert.deepEqual([...open.keys()], ['b', 'c']);
+      finish('b');
+      await clock.settle();
+      assert.deepEqual([...open.keys()], ['c']);
+      finish('c');
+      await clock.settle();
+      assert.deepEqual([...open.keys()], ['x', 'y']);
+      finish('x');
+      finish('y');
+      await clock.settle();
+      assert.deepEqual(begun, ['a 0', 'b 0', 'c 0', 'x 0', 'y 0', 'a 0']);
+      finish('a');
+      await clock.turn(60_000);
+      assert.equal(begun.length, 6);
+      assert.equal(controller.pending, 0);
+    });
+
+    it('who gives way has its turn after two seconds all the same, and at once when it rings aloud', async () => {
+      const { reconcile, finish } = held();
+      const { controller, clock, begun } = await world({ reconcile });
+      controller.ring(key('slow'));
+      for (const name of ['patient', 'called', 'gone']) controller.ringLast(key(name));
+      await clock.turn(1_000);
+      controller.ring(key('called'));
+      controller.forget(key('gone'));
+      await clock.settle();
+      assert.deepEqual(begun, ['slow 0', 'called 1000']);
+      await clock.turn(1_000);
+      assert.deepEqual(begun, ['slow 0', 'called 1000', 'patient 2000']);
+      for (const name of ['slow', 'called', 'patient']) finish(name);
+      await clock.turn(60_000);
+      assert.equal(begun.length, 3);
+    });
+
+    it('who gives way is asked for once more by what rang while it was at work, and not where nobody leads', async () => {
+      const { reconcile, finish } = held();
+      const { controller, clock, begun, throne } = await world({ reconcile });
+      controller.ringLast(key('a'));
+      await clock.settle();
+      controller.ringLast(key('a'));
+      finish('a');
+      await clock.settle();
+      assert.deepEqual(begun, ['a 0', 'a 0']);
+      controller.ringLast(key('a'));
+      throne.become(false);
+      finish('a');
+      controller.ringLast(key('b'));
+      await clock.turn(60_000);
+      assert.equal(begun.length, 2);
+    });
+
     it('a key that rings while it is reconciled is reconciled once more afterwards, however often it rang', async () => {
       const { reconcile, finish } = held();
       const { controller, clock, begun } = await world({ reconcile });
@@ -254,7 +316,7 @@ describe('createController', () => {
     it('any number of keys in any order: each is reconciled after its last ring, never by two, never by too many', async () => {
       const step = fc.record({
         name: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
-        what: fc.constantFrom('ring', 'finish'),
+        what: fc.constantFrom('ring' as const, 'ringLast' as const, 'finish' as const),
       });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -273,7 +335,7 @@ describe('createController', () => {
             if (what === 'finish') finish(name);
             else {
               rung.set(name, ++moment);
-              controller.ring(key(name));
+              controller[what](key(name));
             }
             await clock.settle();
           }

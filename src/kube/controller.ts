@@ -13,6 +13,8 @@ import { WriteFault } from './writer.ts';
 export interface Again {
   /** Milliseconds from now; undefined: only when something rings. */
   readonly againMs?: number;
+  /** Once more, and others first: as `Controller.ringLast`. */
+  readonly last?: boolean;
 }
 
 /**
@@ -29,6 +31,11 @@ export interface Controller extends Part {
    * more afterwards. While this process does not lead nothing is kept of it.
    */
   ring(key: ObjectRef, afterMs?: number): void;
+  /**
+   * As `ring`, for what can wait: `key` gives way as long as another one is due or being reconciled that did not, for two seconds
+   * at most.
+   */
+  ringLast(key: ObjectRef): void;
   /** Forgets `key`: it is gone. What is being done for it is finished. */
   forget(key: ObjectRef): void;
   /** How many keys are due or being reconciled now. */
@@ -68,6 +75,8 @@ const MOST_CONFLICTS = 5;
 const LONGEST_RETRY_MS = 600_000;
 /** A timer holds no more than 2^31 ms. Whoever wakes early looks again. */
 const LONGEST_SLEEP_MS = 86_400_000;
+/** Whoever gives way waits so long at most. */
+const PATIENCE_MS = 2_000;
 /** Leading, but just now not certain of it: how soon to look again, should nobody tell. */
 const UNCERTAIN_MS = 1_000;
 /** What is said once is said again when it has not been seen for so long. */
@@ -102,6 +111,8 @@ interface Work {
   ended: Promise<void>;
   /** When it is due once more. */
   rungAt: number | undefined;
+  /** It is due once more when others have had their turn. */
+  isRungLast: boolean;
   /** Its object is gone: whatever comes of it matters no more. */
   isForgotten: boolean;
 }
@@ -113,6 +124,10 @@ interface Work {
 export function createController(parts: ControllerParts): Controller {
   const { name, reconcile, keys, leadership, concurrency = 10, clock, random, log, metrics } = parts;
   const due = new DueQueue<ObjectRef>();
+  /** Those that give way, by id, whoever came first is first. They are due when their patience is over. */
+  const last = new Map<string, ObjectRef>();
+  /** How many are being reconciled that others give way to. */
+  let urgent = 0;
   const working = new Map<string, Work>();
   const troubles = new Map<string, Trouble>();
   const complain = complaints(name, clock, log);
@@ -129,12 +144,20 @@ export function createController(parts: ControllerParts): Controller {
     isLookDue = false;
     const now = clock.steady();
     while (leads && leadership.held() && working.size < concurrency) {
-      const key = due.take(now);
+      const key = due.take(now) ?? takeLast();
       if (key === undefined) break;
       work(key);
     }
     const nextAt = leads && working.size < concurrency ? due.nextAt : undefined;
     setAlarm(nextAt !== undefined && nextAt <= now ? now + UNCERTAIN_MS : nextAt);
+  };
+
+  /** The first of those that give way, while there is nobody to give way to. */
+  const takeLast = (): ObjectRef | undefined => {
+    const [first] = urgent > 0 ? [] : last;
+    if (first === undefined) return undefined;
+    due.delete(first[0]);
+    return first[1];
   };
 
   /** Looks as soon as whoever rings has finished: a store tells of its changes one by one, in the middle of them. */
@@ -162,16 +185,21 @@ export function createController(parts: ControllerParts): Controller {
   const work = (key: ObjectRef) => {
     const id = idOf(key);
     const ending = new AbortController();
-    const own: Work = { ending, ended: Promise.resolve(), rungAt: undefined, isForgotten: false };
+    const own: Work = { ending, ended: Promise.resolve(), rungAt: undefined, isRungLast: false, isForgotten: false };
     working.set(id, own);
+    const gaveWay = last.delete(id);
+    if (!gaveWay) urgent += 1;
     const began = clock.steady();
     own.ended = attempt(reconcile, key, ending.signal).then((outcome) => {
       working.delete(id);
+      if (!gaveWay) urgent -= 1;
       const word = ending.signal.aborted ? 'aborted' : outcome.type === 'done' ? 'done' : outcome.fault.code;
       metrics.reconcile(name, word, (clock.steady() - began) / 1_000);
-      const againAt = ending.signal.aborted || own.isForgotten ? undefined : after(key, outcome);
+      const isOver = ending.signal.aborted || own.isForgotten;
+      const againAt = isOver ? undefined : after(key, outcome);
       const at = Math.min(own.rungAt ?? Number.POSITIVE_INFINITY, againAt ?? Number.POSITIVE_INFINITY);
       if (Number.isFinite(at)) due.add(id, key, at);
+      if (own.isRungLast || (!isOver && outcome.type === 'done' && outcome.last === true)) addLast(key);
       look();
     });
   };
@@ -195,6 +223,7 @@ export function createController(parts: ControllerParts): Controller {
     if (!leads) return;
     const id = idOf(key);
     const at = clock.steady() + Math.max(afterMs, 0);
+    if (afterMs <= 0) last.delete(id);
     const own = working.get(id);
     if (own !== undefined) {
       own.rungAt = Math.min(own.rungAt ?? at, at);
@@ -202,6 +231,25 @@ export function createController(parts: ControllerParts): Controller {
     }
     due.add(id, key, at);
     lookSoon();
+  };
+
+  const ringLast = (key: ObjectRef) => {
+    if (!leads) return;
+    const own = working.get(idOf(key));
+    if (own !== undefined) {
+      own.isRungLast = true;
+      return;
+    }
+    addLast(key);
+    lookSoon();
+  };
+
+  const addLast = (key: ObjectRef) => {
+    const id = idOf(key);
+    const now = clock.steady();
+    if (last.has(id) || due.isDue(id, now)) return;
+    last.set(id, key);
+    due.add(id, key, now + PATIENCE_MS);
   };
 
   const lead = (held: boolean) => {
@@ -217,10 +265,12 @@ export function createController(parts: ControllerParts): Controller {
   /** Ends everything, and forgets what was to be done: whoever leads next begins with all keys. */
   const letGo = (reason: Fault) => {
     due.clear();
+    last.clear();
     troubles.clear();
     setAlarm(undefined);
     for (const own of working.values()) {
       own.rungAt = undefined;
+      own.isRungLast = false;
       own.ending.abort(reason);
     }
   };
@@ -239,14 +289,17 @@ export function createController(parts: ControllerParts): Controller {
       await Promise.race([ended, aborted(signal)]);
     },
     ring,
+    ringLast,
     forget(key) {
       const id = idOf(key);
       due.delete(id);
+      last.delete(id);
       troubles.delete(id);
       const own = working.get(id);
       if (own === undefined) return;
       own.isForgotten = true;
       own.rungAt = undefined;
+      own.isRungLast = false;
     },
     get pending() {
       return pending();

@@ -47,6 +47,10 @@ describe('DueQueue', () => {
             listed = listed.filter((each) => each !== taken);
           } else {
             assert.equal(queue.countDue(at), listed.filter((each) => each.at <= at).length);
+            assert.equal(
+              queue.isDue(id, at),
+              listed.some((each) => each.id === id && each.at <= at),
+            );
           }
           assert.equal(queue.size, listed.length);
         }

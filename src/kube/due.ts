@@ -38,6 +38,12 @@ export class DueQueue<T> {
     }
   }
 
+  /** Whether `id` is in, and due at `now`. */
+  isDue(id: string, now: number): boolean {
+    const known = this.#byId.get(id);
+    return known !== undefined && known.at <= now;
+  }
+
   /** Takes out the first of those due at `now`; undefined: none is. */
   take(now: number): T | undefined {
     const first = this.#heap[0];

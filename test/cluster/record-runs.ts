@@ -173,7 +173,7 @@ async function record(kubectl: Kubectl, name: string): Promise<void> {
     for (const moment of moments[name] ?? []) {
       const snapshot = await eventually(
         `"${moment.name}" of ${name}`,
-        150_000,
+        240_000,
         async () => {
           const seen = await snapshotOf(kubectl, namespace, '');
           return moment.when(seen) ? seen : undefined;

@@ -150,7 +150,7 @@ describe('callers', function () {
       await gateway.stream(`/logs/${run}?wait=30&color=never`, { as: old }),
       await gateway.stream(`/logs/${run}?wait=30&color=never`, { as: kept }),
     ];
-    await eventually(() => assert.match(cut.text(), /tick 2\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(cut.text(), /tick 2\n/), { withinMs: 240_000 });
     await mount(`${lines.ci}${lines.narrow}${lines.bcrypt}`, `narrow: [${world.namespaces[1]}]\n`);
     assert.equal(await cut.ended(), 'unfinished');
     assert.equal(await statusOf(old), 401);

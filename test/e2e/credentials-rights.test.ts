@@ -127,7 +127,7 @@ describe('the rights of k8s/components/credentials', () => {
         assert.equal(ready?.reason, reason);
         return ready;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
 
   it('are all shown to be needed here, but for those that other servers need', () => {
@@ -177,7 +177,7 @@ describe('the rights of k8s/components/credentials that nothing can be said with
         world.apply({ apiVersion, kind: 'ManagedCredential', metadata: { name: 'quiet' }, spec: specOf(namespace) });
       // Whoever may not watch still lists: what is there when rungate starts it sees, but nothing that comes later.
       if (verb !== 'watch') await make();
-      await eventually(() => assert.match(gateway.log(), said), { withinMs: 150_000 });
+      await eventually(() => assert.match(gateway.log(), said), { withinMs: 240_000 });
       if (verb === 'watch') await make();
       const path = `/apis/${apiVersion}/namespaces/${namespace}/managedcredentials/quiet`;
       assert.equal((await admin.get<{ status?: object }>(path)).status, undefined);

@@ -82,7 +82,7 @@ describe('ManagedCredentials', () => {
         assert.deepEqual(said?.sort(), [...conditions].sort());
         return found;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   const messageOf = ({ status }: Conditioned) => status?.conditions?.find(({ type }) => type === 'Ready')?.message;
 
@@ -166,7 +166,7 @@ describe('ManagedCredentials', () => {
         const account = await world.admin.get<Account>(core('serviceaccounts', 'hub-sa'));
         assert.deepEqual(account.imagePullSecrets, [{ name: 'hub-secret' }]);
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   });
 
@@ -299,7 +299,7 @@ describe('ManagedCredentials', () => {
           assert.equal((await world.admin.bytes(path)).status, 404);
         }
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     await world.admin.get(core('secrets', 'forge-token'));
   });

@@ -16,7 +16,7 @@ describe('how a stream ends', function () {
   async function until(manifest: string, text: RegExp): Promise<{ readonly run: string; readonly log: LiveAnswer }> {
     const run = await world.run(manifest);
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), text), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), text), { withinMs: 240_000 });
     return { run, log };
   }
 
@@ -72,7 +72,7 @@ describe('how a stream ends', function () {
       async () => {
         await world.run('green', { name: run });
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     await log.ended();
     assert.equal(log.trailers['x-run-reason'], 'Deleted');
@@ -96,7 +96,7 @@ describe('how a stream ends', function () {
     const run = await world.run('ticking', { params: { count: '60' } });
     const gateway = await world.startGateway();
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 1\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 1\n/), { withinMs: 240_000 });
     const events = await gateway.stream(`/runs/${world.namespace}/${run}/events`);
     const exit = gateway.stop();
     assert.equal(await log.ended(), 'complete');

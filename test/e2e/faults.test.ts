@@ -39,7 +39,7 @@ describe('when the way to the cluster breaks', function () {
   it('run 6, 11: an API server that is away is 503 for what is not known, and streams go on when it is back', async () => {
     const run = await world.run('ticking', { params: { count: '20' } });
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 240_000 });
     await world.faults.away();
     assert.equal((await world.gateway.get('/status/unknown')).status, 503);
     assert.equal((await world.gateway.get(`/status/${run}`)).status, 400, 'what is known is still answered');
@@ -114,7 +114,7 @@ describe('when the way to the cluster breaks', function () {
     world.faults.forget();
     const run = await world.run('unschedulable');
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /is waiting for a node/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /is waiting for a node/), { withinMs: 240_000 });
     assert.equal(world.faults.matching(on.log(run)).length, 0);
     log.close();
     await world.remove(run);
@@ -131,7 +131,7 @@ describe('when the way to the cluster breaks', function () {
     await eventually(async () => assert.equal((await world.gateway.get(`/status/${gone}`)).status, 400));
     const run = await world.run('ticking', { params: { count: '15' } });
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 240_000 });
     // New watches are told that they are too old; lists wait, so that the deletion falls between.
     const lists = world.faults.add({ on: on.list('pipelineruns'), fault: refusal(503) });
     for (const resource of ['pipelineruns', 'taskruns', 'pods'])
@@ -140,7 +140,7 @@ describe('when the way to the cluster breaks', function () {
     await world.remove(gone, { wait: true });
     lists();
     await eventually(async () => assert.equal((await world.gateway.get(`/status/${gone}`)).status, 404), {
-      withinMs: 150_000,
+      withinMs: 240_000,
     });
     await eventually(async () =>
       assert.match(

@@ -303,7 +303,7 @@ describe('formats of real runs', () => {
       };
       const log = await world.gateway.stream(path, { headers });
       assert.equal(log.headers['content-type'], 'text/event-stream');
-      await eventually(() => assert.ok(messagesIn(log.text()).length > 500), { withinMs: 150_000 });
+      await eventually(() => assert.ok(messagesIn(log.text()).length > 500), { withinMs: 240_000 });
       log.close();
       heard.push(...messagesIn(log.text()));
     }
@@ -355,7 +355,7 @@ describe('formats of real runs', () => {
         assert.equal(spools.length, 1);
         assert.match(spools[0] ?? '', / \(deleted\)$/);
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     assert.equal(await log.ended(), 'complete');
     assert.equal(log.trailers['x-log-complete'], 'true');

@@ -79,7 +79,7 @@ clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
     await writeFile(join(folder, 'article.yaml'), await fixture('article.yaml'));
     const gateway = await world.startGateway({ env: { HOOKS_DIR: folder } });
     await world.served('flux-event-listener', [gateway]);
-    const results = await eventually(() => post(gateway), { withinMs: 150_000 });
+    const results = await eventually(() => post(gateway), { withinMs: 240_000 });
     assert.equal(results[0]?.outcome, 'created', JSON.stringify(results));
     const name = await isRun(results);
     assert.equal((await world.finished(name)).status, 'True');

@@ -35,7 +35,7 @@ clusterSuite('hooks of EventListeners', { triggers: true }, function () {
         assert.equal(runs.length, count, runs.map(({ metadata }) => metadata.name).join());
         return runs;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   };
   const only = async (hook: string, body: EventBody | string, gateway?: Gateway): Promise<HookResult> => {

@@ -207,7 +207,7 @@ spec:
       await world.admin.remove(`/api/v1/namespaces/${world.namespace}/pods/${pod.metadata.name}`);
       await eventually(
         async () => assert.ok(!(await world.pods(run)).some(({ metadata }) => metadata.name === pod.metadata.name)),
-        { withinMs: 150_000 },
+        { withinMs: 240_000 },
       );
       await eventually(async () => {
         const { body, trailers } = await gateway.get(`/logs/${run}?color=never&task=build`);
@@ -254,7 +254,7 @@ describe('a client that comes back to another process', function () {
         // Under load a process may send all that is left at once.
         assert.ok(said.at(-1)?.type === 'end' || said.filter(({ type }) => type === 'log').length >= 20);
       };
-      if (life < kills) await eventually(hasSome, { withinMs: 150_000 });
+      if (life < kills) await eventually(hasSome, { withinMs: 240_000 });
       if (life < kills) await gateway.stop('SIGKILL');
       await log.ended();
       await gateway.stop();
@@ -294,7 +294,7 @@ describe('a client that comes back to another process', function () {
     const run = await world.run('ticking', { params: { count: '12', pause: '0.5' } });
     const gateway = await world.startGateway({ env });
     const first = await gateway.stream(`/logs/${run}?color=never&wait=60`);
-    await eventually(() => assert.match(first.text(), /tick 3\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(first.text(), /tick 3\n/), { withinMs: 240_000 });
     const exit = gateway.stop();
     assert.equal(await first.ended(), 'complete');
     await exit;

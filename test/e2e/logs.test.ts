@@ -80,7 +80,7 @@ describe('logs of real runs', () => {
   it('run 10: a line is on the screen of curl -N while its step still sleeps', async () => {
     const run = await world.run('ticking', { params: { count: '2', pause: '60' } });
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 1\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 1\n/), { withinMs: 240_000 });
     assert.equal((await world.condition(run))?.status, 'Unknown');
     log.close();
     await world.remove(run);

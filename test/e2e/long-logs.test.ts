@@ -81,7 +81,7 @@ describe('logs that are long, or shared, or not where they were', function () {
     world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { lines: 5, into: 9 } }, times: 1 });
     const run = await world.run('ticking', { params: { count: '20' } });
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 7\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 7\n/), { withinMs: 240_000 });
     assert.ok((await gateway.metric('rungate_log_resumes_total{reason="stall"}')) >= 1);
     assert.equal(await log.ended(), 'complete');
     await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [
@@ -118,7 +118,7 @@ describe('logs that are long, or shared, or not where they were', function () {
         for (const log of logs) assert.match(log.text(), /tick 6\n/);
         assert.equal(following(run), 1);
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 1);
     for (const log of logs) {
@@ -148,7 +148,7 @@ describe('logs that are long, or shared, or not where they were', function () {
     assert.ok(readBytes >= 100 * MEGABYTE, 'who keeps up gets all of it');
     const ticking = await world.run('ticking', { params: { count: '15' } });
     const other = await gateway.stream(`/logs/${ticking}?color=never&wait=30`);
-    await eventually(() => assert.match(other.text(), /tick 2\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(other.text(), /tick 2\n/), { withinMs: 240_000 });
     await heldBytes();
     const steadyBytes = await heldBytes();
     const slow = await open(gateway, path);
@@ -213,7 +213,7 @@ describe('logs that are long, or shared, or not where they were', function () {
       for (const { metadata } of pods) {
         await world.admin.remove(`/api/v1/namespaces/${world.namespace}/pods/${metadata.name}`);
       }
-      await eventually(async () => assert.equal((await world.pods(run)).length, 0), { withinMs: 150_000 });
+      await eventually(async () => assert.equal((await world.pods(run)).length, 0), { withinMs: 240_000 });
       const log = await gateway.get(`/logs/${run}?color=never`);
       assert.match(log.text, /^\[\S+ : \S+\] kept of step-/m);
       assert.doesNotMatch(log.text, /stack of the keeper/);

@@ -18,7 +18,7 @@ const pagesOnly = {
 } as const;
 
 const logSays = (gateway: Gateway, missing: Right, namespace: string): Promise<void> =>
-  eventually(() => assert.match(gateway.log(), refusalOf(missing, namespace)), { withinMs: 150_000 });
+  eventually(() => assert.match(gateway.log(), refusalOf(missing, namespace)), { withinMs: 240_000 });
 
 describe('the rights of k8s/components/credentials', () => {
   const folders = ['base', 'components/triggers', 'components/credentials'];
@@ -46,7 +46,7 @@ describe('the rights of k8s/components/credentials', () => {
         assert.equal(condition?.reason, reason, JSON.stringify(condition));
         return condition.message;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   const credential = (namespace: string, name = 'forge', more: object = {}) =>
     world.apply({
@@ -95,7 +95,7 @@ describe('the rights of k8s/components/credentials', () => {
         assert.equal(type, 'Opaque');
         assert.equal((await ready(world.namespace, 'later'))?.reason, 'Synced');
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   });
 
@@ -327,7 +327,7 @@ describe('a rungate that is to start runs, with the rights of k8s/base alone', (
       async () => {
         assert.equal((await world.gateway.get(`/triggers/${world.namespace}/app`)).status, 200);
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
   });
 });

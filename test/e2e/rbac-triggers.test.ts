@@ -27,7 +27,7 @@ const triggerFolders = ['base', 'components/triggers'];
 
 /** Waits until the log says that this right is missing. */
 const logSays = (gateway: Gateway, missing: Right, namespace: string): Promise<void> =>
-  eventually(() => assert.match(gateway.log(), refusalOf(missing, namespace)), { withinMs: 150_000 });
+  eventually(() => assert.match(gateway.log(), refusalOf(missing, namespace)), { withinMs: 240_000 });
 
 const artifactKinds = [
   ['GitRepository', 'gitrepositories', { url: 'https://git.invalid/app.git', interval: '10m' }],
@@ -186,7 +186,7 @@ describe('the rights of k8s/components/triggers', () => {
       withinMs: 120_000,
     });
     await eventually(async () => assert.equal((await runsIn(namespaceOf('get runs'))).length, 1), {
-      withinMs: 150_000,
+      withinMs: 240_000,
     });
 
     // What happens from here on must be seen by watches.

@@ -133,7 +133,7 @@ describe('a stream that outlives its gateway', function () {
     const run = await world.run('ticking', { params: { count: '12' } });
     const before = gateway;
     const log = await before.stream(`/logs/${run}?format=ndjson&wait=60`);
-    await eventually(() => assert.match(log.text(), /tick 3"/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 3"/), { withinMs: 240_000 });
     // A client that does not read keeps the old replica in its drain until the new one is asked.
     const exit = before.stop('SIGTERM');
     await eventually(async () => {

@@ -137,7 +137,7 @@ describe('runs of a real cluster', () => {
       spec: { taskSpec: { steps: [{ name: say, image: "docker.io/library/busybox:1", script: "echo hello; exit 3" }] } }
     `);
     const name = alone?.metadata.name ?? '';
-    const verdict = await world.gateway.get(`/taskruns/${name}/status?wait=120`);
+    const verdict = await world.gateway.get(`/taskruns/${name}/status?wait=240`);
     assert.deepEqual([verdict.status, verdict.json<{ status: string }>().status], [400, 'False']);
     const status = await read<TaskRunStatus & { failure: { logTail?: readonly string[] } }>(
       '/taskruns/{namespace}/{name}',
@@ -165,7 +165,7 @@ describe('runs of a real cluster', () => {
         assert.equal(instance?.reason, 'ExceededResourceQuota');
         assert.equal(instance?.attempts[0]?.waiting?.reason, 'ExceededResourceQuota');
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?limit=500`);
     assert.ok(items.length >= 9);
@@ -299,9 +299,9 @@ describe('runs of a real cluster', () => {
 
   it('run 7, 42: an event id is waited for, and a list answers at its next change', async () => {
     const eventId = `event-${world.namespace}`;
-    const byLabel = world.gateway.get(`/runs?eventId=${eventId}&wait=120`);
+    const byLabel = world.gateway.get(`/runs?eventId=${eventId}&wait=240`);
     const before = await world.gateway.get(`/runs/${world.namespace}?name=waited-`);
-    const changed = world.gateway.get(`/runs/${world.namespace}?name=waited-&wait=120`, {
+    const changed = world.gateway.get(`/runs/${world.namespace}?name=waited-&wait=240`, {
       headers: { 'if-none-match': before.headers.etag ?? '' },
     });
     const run = await world.run(`
@@ -322,7 +322,7 @@ describe('runs of a real cluster', () => {
 
   it('run 27, 42: events tell a run from its creation to its deletion', async () => {
     const name = 'told';
-    const opening = world.gateway.stream(`/runs/${world.namespace}/${name}/events?wait=120`);
+    const opening = world.gateway.stream(`/runs/${world.namespace}/${name}/events?wait=240`);
     await world.run('green', { name });
     const events = await opening;
     assert.equal(await events.ended(), 'complete');

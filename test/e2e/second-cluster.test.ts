@@ -82,7 +82,7 @@ describe('a second cluster', () => {
   const runsElsewhere = async (name: string): Promise<string> => {
     const message = `Pipeline is running on the second cluster in namespace ${world.namespace}`;
     await eventually(async () => assert.equal((await world.says(name, 'Unknown')).message, message), {
-      withinMs: 150_000,
+      withinMs: 240_000,
     });
     return message;
   };

@@ -84,12 +84,12 @@ describe('status of real runs', () => {
       assert.equal(refused.json<{ error: string }>().error, 'Invalid pipeline RunID');
     }
     const dotted = await world.run('green', { name: 'release.v1.2' });
-    assert.equal((await world.gateway.get(`/status/${dotted}?wait=120`)).status, 200);
+    assert.equal((await world.gateway.get(`/status/${dotted}?wait=240`)).status, 200);
   });
 
   it('run 7: with wait, status answers when a run that is created later is final', async () => {
     const name = 'created-later';
-    const waiting = world.gateway.get(`/status/${name}?wait=120`);
+    const waiting = world.gateway.get(`/status/${name}?wait=240`);
     await world.run('green', { name });
     assert.equal((await waiting).status, 200);
   });
@@ -103,7 +103,7 @@ describe('status of real runs', () => {
         assert.equal(instance?.reason, 'ExceededResourceQuota');
         assert.match(instance?.message ?? '', /exceeded quota/);
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     await world.remove(run);
   });
@@ -117,9 +117,9 @@ describe('status of real runs', () => {
     });
     const etag = headers.etag ?? '';
     assert.equal((await world.gateway.get(`/status/${run}`, { headers: { 'if-none-match': etag } })).status, 304);
-    const waiting = world.gateway.get(`/status/${run}?wait=120`, { headers: { 'if-none-match': etag } });
+    const waiting = world.gateway.get(`/status/${run}?wait=240`, { headers: { 'if-none-match': etag } });
     await world.patch(run, { spec: { status: null } });
     assert.notEqual((await waiting).headers.etag, etag);
-    assert.equal((await world.gateway.get(`/status/${run}?wait=120`)).status, 200);
+    assert.equal((await world.gateway.get(`/status/${run}?wait=240`)).status, 200);
   });
 });

@@ -10,7 +10,7 @@ import { commitOf, revisionOf, type Shape, shapes, triggerOf } from '../support/
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
 import { auditedWrites, secondWriters, writesThrough } from '../support/writers.ts';
 
-const within = { withinMs: 150_000 };
+const within = { withinMs: 240_000 };
 const leaseName = 'bb9e0b30.jquad.rocks';
 const microTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 

@@ -42,7 +42,7 @@ describe('examples/triggers/pull-request.yaml', function () {
         assert.equal(all.length, count);
         return all;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
 
   it('waits for the first poll, and says so', async () => {
@@ -55,7 +55,7 @@ describe('examples/triggers/pull-request.yaml', function () {
           [['Unknown', 'waiting for PullRequest app to report a revision']],
         );
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     assert.deepEqual(await runs(), []);
   });

@@ -131,7 +131,7 @@ for (const cache of ['on', 'off'] as const) {
         );
       });
       for (const run of ['lib-before', 'lib-owned', 'lib-foreign']) await world.remove(run);
-      await eventually(async () => assert.deepEqual((await one('lib')).runs, []), { withinMs: 150_000 });
+      await eventually(async () => assert.deepEqual((await one('lib')).runs, []), { withinMs: 240_000 });
     });
 
     it('trigger 32: of a PullRequest each branch is told by itself', async () => {

@@ -66,7 +66,7 @@ describe('watches of a real API server', function () {
     await isKnown(gateway, gone, 400);
     const run = await world.run('ticking', { params: { count: '15' } });
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
-    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 150_000 });
+    await eventually(() => assert.match(log.text(), /tick 2\n/), { withinMs: 240_000 });
     world.faults.forget();
     // From now on the watch of PipelineRuns hears nothing; those of TaskRuns and pods go on.
     world.faults.add({ on: resumedWatches('pipelineruns'), fault: { kind: 'stall', at: { bytes: 0 } }, times: 1 });
@@ -76,7 +76,7 @@ describe('watches of a real API server', function () {
         assert.ok(found);
         return found;
       },
-      { withinMs: 150_000 },
+      { withinMs: 240_000 },
     );
     await world.remove(gone, { wait: true });
     await isKnown(gateway, gone, 404);
@@ -98,7 +98,7 @@ describe('watches of a real API server', function () {
     for (const rule of [cut('reset', 1), cut('clean', 2), cut('unfinished', 1)]) world.faults.add(rule);
     const runs = await Promise.all([world.run('green'), world.run('red')]);
     const codes = await Promise.all(
-      runs.map(async (run) => (await gateway.get(`/status/${run}?wait=120`)).json<{ status: string }>().status),
+      runs.map(async (run) => (await gateway.get(`/status/${run}?wait=240`)).json<{ status: string }>().status),
     );
     assert.deepEqual(codes, ['True', 'False']);
     await gateway.stop();

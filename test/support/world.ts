@@ -249,7 +249,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       patch: async (run, merge) => void (await admin.patch(runPath(run), merge)),
       remove: async (run, { wait = false } = {}) => {
         await admin.remove(runPath(run));
-        if (wait) await eventually(() => absent(admin, runPath(run)), { withinMs: 150_000 });
+        if (wait) await eventually(() => absent(admin, runPath(run)), { withinMs: 240_000 });
       },
       read: (run) => admin.get(runPath(run)),
       condition: async (run) => succeeded(await admin.get(runPath(run))),
@@ -263,7 +263,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           { withinMs, everyMs: 200 },
         ),
       pods: (run) => podsLabelled(admin, namespace, `tekton.dev/pipelineRun=${run}`),
-      podOf: (run, task, { withinMs = 150_000 } = {}) =>
+      podOf: (run, task, { withinMs = 240_000 } = {}) =>
         eventually(
           async () => {
             const pods = await podsLabelled(

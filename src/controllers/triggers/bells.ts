@@ -12,6 +12,8 @@ export interface BellParts {
   readonly caches: TriggerCaches;
   /** Something that a trigger depends on has changed. */
   ring(trigger: ObjectRef): void;
+  /** A run of it has changed, of which it only tells: who waits for a run goes first. */
+  ringLast(trigger: ObjectRef): void;
   /** A replica that does not lead was told of an event of this trigger, whatever the watch of its source says by now. */
   rang(trigger: ObjectRef): void;
   /** A trigger is gone. */
@@ -23,7 +25,7 @@ export interface BellParts {
 }
 
 /** Hangs the bells. Returns what takes them down; calling that twice is harmless. */
-export function hangBells({ caches, ring, rang, gone, runGone, credentials }: BellParts): () => void {
+export function hangBells({ caches, ring, ringLast, rang, gone, runGone, credentials }: BellParts): () => void {
   const dependants = new Map<string, Map<string, ObjectRef>>();
   const ringAll = (key: string) => {
     for (const trigger of dependants.get(key)?.values() ?? []) ring(trigger);
@@ -67,7 +69,7 @@ export function hangBells({ caches, ring, rang, gone, runGone, credentials }: Be
       const trigger = triggerOf(change.object);
       if (trigger === undefined) return;
       if (change.type === 'deleted') runGone(trigger, change.object.meta.name);
-      ring(trigger);
+      ringLast(trigger);
     }),
     credentials?.(({ namespace, name }) => ringAll(`ManagedCredential/${namespace}/${name}`)) ?? (() => {}),
   ];

@@ -156,7 +156,7 @@ export function createTriggers(parts: TriggersParts): Triggers {
         });
       }
       // What came of it is written down when those have had their turn who wait for their run: many revisions can come at once.
-      return { againMs: 0 };
+      return { last: true };
     }
     throw new Fault('internal', 'a trigger does not come to rest');
   };
@@ -226,6 +226,7 @@ export function createTriggers(parts: TriggersParts): Triggers {
       takeDown = hangBells({
         caches,
         ring: (trigger) => controller.ring(trigger),
+        ringLast: (trigger) => controller.ringLast(trigger),
         rang: (ref) => {
           const trigger = caches.triggers.get(ref);
           if (trigger !== undefined && leadership.held()) lookAgain(trigger);
