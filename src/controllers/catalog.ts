@@ -100,7 +100,14 @@ export function createControllers(parts: ControllersParts): Controllers {
   const writer = fence(client, leadership);
   metrics.leading(false);
   leadership.subscribe((held) => metrics.leading(held));
-  const events = createEvents({ writer, component: 'PipelineTrigger', instance: lease.identity, clock, log });
+  const events = createEvents({
+    writer,
+    component: 'PipelineTrigger',
+    instance: lease.identity,
+    calm: () => triggers.calm(),
+    clock,
+    log,
+  });
   const versions = discovery({ reader: client, clock });
   const caches = createTriggerCaches({ ...parts, reader: client });
   const runPath: RunPath = async ({ namespace, name }) => {

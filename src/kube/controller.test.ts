@@ -270,6 +270,47 @@ describe('createController', () => {
       assert.equal(begun.length, 2);
     });
 
+    it('it is calm when nobody is due or at work to whom others give way, and after two seconds in any case', async () => {
+      const { reconcile, finish } = held();
+      const { controller, clock, throne } = await world({ reconcile, concurrency: 1 });
+      const calm = () => {
+        const state = { isOver: false };
+        void controller.calm().then(() => {
+          state.isOver = true;
+        });
+        return state;
+      };
+      const atFirst = calm();
+      controller.ringLast(key('patient'));
+      await clock.settle();
+      const besidePatient = calm();
+      await clock.settle();
+      assert.deepEqual([atFirst.isOver, besidePatient.isOver], [true, true]);
+      finish('patient');
+      for (const name of ['a', 'b']) controller.ring(key(name));
+      const [untilDone, untilLost] = [calm(), calm()];
+      await clock.settle();
+      finish('a');
+      await clock.settle();
+      assert.equal(untilDone.isOver, false);
+      finish('b');
+      await clock.settle();
+      assert.deepEqual([untilDone.isOver, untilLost.isOver], [true, true]);
+      controller.ring(key('slow'));
+      await clock.settle();
+      const patient = calm();
+      await clock.turn(1_999);
+      assert.equal(patient.isOver, false);
+      await clock.turn(1);
+      assert.equal(patient.isOver, true);
+      const untilOther = calm();
+      await clock.settle();
+      throne.become(false);
+      await clock.settle();
+      assert.equal(untilOther.isOver, true);
+      finish('slow');
+    });
+
     it('a key that rings while it is reconciled is reconciled once more afterwards, however often it rang', async () => {
       const { reconcile, finish } = held();
       const { controller, clock, begun } = await world({ reconcile });

@@ -36,6 +36,8 @@ export interface Controller extends Part {
    * at most.
    */
   ringLast(key: ObjectRef): void;
+  /** Resolves when nobody is due or being reconciled to whom others give way; after two seconds in any case. Never rejects. */
+  calm(): Promise<void>;
   /** Forgets `key`: it is gone. What is being done for it is finished. */
   forget(key: ObjectRef): void;
   /** How many keys are due or being reconciled now. */
@@ -128,6 +130,8 @@ export function createController(parts: ControllerParts): Controller {
   const last = new Map<string, ObjectRef>();
   /** How many are being reconciled that others give way to. */
   let urgent = 0;
+  /** What waits for calm, each to be called once. */
+  const waiting = new Set<() => void>();
   const working = new Map<string, Work>();
   const troubles = new Map<string, Trouble>();
   const complain = complaints(name, clock, log);
@@ -148,8 +152,16 @@ export function createController(parts: ControllerParts): Controller {
       if (key === undefined) break;
       work(key);
     }
+    if (isCalm()) endWaiting();
     const nextAt = leads && working.size < concurrency ? due.nextAt : undefined;
     setAlarm(nextAt !== undefined && nextAt <= now ? now + UNCERTAIN_MS : nextAt);
+  };
+
+  const isCalm = () => urgent === 0 && (due.nextAt ?? Number.POSITIVE_INFINITY) > clock.steady();
+
+  const endWaiting = () => {
+    for (const end of waiting) end();
+    waiting.clear();
   };
 
   /** The first of those that give way, while there is nobody to give way to. */
@@ -266,6 +278,7 @@ export function createController(parts: ControllerParts): Controller {
   const letGo = (reason: Fault) => {
     due.clear();
     last.clear();
+    endWaiting();
     troubles.clear();
     setAlarm(undefined);
     for (const own of working.values()) {
@@ -290,6 +303,14 @@ export function createController(parts: ControllerParts): Controller {
     },
     ring,
     ringLast,
+    async calm() {
+      if (!leads || isCalm()) return;
+      const over = new AbortController();
+      const end = () => over.abort();
+      waiting.add(end);
+      await clock.sleep(PATIENCE_MS, over.signal);
+      waiting.delete(end);
+    },
     forget(key) {
       const id = idOf(key);
       due.delete(id);

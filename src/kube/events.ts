@@ -49,6 +49,8 @@ export interface EventsParts {
   readonly component: string;
   /** Which one of several, such as the name of the pod. */
   readonly instance?: string;
+  /** Awaited before each is written: resolves when there is nothing to write that matters more. Never rejects. */
+  readonly calm?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -102,7 +104,7 @@ interface Lane {
  * oldest of the namespace with the most is; one whose namespace is going is let go without a word. After `stop` nothing is
  * told any more.
  */
-export function createEvents({ writer, component, instance = '', clock, log }: EventsParts): Events {
+export function createEvents({ writer, component, instance = '', calm, clock, log }: EventsParts): Events {
   /** What was told longest ago is first. */
   const remembered = new Map<string, Remembered>();
   /** By namespace; of those alone that have something to write. */
@@ -168,6 +170,7 @@ export function createEvents({ writer, component, instance = '', clock, log }: E
 
   const write = async (event: Remembered) => {
     for (let tries = 1; !stopping.signal.aborted; tries++) {
+      await calm?.();
       try {
         await inTurn(() => {
           if (tries === 1) event.isWaiting = false; // from here on a repeat is not in what is written

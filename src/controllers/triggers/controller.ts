@@ -34,6 +34,8 @@ export interface Triggers extends Part {
    * such trigger, and nothing was done.
    */
   ring(trigger: ObjectRef): boolean;
+  /** Resolves when no trigger waits for its run to be started; after two seconds in any case. */
+  calm(): Promise<void>;
   /** Whether all triggers there are in the namespaces that are looked after are known. */
   isComplete(): boolean;
 }
@@ -221,6 +223,7 @@ export function createTriggers(parts: TriggersParts): Triggers {
       lookAgain(trigger);
       return true;
     },
+    calm: controller.calm,
     isComplete: () => isFilled,
     async start() {
       takeDown = hangBells({
