@@ -1,9 +1,11 @@
 /** Figures for people: the table on the terminal, and the one in docs/performance.md. */
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { Fault } from '../src/fault.ts';
 import { type Figure, goalText, type Row } from './row.ts';
 
 const BEGIN = '<!-- figures: made by npm run bench -- --write -->';
 const END = '<!-- end of figures -->';
+const NOT_MEASURED = 'not measured yet';
 
 /** What a figure was measured on. */
 export interface Place {
@@ -15,10 +17,10 @@ export interface Place {
 }
 
 /** The machine and the versions, in a sentence. */
-export function placeText({ kubernetes, tekton, at }: Place): string {
+export function placeText({ kubernetes, tekton }: Place): string {
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'of an unknown kind'}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory`;
   const versions = `Node.js ${process.version}, Kubernetes ${kubernetes}, Tekton Pipelines ${tekton ?? 'of an unknown version'}`;
-  return `${at.toISOString().slice(0, 10)}, ${machine}; ${versions}.`;
+  return `${machine}; ${versions}.`;
 }
 
 /** A table for a terminal: a line for each figure, and one below for what else was measured. */
@@ -46,15 +48,45 @@ export function terminalTable(figures: readonly Figure[]): string {
     .join('\n')}\n`;
 }
 
-/** docs/performance.md with these figures in the place of the former ones. Throws when it has no place for them. */
+/**
+ * docs/performance.md with these figures in the place of the former ones; rows without a figure keep theirs. Fault `bad-request`
+ * where those that are kept are of another machine or of other versions; throws when the page has no place for figures.
+ */
 export function pageWith(page: string, rows: readonly Row[], figures: readonly Figure[], place: Place): string {
   const [before, rest] = page.split(BEGIN);
-  const [, after] = rest?.split(END) ?? [];
-  if (before === undefined || after === undefined) throw new Error(`docs/performance.md lacks ${BEGIN} or ${END}`);
-  return `${before}${BEGIN}\n\n${placeText(place)}\n\n${pageTable(rows, figures)}\n\n${END}${after}`;
+  const [inside, after] = rest?.split(END) ?? [];
+  if (before === undefined || inside === undefined || after === undefined) {
+    throw new Error(`docs/performance.md lacks ${BEGIN} or ${END}`);
+  }
+  const kept = keptCells(inside);
+  for (const { row } of figures) kept.delete(row);
+  const isElsewhere = !inside.includes(placeText(place));
+  if (isElsewhere && rows.some(({ name }) => kept.has(name))) {
+    throw new Fault(
+      'bad-request',
+      'the figures of docs/performance.md were measured on another machine or with other versions: measure all rows',
+    );
+  }
+  return `${before}${BEGIN}\n\n${placeText(place)}\n\n${pageTable(rows, figures, kept, place)}\n\n${END}${after}`;
 }
 
-function pageTable(rows: readonly Row[], figures: readonly Figure[]): string {
+/** What stands there of each row that was measured: its figures and its day, by name. */
+function keptCells(table: string): Map<string, readonly string[]> {
+  const lines = [...table.matchAll(/^\| (\w+) \|(.*)\|$/gm)].map(([, name = '', cells = '']) => ({
+    name,
+    cells: cells.split('|').map((cell) => cell.trim()),
+  }));
+  return new Map(
+    lines.filter(({ cells }) => cells[2] !== NOT_MEASURED).map(({ name, cells }) => [name, cells.slice(2)] as const),
+  );
+}
+
+function pageTable(
+  rows: readonly Row[],
+  figures: readonly Figure[],
+  kept: ReadonlyMap<string, readonly string[]>,
+  { at }: Place,
+): string {
   const lines = rows.map((row) => {
     const figure = figures.find(({ row: name }) => name === row.name);
     const cells = figure
@@ -63,13 +95,14 @@ function pageTable(rows: readonly Row[], figures: readonly Figure[]): string {
           withUnit(figure.peer, 'peer', figure),
           `${figure.ratio} (${figure.lowest} to ${figure.highest})`,
           `${goalText(row)}: ${figure.holds ? 'holds' : 'missed'}`,
+          at.toISOString().slice(0, 10),
         ]
-      : ['not measured yet', '', '', goalText(row)];
+      : (kept.get(row.name) ?? [NOT_MEASURED, '', '', goalText(row), '']);
     return `| ${[row.name, row.ours, row.peer, ...cells].join(' | ')} |`;
   });
   return [
-    '| Row | rungate | Peer | rungate’s figure | Peer’s figure | Ratio (rounds) | Goal |',
-    '|---|---|---|---|---|---|---|',
+    '| Row | rungate | Peer | rungate’s figure | Peer’s figure | Ratio (rounds) | Goal | Measured |',
+    '|---|---|---|---|---|---|---|---|',
     ...lines,
   ].join('\n');
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pageWith } from '../../bench/page.ts';
-import { type Figure, figureOf, goalText, type Row } from '../../bench/row.ts';
+import { figureOf, goalText, type Row } from '../../bench/row.ts';
 import { rows } from '../../bench/rows.ts';
 
 const page = readFileSync(new URL('../../docs/performance.md', import.meta.url), 'utf8');
@@ -15,7 +15,7 @@ function tableOf(chapter: string): string[][] {
 
 describe('docs/performance.md', () => {
   it('shows each row of the benchmark with what it compares and its goal', () => {
-    const shown = tableOf('Figures').map((cells) => [...cells.slice(0, 3), cells.at(-1)?.split(':')[0]]);
+    const shown = tableOf('Figures').map((cells) => [...cells.slice(0, 3), cells.at(-2)?.split(':')[0]]);
     assert.deepEqual(
       shown,
       rows.map((row) => [row.name, row.ours, row.peer, goalText(row)]),
@@ -31,13 +31,26 @@ describe('docs/performance.md', () => {
 
   it('takes new figures in the place of the old ones', () => {
     const place = { kubernetes: 'v1.34.4', tekton: 'v1.15.0', at: new Date('2026-11-21T10:00:00Z') };
-    const figure: Figure = figureOf(rows[0] as Row, { rounds: [{ ours: 40_000, peer: 80_000 }] });
-    const once = pageWith(page, rows, [figure], place);
+    const figures = rows.map((row) => figureOf(row, { rounds: [{ ours: 40_000, peer: 80_000 }] }));
+    const once = pageWith(page, rows, figures, place);
     assert.match(
       once,
-      /\| 40000 requests\/s \| 80000 requests\/s \| 0\.5 \(0\.5 to 0\.5\) \| ratio >= 0\.6: missed \|/,
+      /\| 40000 requests\/s \| 80000 requests\/s \| 0\.5 \(0\.5 to 0\.5\) \| ratio >= 0\.6: missed \| 2026-11-21 \|/,
     );
-    assert.equal(pageWith(once, rows, [figure], place), once);
+    assert.equal(pageWith(once, rows, figures, place), once);
+  });
+
+  it('keeps the figures of rows that were not measured anew, and takes none of another machine beside them', () => {
+    const place = { kubernetes: 'v1.34.4', tekton: 'v1.15.0', at: new Date('2026-11-21T10:00:00Z') };
+    const figures = rows.map((row) => figureOf(row, { rounds: [{ ours: 40_000, peer: 80_000 }] }));
+    const all = pageWith(page, rows, figures, place);
+    const later = { ...place, at: new Date('2026-12-01T10:00:00Z') };
+    const once = pageWith(all, rows, figures.slice(1, 2), later);
+    assert.equal(once.match(/\| 2026-11-21 \|$/gm)?.length, rows.length - 1);
+    assert.equal(once.match(/\| 2026-12-01 \|$/gm)?.length, 1);
+    const other = { ...later, kubernetes: 'v1.35.0' };
+    assert.throws(() => pageWith(all, rows, figures.slice(1, 2), other), { code: 'bad-request' });
+    assert.match(pageWith(all, rows, figures, other), /v1\.35\.0/);
   });
 });
 
