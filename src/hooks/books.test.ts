@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { joinBooks } from './books.ts';
-import type { Hook, HookBook } from './hook.ts';
+import type { Found, Hook, HookBook } from './hook.ts';
 
 const ref = { namespace: 'apps', name: 'build' };
 
@@ -16,9 +16,9 @@ describe('books of several kinds', () => {
     tell: (type, reason, message) => void told.push(`${kind} ${type} ${reason} ${message}`),
   });
   const [trigger, listener] = [hook('PipelineTrigger'), hook('EventListener')];
-  const book = (found: ReturnType<HookBook['find']>): HookBook => ({ find: () => found });
+  const book = (found: Found): HookBook => ({ find: () => found });
 
-  const table: readonly [string, readonly ReturnType<HookBook['find']>[], ReturnType<HookBook['find']>][] = [
+  const table: readonly [string, readonly Found[], Found][] = [
     ['none has it', [undefined, undefined], undefined],
     ['the first has it', [trigger, undefined], trigger],
     ['the second has it', [undefined, listener], listener],
@@ -30,6 +30,12 @@ describe('books of several kinds', () => {
   for (const [name, found, want] of table) {
     it(`are one: ${name}`, () => assert.equal(joinBooks(found.map(book)).find(ref), want));
   }
+
+  it('are waited for where one has to read first', async () => {
+    const slow: HookBook = { find: async () => trigger };
+    assert.equal(await joinBooks([slow, book(listener)]).find(ref), trigger);
+    assert.equal(await joinBooks([book(undefined), slow]).find(ref), trigger);
+  });
 
   it('tell the one that gets nothing, once however often it is asked for', () => {
     const joined = joinBooks([book(trigger), book(listener)]);

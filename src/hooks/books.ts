@@ -1,6 +1,6 @@
 /** One book out of those of several kinds: where two have a hook of one name, the first has it. */
 import type { ObjectRef } from '../kube/objects.ts';
-import type { Hook, HookBook } from './hook.ts';
+import type { Found, Hook, HookBook } from './hook.ts';
 
 /** Objects that were told that another has their hook. */
 const MOST_TOLD = 1_000;
@@ -20,17 +20,25 @@ export function joinBooks(books: readonly HookBook[]): HookBook {
     loser.tell('Warning', 'HookTaken', message);
   };
 
+  const choose = (founds: readonly Found[]): Found => {
+    let winner: Hook | undefined;
+    for (const found of founds) {
+      if (winner === undefined && found === 'waiting') return 'waiting'; // it may turn out to have the hook
+      if (found === undefined || found === 'waiting') continue;
+      if (winner === undefined) winner = found;
+      else tellOnce(winner, found);
+    }
+    return winner;
+  };
+
   return {
     find(ref: ObjectRef) {
-      let winner: Hook | undefined;
-      for (const book of books) {
-        const found = book.find(ref);
-        if (winner === undefined && found === 'waiting') return 'waiting'; // it may turn out to have the hook
-        if (found === undefined || found === 'waiting') continue;
-        if (winner === undefined) winner = found;
-        else tellOnce(winner, found);
-      }
-      return winner;
+      const founds = books.map((book) => book.find(ref));
+      return founds.every(isThere) ? choose(founds) : Promise.all(founds).then(choose);
     },
   };
+}
+
+function isThere(found: ReturnType<HookBook['find']>): found is Found {
+  return !(found instanceof Promise);
 }

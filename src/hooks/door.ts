@@ -122,7 +122,7 @@ export function createDoor(parts: DoorParts): Door {
     const wrong = wrongHead(knock, headers, mostBytes);
     if (wrong !== undefined) return refuse(wrong, undefined, knock);
     pace.mayTry(client, ref);
-    const hook = book.find(ref);
+    const hook = await book.find(ref);
     if (hook === 'waiting') throw new Fault('unavailable', 'hooks are not known yet; try again');
     const taken = await intake.read(knock.body, mostBytes);
     if (taken.came !== 'whole') return refuse(notTaken(taken, mostBytes), undefined, knock);

@@ -26,8 +26,11 @@ export interface Hook {
   tell(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
-/** Every hook that is served, of one kind of object. Looks into memory only. */
+/** What there is of a hook; `waiting`: that is not known yet, and the sender is to try again. */
+export type Found = Hook | 'waiting' | undefined;
+
+/** Every hook that is served, of one kind of object. Nobody is asked over the network. */
 export interface HookBook {
-  /** `waiting`: what there is is not known yet, and the sender is to try again. */
-  find(ref: ObjectRef): Hook | 'waiting' | undefined;
+  /** At once, or after some seconds at most where what the hook consists of has to be read first. Rejects with Fault `unavailable`. */
+  find(ref: ObjectRef): Found | Promise<Found>;
 }

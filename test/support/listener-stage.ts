@@ -89,7 +89,7 @@ export class ListenerStage implements ListenerWorld {
         clusterBinding: (name) => find('ClusterTriggerBinding', { namespace: '', name }),
         template: (ref) => find('TriggerTemplate', ref),
       },
-      { policy: this.policy, cel: this.cel },
+      { policy: this.policy, mistakeIn: createEvaluator().mistakeIn },
     );
   }
 
@@ -205,7 +205,7 @@ export function requestOf(body: unknown, headers: Readonly<Record<string, string
 export function inThisThread(): CelEngine {
   const evaluator = createEvaluator();
   return {
-    mistakeIn: (expression) => evaluator.mistakeIn(expression),
+    mistakesIn: async (expressions) => expressions.map(evaluator.mistakeIn),
     evaluate: async (expressions, inputs) =>
       expressions.map((expression) => {
         const result = evaluator.prepare(expression)(readable(inputs), []);

@@ -36,11 +36,11 @@ export function deliveriesRoutes({ book, deliveries, served }: DeliveriesParts):
   return [
     {
       operation,
-      handler: (request, response) => {
+      handler: async (request, response) => {
         const ref = hookRef(request.params);
         requireRead(callerOf(request), ref.namespace, served);
         const { limit } = readOptions(request.url);
-        const hook = book.find(ref);
+        const hook = await book.find(ref);
         const past = deliveries.of(ref);
         // A hook that is gone has a past all the same.
         const isKnown = past.deliveries.length > 0 || past.refused.count > 0;

@@ -1,4 +1,4 @@
-/** What evaluates CEL: expressions are checked when they are loaded, and run where they cannot hold up anything else. */
+/** What reads CEL when it is loaded and evaluates it for each event, both where that cannot hold up anything else. */
 import type { Json, JsonMap } from '../request.ts';
 
 /** What an expression can see. https://tekton.dev/docs/triggers/cel_expressions/ */
@@ -18,8 +18,11 @@ export type SecretLookup = (name: string, key: string) => Promise<Buffer | undef
 
 /** The engine, as a part of the process that may be asked before it is started. */
 export interface CelEngine {
-  /** What is wrong with an expression, in a sentence: it does not parse, or is beyond a limit. Undefined: nothing. */
-  mistakeIn(expression: string): string | undefined;
+  /**
+   * What is wrong with each expression, in a sentence: it does not parse, or is beyond a limit; undefined: nothing. One that was asked
+   * about before is not read again. Rejects as `evaluate`.
+   */
+  mistakesIn(expressions: readonly string[], signal: AbortSignal): Promise<readonly (string | undefined)[]>;
   /**
    * Evaluates expressions of one trigger against the same inputs, in their order, within one limit of time for all of them together
    * (50 ms of computing; waiting for a turn or for a Secret does not count). One that takes too long is an error, and so are those

@@ -3,6 +3,7 @@ import { type CelInput, celEnv, isCelError, plan } from '@bufbuild/cel';
 import type { CelInputs, CelResult } from './engine.ts';
 import { readExpression } from './expression.ts';
 import { type BytesMade, functions, type KnownSecret } from './functions.ts';
+import { Kept } from './kept.ts';
 import { compiled } from './regex.ts';
 import { fromJson, intoJson } from './values.ts';
 
@@ -39,8 +40,6 @@ export interface Evaluator {
  * hundreds of times their memory.
  */
 const MOST_KEPT_TEXT = 128 * 1024;
-/** The same of what is only known to be right or wrong, which takes little: as much as all listeners of a large cluster have. */
-const MOST_JUDGED_TEXT = 8 * 1024 * 1024;
 /** Secrets that the expressions of one trigger may compare with for one event: a name may come from its body. */
 const MOST_SECRETS = 8;
 /** Bytes that an expression may make: V8 bounds what else it makes. */
@@ -79,7 +78,6 @@ export function createEvaluator(): Evaluator {
     if (bytes > MOST_BYTES) throw new Error('bytes: too many for one event');
   };
   const env = celEnv({ re2: { compile: compiled }, funcs: functions(secretOf, made) });
-  const mistakes = new Kept<string | undefined>(MOST_JUDGED_TEXT);
   const evaluations = new Kept<Evaluation>(MOST_KEPT_TEXT);
 
   const prepare = (expression: string): Evaluation => {
@@ -107,39 +105,12 @@ export function createEvaluator(): Evaluator {
   };
 
   return {
-    mistakeIn: (expression) =>
-      mistakes.of(expression, () => {
-        const read = readExpression(expression, env.funcs);
-        return read.ok ? undefined : read.mistake;
-      }),
+    mistakeIn(expression) {
+      const read = readExpression(expression, env.funcs);
+      return read.ok ? undefined : read.mistake;
+    },
     prepare: (expression) => evaluations.of(expression, () => prepare(expression)),
   };
-}
-
-/** What was made of texts, as far as there is room; what was not asked for longest is forgotten first. */
-class Kept<Made> {
-  readonly #made = new Map<string, Made>();
-  readonly #mostText: number;
-  #length = 0;
-
-  constructor(mostText: number) {
-    this.#mostText = mostText;
-  }
-
-  of(text: string, make: () => Made): Made {
-    const isKept = this.#made.has(text);
-    const made = isKept ? (this.#made.get(text) as Made) : make(); // which is there, even where it is undefined
-    // Taken out and put in again, the one that was not asked for longest is the first.
-    this.#made.delete(text);
-    this.#made.set(text, made);
-    if (!isKept) this.#length += text.length;
-    for (const oldest of this.#made.keys()) {
-      if (this.#length <= this.#mostText || oldest === text) break;
-      this.#made.delete(oldest);
-      this.#length -= oldest.length;
-    }
-    return made;
-  }
 }
 
 /** What CEL says that has nothing of the inputs in it. Functions of ours begin with their name. */

@@ -52,9 +52,36 @@ describe('the engine', function () {
     assert.deepEqual([Object.getPrototypeOf(result.value), Object.getPrototypeOf(a)], [null, null]);
   });
 
-  it('says what is wrong with an expression without a worker', () => {
-    assert.equal(engine.mistakeIn('body.a == 1'), undefined);
-    assert.equal(engine.mistakeIn('body.a = 1'), 'line 1, column 8: = was not expected');
+  it('says what is wrong with expressions, in their order', async () => {
+    const { signal } = more();
+    assert.deepEqual(await engine.mistakesIn([], signal), []);
+    assert.deepEqual(await engine.mistakesIn(['body.a == 1', 'body.a = 1', 'body.a == 1'], signal), [
+      undefined,
+      'line 1, column 8: = was not expected',
+      undefined,
+    ]);
+  });
+
+  it('reads megabytes of expressions while the event loop goes on, and each of them once', async () => {
+    const { signal } = more();
+    const nested = `${'('.repeat(40)}true${')'.repeat(40)}`;
+    const expressions = Array.from({ length: 200 }, (_, at) => `[${`${nested}, `.repeat(90)}${at}].size() > 0`);
+    let turns = 0;
+    let isOver = false;
+    const spin = (): void => {
+      turns++;
+      if (!isOver) setImmediate(spin);
+    };
+    spin();
+    const own = createCelEngine({ clock: systemClock, log: silentLog });
+    const first = await own.mistakesIn(expressions, signal);
+    isOver = true;
+    assert.equal(first.length, expressions.length);
+    // Read in this thread they would be one turn.
+    assert(turns > 100, `the event loop turned ${turns} times`);
+    await own.close(); // from here on nothing can be read
+    assert.deepEqual(await own.mistakesIn([...expressions].reverse(), signal), [...first].reverse());
+    await assert.rejects(own.mistakesIn(['true'], signal), { code: 'draining' });
   });
 
   it('answers nothing for nothing', async () => {

@@ -1,12 +1,13 @@
-/** The engine: expressions are read here, and evaluated in a few workers that take turns with what waits. */
+/** The engine: expressions are read and evaluated in a few workers that take turns with what waits. */
 import type { Clock } from '../../clock.ts';
 import { Fault } from '../../fault.ts';
 import type { Log } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { Json, JsonMap } from '../request.ts';
 import type { CelEngine, CelInputs, CelResult, SecretLookup } from './engine.ts';
-import { createEvaluator, type SecretKey, type SecretValue } from './evaluator.ts';
-import type { WorkerOutcome, WorkerTask } from './task.ts';
+import type { SecretKey, SecretValue } from './evaluator.ts';
+import { Kept } from './kept.ts';
+import type { EvaluationOutcome, EvaluationTask, WorkerTask } from './task.ts';
 import { type CelThread, type Gone, MOST_MEMORY_MIB, startThread, type TaskEnd } from './thread.ts';
 import { isList } from './values.ts';
 
@@ -31,6 +32,11 @@ const MOST_ROUNDS = 4;
 const MOST_WAITING_TEXT = 64 * 1024 * 1024;
 /** When to come back, where too many wait. */
 const RETRY_MS = 3_000;
+/** How much text is read in one turn, so that deliveries have theirs in between, and for how long it may be. */
+const READ_AT_ONCE = 16 * 1024;
+const READ_LIMIT_MS = 2_000;
+/** How many characters of expressions are remembered with what is wrong with them: as much as all listeners of a large cluster have. */
+const MOST_JUDGED_TEXT = 8 * 1024 * 1024;
 /** How long an owner rests whose expressions took too much. A new worker costs more than what it was ended for. */
 const REST_MS = 1_000;
 
@@ -43,7 +49,7 @@ interface Turn {
 
 /** Makes an engine. Its workers start with the first evaluation, and do not keep the process alive when they have nothing to do. */
 export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineParts): CelEngine {
-  const reader = createEvaluator();
+  const judged = new Kept<string | undefined>(MOST_JUDGED_TEXT);
   const waiting: Turn[] = [];
   const threads = new Set<CelThread>();
   const idle: CelThread[] = [];
@@ -99,7 +105,7 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
   const turnOf = (task: WorkerTask, limitMs: number, signal: AbortSignal): Promise<TaskEnd> => {
     if (isClosed) throw draining();
     signal.throwIfAborted();
-    const text = waiting.reduce((sum, { task: { body } }) => sum + body.length, 0);
+    const text = waiting.reduce((sum, { task: other }) => sum + ('body' in other ? other.body.length : 0), 0);
     if (waiting.length >= MOST_WAITING || text > MOST_WAITING_TEXT) {
       metrics?.limited('expressions waiting');
       throw new Fault('unavailable', 'too many expressions wait to be evaluated; try again', {
@@ -142,7 +148,36 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
   };
 
   return {
-    mistakeIn: (expression) => reader.mistakeIn(expression),
+    async mistakesIn(expressions, signal) {
+      const found = new Map<string, string | undefined>();
+      let unread: readonly string[] = [];
+      for (const expression of new Set(expressions)) {
+        if (judged.has(expression)) found.set(expression, judged.of(expression, nothing));
+        else unread = [...unread, expression];
+      }
+      while (unread.length > 0) {
+        const reads = firstOf(unread);
+        const { outcomes, gone } = await turnOf({ reads }, READ_LIMIT_MS, signal);
+        for (const [place, expression] of reads.slice(0, outcomes.length).entries()) {
+          const outcome = outcomes[place];
+          const mistake = outcome !== undefined && 'mistake' in outcome ? outcome.mistake : undefined;
+          found.set(
+            expression,
+            judged.of(expression, () => mistake),
+          );
+        }
+        const stopped = reads[outcomes.length];
+        if (gone !== undefined && stopped !== undefined) {
+          log.warn('an expression takes too much to be read', { characters: stopped.length });
+          found.set(
+            stopped,
+            judged.of(stopped, () => 'it takes too much to be read'),
+          );
+        }
+        unread = unread.filter((expression) => !found.has(expression));
+      }
+      return expressions.map((expression) => found.get(expression));
+    },
 
     async evaluate(expressions, inputs, { secret, signal, owner }) {
       if (owner !== undefined) refuseWhileResting(owner);
@@ -159,6 +194,7 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
         const needed: SecretKey[] = [];
         for (const [at, outcome] of outcomes.entries()) {
           const place = open[at] ?? 0;
+          if ('mistake' in outcome) continue; // none was to be read
           if (!('needs' in outcome)) results[place] = resultOf(outcome);
           else if (gone === undefined && round < MOST_ROUNDS) {
             again.push(place);
@@ -196,7 +232,19 @@ function draining(): Fault {
   return new Fault('draining', 'this process is stopping; try again');
 }
 
-type Texts = Omit<WorkerTask, 'expressions' | 'secrets'>;
+/** The first of these, as many as have their turn together: one at least. */
+function firstOf(expressions: readonly string[]): readonly string[] {
+  let length = 0;
+  const end = expressions.findIndex((expression, place) => {
+    length += expression.length;
+    return place > 0 && length > READ_AT_ONCE;
+  });
+  return end === -1 ? expressions : expressions.slice(0, end);
+}
+
+function nothing(): undefined {}
+
+type Texts = Omit<EvaluationTask, 'expressions' | 'secrets'>;
 
 /** Bodies as text: all triggers of a listener look at the same one. */
 const bodies = new WeakMap<JsonMap, string>();
@@ -220,7 +268,7 @@ async function valuesOf(
   return found;
 }
 
-function resultOf(outcome: Exclude<WorkerOutcome, { needs: unknown }>): CelResult {
+function resultOf(outcome: Exclude<EvaluationOutcome, { needs: unknown }>): CelResult {
   if ('error' in outcome) return { ok: false, error: outcome.error };
   return { ok: true, value: bare(JSON.parse(outcome.json) as Json) }; // which is what it returns
 }

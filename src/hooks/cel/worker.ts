@@ -3,7 +3,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { JsonMap } from '../request.ts';
 import { createEvaluator, readable } from './evaluator.ts';
 import { forgetCompiled } from './regex.ts';
-import { NOT_BEGUN, type WorkerOutcome, type WorkerStart, type WorkerTask, type WorkerWord } from './task.ts';
+import {
+  type EvaluationTask,
+  NOT_BEGUN,
+  type WorkerOutcome,
+  type WorkerStart,
+  type WorkerTask,
+  type WorkerWord,
+} from './task.ts';
 
 /** The longest value, as JSON: the main thread has to parse it. */
 const LONGEST_VALUE = 1024 * 1024;
@@ -14,6 +21,13 @@ Error.stackTraceLimit = 0;
 const evaluator = createEvaluator();
 
 function perform(task: WorkerTask, begin: () => void, tell: (outcome: WorkerOutcome) => void): void {
+  if ('reads' in task) {
+    begin();
+    for (const expression of task.reads) tell({ mistake: evaluator.mistakeIn(expression) });
+  } else evaluate(task, begin, tell);
+}
+
+function evaluate(task: EvaluationTask, begin: () => void, tell: (outcome: WorkerOutcome) => void): void {
   const inputs = readable({
     body: JSON.parse(task.body) as JsonMap, // which the main thread made of one
     header: task.header,
@@ -23,8 +37,8 @@ function perform(task: WorkerTask, begin: () => void, tell: (outcome: WorkerOutc
   const evaluations = task.expressions.map((expression) => evaluator.prepare(expression));
   // Reading is not counted: it is bounded already, and a new worker has to read again what an old one had kept.
   begin();
-  for (const evaluate of evaluations) {
-    const result = evaluate(inputs, task.secrets);
+  for (const evaluation of evaluations) {
+    const result = evaluation(inputs, task.secrets);
     if ('needs' in result) tell(result);
     else if (!result.ok) tell({ error: result.error });
     else {

@@ -18,7 +18,7 @@ import type { ListenerShelf } from './shelf.ts';
 import type { ListenerWorld } from './world.ts';
 
 const cel: CelEngine = {
-  mistakeIn: (expression) => (expression === 'bad' ? 'does not parse' : undefined),
+  mistakesIn: async (expressions) => expressions.map((text) => (text === 'bad' ? 'does not parse' : undefined)),
   evaluate: async (expressions) => expressions.map(() => ({ ok: true, value: true })),
   close: async () => {},
 };
@@ -126,17 +126,17 @@ describe('the hooks of EventListeners', () => {
     assert.equal(clock.sleeping, 0);
   });
 
-  const find = (name: string, namespace = 'apps') => book.find({ namespace, name });
-  const found = (name: string): Hook => {
-    const hook = find(name);
+  const find = async (name: string, namespace = 'apps') => await book.find({ namespace, name });
+  const found = async (name: string): Promise<Hook> => {
+    const hook = await find(name);
     if (hook === undefined || hook === 'waiting') assert.fail(String(hook));
     return hook;
   };
 
-  it('are found by the name of the listener', () => {
+  it('are found by the name of the listener', async () => {
     cluster.put(template);
     cluster.put(listener('build'));
-    const { kind, ref, uid, secret, wantsFluxEvent } = found('build');
+    const { kind, ref, uid, secret, wantsFluxEvent } = await found('build');
     assert.deepEqual(
       { kind, ref, uid, secret, wantsFluxEvent },
       {
@@ -144,47 +144,51 @@ describe('the hooks of EventListeners', () => {
         ...{ secret: 'key', wantsFluxEvent: false },
       },
     );
-    assert.equal(find('other'), undefined);
-    assert.equal(find('build', 'more'), undefined);
+    assert.equal(await find('other'), undefined);
+    assert.equal(await find('build', 'more'), undefined);
   });
 
-  it('are not those of namespaces that are not served', () => {
+  it('are not those of namespaces that are not served', async () => {
     cluster.put(listener('build', { namespace: 'elsewhere' }));
-    assert.equal(find('build', 'elsewhere'), undefined);
+    assert.equal(await find('build', 'elsewhere'), undefined);
   });
 
-  it('are waited for until everything that they may name is known', () => {
+  it('are waited for until everything that they may name is known', async () => {
     isKnown = false;
     cluster.put(listener('build'));
-    assert.deepEqual([find('build'), find('other'), find('build', 'elsewhere')], ['waiting', 'waiting', undefined]);
+    assert.deepEqual(await Promise.all([find('build'), find('other'), find('build', 'elsewhere')]), [
+      'waiting',
+      'waiting',
+      undefined,
+    ]);
     isKnown = true;
-    assert.equal(found('build').uid, 'uid-build');
+    assert.equal((await found('build')).uid, 'uid-build');
   });
 
-  it('are resolved anew when something has changed, and not for each delivery', () => {
+  it('are resolved anew when something has changed, and not for each delivery', async () => {
     cluster.put(template);
     cluster.put(listener('build'));
-    const first = found('build');
-    assert.equal(found('build'), first);
+    const first = await found('build');
+    assert.equal(await found('build'), first);
     cluster.put(listener('build', { secret: 'other-key' }));
-    assert.equal(found('build').secret, 'other-key');
-    const second = found('build');
+    assert.equal((await found('build')).secret, 'other-key');
+    const second = await found('build');
     cluster.remove('TriggerTemplate', 'run');
-    assert.notEqual(found('build'), second);
+    assert.notEqual(await found('build'), second);
     cluster.remove('EventListener', 'build');
-    assert.equal(find('build'), undefined);
+    assert.equal(await find('build'), undefined);
   });
 
-  it('may be in files, together with what is in the cluster', () => {
+  it('may be in files, together with what is in the cluster', async () => {
     files.put(listener('build'));
     cluster.put(template);
-    assert.equal(found('build').secret, 'key');
+    assert.equal((await found('build')).secret, 'key');
   });
 
   it('of a file take the place of those in the cluster, which is logged once', async () => {
     cluster.put(listener('build', { secret: 'of-the-cluster' }));
     files.put(template + listener('build', { secret: 'of-the-file' }).replace('\n', '---\n'));
-    assert.equal(found('build').secret, 'of-the-file');
+    assert.equal((await found('build')).secret, 'of-the-file');
     await clock.turn(2_000);
     cluster.put(listener('another'));
     await clock.turn(2_000);

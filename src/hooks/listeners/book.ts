@@ -1,11 +1,13 @@
 /** The hooks of EventListeners: each resolved when something that it may name has changed, not when a delivery comes. */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
+import { faultOf } from '../../fault.ts';
 import type { EventRecorder, Told } from '../../kube/events.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
 import type { Part } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
-import type { Hook, HookBook } from '../hook.ts';
+import type { CelEngine } from '../cel/engine.ts';
+import type { Found, Hook, HookBook } from '../hook.ts';
 import type { ListenerCaches } from './caches.ts';
 import { type ListenerHookParts, listenerHook } from './listener.ts';
 import {
@@ -16,11 +18,12 @@ import {
   TRIGGERS_GROUP,
 } from './manifests.ts';
 import { createPendingRoom } from './pending.ts';
-import { type Listener, type ResolveGround, resolveListener } from './resolve.ts';
+import { type Listener, resolveListener } from './resolve.ts';
 import { type ListenerShelf, objectsOn, together } from './shelf.ts';
 
 /** What a book is made of. */
-export interface ListenerBookParts extends ResolveGround, Pick<ListenerHookParts, 'world' | 'policy'> {
+export interface ListenerBookParts extends Pick<ListenerHookParts, 'world' | 'policy'> {
+  readonly cel: Pick<CelEngine, 'mistakesIn'>;
   /** The namespaces whose hooks are served. */
   readonly served: '*' | readonly string[];
   /** What files have; it takes the place of what the cluster has. */
@@ -36,6 +39,8 @@ export interface ListenerBook extends HookBook, Part {}
 
 /** Whoever applies a listener applies what it names in the same breath. */
 const SETTLE_MS = 2_000;
+/** How long a delivery waits for the expressions of its listener to be read. */
+const READ_MS = 5_000;
 /** A Kubernetes Event is folded into the one before rather than written again. */
 const TELL_AGAIN_MS = 60_000;
 /** Things that were told, so that the log has each once. */
@@ -43,12 +48,14 @@ const MOST_TOLD = 10_000;
 
 /** Makes the book. Where neither files nor caches are given it is empty. */
 export function createListenerBook(parts: ListenerBookParts): ListenerBook {
-  const { served, files, caches, events, clock, log } = parts;
+  const { cel, policy, served, files, caches, events, clock, log } = parts;
   const shelf = together([files, caches].filter((each) => each !== undefined));
   const objects = objectsOn(shelf);
   const stopping = new AbortController();
   const pending = createPendingRoom();
   const hooks = new Map<string, Resolved>();
+  /** Those that are being resolved. */
+  const resolving = new Map<string, Promise<Resolved | undefined>>();
   const told = new Set<string>();
   let changes = 0;
   let wake = () => {};
@@ -56,18 +63,57 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
   const isServed = (namespace: string) => served === '*' || served.includes(namespace);
   const isKnown = (namespace: string) => caches?.isKnown(namespace) !== false;
 
-  const resolve = (object: EventListenerObject): Resolved => {
-    const { namespace, name } = object.meta;
-    const id = `${namespace}/${name}`;
-    const known = hooks.get(id);
-    if (known !== undefined && known.changes === changes && known.object === object) return known;
-    const listener = resolveListener(object, objects, parts);
+  const current = (object: EventListenerObject): Resolved | undefined => {
+    const known = hooks.get(idOf(object.meta));
+    return known?.changes === changes && known.object === object ? known : undefined;
+  };
+
+  /** As the listener and what it names are when its expressions have been read; undefined: it is gone. */
+  const resolveAnew = async (ref: ObjectRef): Promise<Resolved | undefined> => {
+    const read = new Map<string, string | undefined>();
+    for (;;) {
+      const object = shelf.get('EventListener', ref);
+      if (object === undefined) return undefined;
+      const unread = new Set<string>();
+      const mistakeIn = (expression: string) => {
+        if (!read.has(expression)) unread.add(expression);
+        return read.get(expression);
+      };
+      const listener = resolveListener(object, objects, { policy, mistakeIn });
+      if (unread.size === 0) return enter(object, listener);
+      const expressions = [...unread];
+      const mistakes = await cel.mistakesIn(expressions, stopping.signal);
+      for (const [place, expression] of expressions.entries()) read.set(expression, mistakes[place]);
+    }
+  };
+
+  const enter = (object: EventListenerObject, listener: Listener): Resolved => {
     const tell: Hook['tell'] = (type, reason, message) =>
       events.tell(involved(object), { type, reason, message, atMostEveryMs: TELL_AGAIN_MS });
     const hook = listenerHook(listener, { ...parts, pending, tell, stopping: stopping.signal });
     const resolved = { object, listener, hook, changes };
-    hooks.set(id, resolved);
+    hooks.set(idOf(object.meta), resolved);
     return resolved;
+  };
+
+  const resolve = (object: EventListenerObject): Promise<Resolved | undefined> => {
+    const id = idOf(object.meta);
+    const known = resolving.get(id);
+    if (known !== undefined) return known;
+    const resolved = resolveAnew(object.meta).finally(() => resolving.delete(id));
+    resolving.set(id, resolved);
+    return resolved;
+  };
+
+  const resolveInTime = async (object: EventListenerObject): Promise<Found> => {
+    const over = new AbortController();
+    const late = clock.sleep(READ_MS, over.signal).then(() => 'waiting' as const);
+    try {
+      const resolved = await Promise.race([resolve(object), late]);
+      return resolved === 'waiting' ? resolved : resolved?.hook;
+    } finally {
+      over.abort();
+    }
   };
 
   /** What is wrong with a listener, told once to its owner by whichever replica comes first, and once to the log. */
@@ -128,12 +174,21 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
       tellShadowed();
       for (const object of there) {
         // What is not listed yet is not missing.
-        if (isKnown(object.meta.namespace)) tellMistakes(resolve(object));
+        if (!isKnown(object.meta.namespace)) continue;
+        const resolved = current(object) ?? (await resolve(object).catch(failed));
+        if (resolved === undefined) seen = -1;
+        else tellMistakes(resolved);
         await setImmediate();
       }
       // That all has been listed is no change where there is nothing of it.
       if (!(served === '*' ? [''] : served).every(isKnown)) seen = -1;
     }
+  };
+
+  /** What cannot be read now is read at the next look. */
+  const failed = (error: unknown): undefined => {
+    const { message } = faultOf(error);
+    if (!stopping.signal.aborted && isNews([message])) log.warn('expressions cannot be read now', { error: message });
   };
 
   shelf.onChange(() => {
@@ -147,7 +202,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
       // What a listener names may be in the cluster although the listener is in a file.
       if (!isKnown(ref.namespace)) return 'waiting';
       const object = shelf.get('EventListener', ref);
-      return object === undefined ? undefined : resolve(object).hook;
+      return object === undefined ? undefined : (current(object)?.hook ?? resolveInTime(object));
     },
     async start() {
       void look();
@@ -183,7 +238,11 @@ function mistakesOf({ triggers, notes }: Listener) {
   ];
 }
 
+function idOf({ namespace, name }: ObjectRef): string {
+  return `${namespace}/${name}`;
+}
+
 function forgetOthers(hooks: Map<string, Resolved>, there: readonly EventListenerObject[]): void {
-  const ids = new Set(there.map(({ meta }) => `${meta.namespace}/${meta.name}`));
+  const ids = new Set(there.map(({ meta }) => idOf(meta)));
   for (const id of hooks.keys()) if (!ids.has(id)) hooks.delete(id);
 }

@@ -94,8 +94,8 @@ describe('listeners in a cluster', () => {
   /** Delivers the article's body, with what is given in place of its own. */
   const deliver = async ({ book }: Listeners, more: JsonObject = {}) => {
     const ref = { namespace: 'default', name: 'flux-event-listener' };
-    const hook = await eventually(() => {
-      const found = book.find(ref);
+    const hook = await eventually(async () => {
+      const found = await book.find(ref);
       assert(found !== undefined && found !== 'waiting', String(found));
       return found;
     });
@@ -166,6 +166,6 @@ describe('listeners in a cluster', () => {
   it('where the cluster has no such kinds there are no hooks', async () => {
     const listeners = await start({ isCompat: true });
     const ref = { namespace: 'default', name: 'flux-event-listener' };
-    await eventually(() => assert.equal(listeners.book.find(ref), undefined));
+    await eventually(async () => assert.equal(await listeners.book.find(ref), undefined));
   });
 });

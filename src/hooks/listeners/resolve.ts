@@ -1,7 +1,6 @@
 /** Listeners as they are now: an EventListener with all that it names, ready to run or with what keeps each trigger from it. Pure. */
 import { Fault } from '../../fault.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
-import type { CelEngine } from '../cel/engine.ts';
 import { type Binding, type BoundParam, type DeclaredParam, readBinding } from './bindings.ts';
 import { triggerId } from './identity.ts';
 import type { Interceptor } from './interceptors.ts';
@@ -79,7 +78,8 @@ export interface ListenerObjects {
 /** What else decides whether a trigger can run. */
 export interface ResolveGround {
   readonly policy: ListenerPolicy;
-  readonly cel: Pick<CelEngine, 'mistakeIn'>;
+  /** What is wrong with an expression; undefined: nothing. */
+  readonly mistakeIn: (expression: string) => string | undefined;
 }
 
 /**
@@ -240,7 +240,7 @@ function isMistakes(found: Wanted['found']): found is readonly string[] {
   return Array.isArray(found);
 }
 
-function celMistakes(interceptors: readonly Interceptor[], { cel }: ResolveGround): readonly string[] {
+function celMistakes(interceptors: readonly Interceptor[], { mistakeIn }: ResolveGround): readonly string[] {
   return interceptors.flatMap((interceptor) => {
     if (interceptor.is !== 'cel') return [];
     const { field, filter, overlays } = interceptor;
@@ -249,7 +249,7 @@ function celMistakes(interceptors: readonly Interceptor[], { cel }: ResolveGroun
       ...overlays.map(({ expression }, place) => [`${field}: overlays[${place}].expression`, expression] as const),
     ];
     return expressions.flatMap(([at, expression]) => {
-      const mistake = cel.mistakeIn(expression);
+      const mistake = mistakeIn(expression);
       return mistake === undefined ? [] : [`${at}: ${mistake}`];
     });
   });
