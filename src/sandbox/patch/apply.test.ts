@@ -401,6 +401,12 @@ describe('server-side apply', () => {
       message: 'invalid object type: /v1, Kind=Secret',
     },
     {
+      name: 'a version that is no text',
+      applied: { apiVersion: 5 },
+      code: 400,
+      message: 'invalid object type: /, Kind=ConfigMap',
+    },
+    {
       name: 'managedFields',
       applied: { metadata: { name: 's', managedFields: [] } },
       code: 400,

@@ -252,9 +252,12 @@ function refuseMistakes(shape: Shape, applied: KubeObject): void {
   throw new StatusError(500, '', `${about}: ${text}`);
 }
 
-/** `/v1, Kind=ConfigMap`. A client may have left out both. */
-function typeText({ apiVersion = '', kind = '' }: Partial<KubeObject>): string {
-  return `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
+/** `/v1, Kind=ConfigMap`. A client may have left out both, or have written something that is no text, which counts as that. */
+function typeText(object: Partial<KubeObject>): string {
+  const [apiVersion, kind] = [object.apiVersion, object.kind].map((text: unknown) =>
+    typeof text === 'string' ? text : '',
+  );
+  return `${apiVersion?.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
 }
 
 /** A cast: nothing takes `apiVersion`, `kind` or `metadata` from an object, for nobody owns them. */
