@@ -18,7 +18,7 @@ import { createTickets, ticketsRoutes } from './gateway/callers/tickets.ts';
 import { createDrain, type Drain } from './gateway/drain.ts';
 import { type Caches, createCaches } from './gateway/facts/caches.ts';
 import { createOnDemand } from './gateway/facts/ondemand.ts';
-import { probes, type Readiness } from './gateway/health.ts';
+import { probes } from './gateway/health.ts';
 import { deliveriesRoutes } from './gateway/hooks/deliveries.ts';
 import { type HookEntrance, hookEntrance } from './gateway/hooks/entrance.ts';
 import { createCursors } from './gateway/logs/cursor.ts';
@@ -39,6 +39,7 @@ import type { Connection } from './kube/connect.ts';
 import { createExternalLogs } from './kube/externallogs.ts';
 import type { Leadership } from './kube/lease.ts';
 import { present } from './kube/objects.ts';
+import type { Readiness } from './kube/ready.ts';
 import { createContainerLogs } from './kube/sharedlog.ts';
 import type { Part } from './lifecycle.ts';
 import type { Log } from './log.ts';
@@ -84,9 +85,6 @@ interface Ground extends Material {
   readonly readiness: () => Readiness;
 }
 
-/** What is kept true by watches, and how far it can be believed. */
-type Filling = Pick<Caches, 'readiness' | 'filled'>;
-
 /** Puts together what PARTS names. Nothing listens or asks the cluster before its parts are started. */
 export function assemble(material: Material): Assembled {
   const { config, connection, version, clock, log } = material;
@@ -102,7 +100,7 @@ export function assemble(material: Material): Assembled {
   const gateway = caches === undefined ? undefined : gatewayOn(ground, caches, hooks);
   const app = gateway?.app ?? (hooks && buildHookApp({ ...entranceOn(ground), hooks: entranceOf(hooks) }));
   const api = app && publicPort(ground, app);
-  const filling: readonly Filling[] = caches === undefined ? [] : [caches];
+  const filling = [caches, hooks].filter((each) => each !== undefined);
   const parts: readonly Part[] = [
     ...(gateway ? [gateway.callers] : []), // before anything listens: a file with a mistake is told before a port is taken
     ...probingOn(ground), // as early and as late as can be: the kubelet asks whatever happens
@@ -117,7 +115,7 @@ export function assemble(material: Material): Assembled {
     parts,
     api,
     readiness,
-    filled: async (signal) => void (await Promise.all(filling.map((each) => each.filled(signal)))),
+    filled: async (signal) => void (await caches?.filled(signal)),
   };
 }
 

@@ -161,6 +161,7 @@ export function createControllers(parts: ControllersParts): Controllers {
         if (trigger !== undefined) return asHooked(trigger);
         return triggers.isComplete() ? undefined : 'waiting';
       },
+      isListing: () => !triggers.isComplete() && caches.problems().length === 0,
     },
   };
 }

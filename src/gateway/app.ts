@@ -2,11 +2,12 @@
 import { IncomingMessage, type RequestListener, type ServerOptions, ServerResponse } from 'node:http';
 import express, { type Express, type RequestHandler } from 'express';
 import { Fault } from '../fault.ts';
+import type { Readiness } from '../kube/ready.ts';
 import { type ArrivalParts, arrival } from './arrival.ts';
 import { type AuthParts, authenticate } from './callers/auth.ts';
 import { describedApi } from './described/described.ts';
 import type { Drain } from './drain.ts';
-import { healthRoute, liveRoute, type Readiness, readyRoute } from './health.ts';
+import { healthRoute, liveRoute, readyRoute } from './health.ts';
 import type { HookEntrance } from './hooks/entrance.ts';
 import { type Route, serveRoutes } from './operation.ts';
 import { problem, unknownPath } from './problem.ts';

@@ -1,28 +1,13 @@
 /** Whether we live and whether we can answer: for callers on the public port, for the kubelet on the other one. */
 import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
+import type { Readiness, WatchReadiness } from '../kube/ready.ts';
 import { sendJson, sendPage } from './answer.ts';
 import { healthSchema, notReadySchema, readySchema } from './described/schemas/status.ts';
 import type { Drain } from './drain.ts';
 import { notesOf } from './notes.ts';
 import type { Operation, Route } from './operation.ts';
 import { problemFields } from './problem.ts';
-
-/** Where a watch is: before its first list, hearing from the cluster, or silent for too long. */
-export interface WatchReadiness {
-  readonly name: string;
-  readonly state: 'listing' | 'current' | 'stale';
-  /** Seconds since it last heard anything. */
-  readonly ageSeconds?: number;
-  /** What keeps it from being current. */
-  readonly message?: string;
-}
-
-/** Whether the caches can be answered from, and each watch that fills them. */
-export interface Readiness {
-  readonly ready: boolean;
-  readonly watches: readonly WatchReadiness[];
-}
 
 /** `/health`: open to everyone and always the same, because it says only that this process answers. */
 export const healthRoute: Route = {

@@ -8,6 +8,7 @@ import { discovery } from '../kube/discovery.ts';
 import { createEvents, type Events } from '../kube/events.ts';
 import type { SharedWatches } from '../kube/feeds.ts';
 import { present } from '../kube/objects.ts';
+import type { Readiness } from '../kube/ready.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -61,6 +62,8 @@ export interface Hooks {
   readonly door: Door;
   readonly book: HookBook;
   readonly deliveries: Deliveries;
+  /** Ready when it is known which hooks there are, as far as that can be known: who sends something does not always try again. */
+  readiness(): Readiness;
   /** In the order in which they start; the controllers are started before. */
   readonly parts: readonly Part[];
 }
@@ -101,6 +104,8 @@ export function createHooks(parts: HooksParts): Hooks {
   return {
     ...front,
     book,
+    readiness: () =>
+      readinessOf({ pipelinetriggers: triggers.isListing(), eventlisteners: compat?.isListing() ?? false }),
     parts: [
       events, // what the others have told is still written when they have stopped
       sources,
@@ -108,6 +113,14 @@ export function createHooks(parts: HooksParts): Hooks {
       ...(compat?.parts ?? []),
     ],
   };
+}
+
+function readinessOf(listing: Readonly<Record<string, boolean>>): Readiness {
+  const watches = Object.entries(listing).map(([kind, isListing]) => ({
+    name: `${kind} of hooks`,
+    state: isListing ? ('listing' as const) : ('current' as const),
+  }));
+  return { ready: watches.every(({ state }) => state === 'current'), watches };
 }
 
 /** The triggers that the controllers know, or a watch of our own. */
@@ -123,9 +136,9 @@ function triggersOf(parts: HooksParts): { readonly triggers: HookedTriggers; rea
 function compatOf(
   { settings, client, served, defaultNamespace, watchSeconds, clock, random, log, metrics }: HooksParts,
   ground: { readonly sources: Sources; readonly events: Events },
-): Pick<Listeners, 'book' | 'parts'> {
+): Listeners {
   const cel = createCelEngine({ clock, log, metrics });
-  const { book, parts } = createListeners({
+  const listeners = createListeners({
     ...ground,
     client,
     served,
@@ -144,5 +157,6 @@ function compatOf(
     log,
     metrics,
   });
-  return { book, parts: [{ name: 'cel', start: async () => {}, stop: () => cel.close() }, ...parts] };
+  const engine = { name: 'cel', start: async () => {}, stop: () => cel.close() };
+  return { ...listeners, parts: [engine, ...listeners.parts] };
 }

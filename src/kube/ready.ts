@@ -12,6 +12,12 @@ export interface WatchReadiness {
   readonly message?: string;
 }
 
+/** Whether what is kept can be answered from, and each watch that fills it. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly watches: readonly WatchReadiness[];
+}
+
 /** A store whose watch is out of touch for longer does not answer any more. */
 export const STALE_MS = 60_000;
 
@@ -19,7 +25,7 @@ export const STALE_MS = 60_000;
 export function readiness(
   watches: readonly Pick<Watch, 'resource' | 'scope' | 'listed' | 'staleMs' | 'problem'>[],
   now: number,
-): { readonly ready: boolean; readonly watches: readonly WatchReadiness[] } {
+): Readiness {
   const judged = watches.map((watch): WatchReadiness => {
     const { resource, scope } = watch;
     const name = scope === '' ? resource : `${resource} in ${scope}`;

@@ -24,6 +24,8 @@ export interface HookedTrigger extends Kept {
 export interface HookedTriggers {
   /** Undefined: there is no such trigger. `waiting`: what there is is not known yet. */
   find(ref: ObjectRef): HookedTrigger | 'waiting' | undefined;
+  /** Whether they are still being listed for the first time, and nothing is wrong with that. */
+  isListing(): boolean;
 }
 
 /** Keeps of a PipelineTrigger what its hook needs. Never throws. */

@@ -265,6 +265,22 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     assert.equal((await world.runs('drained-')).length, 1);
   });
 
+  it('a replica is ready when it knows its hooks: not every sender tries again', async () => {
+    world.faults.add({ on: { path: /\/eventlisteners$/ }, fault: { kind: 'delay', ms: 10_000 }, times: 1 });
+    const coming = await world.startGateway({ ready: false });
+    await eventually(async () => {
+      const { status, text } = await coming.get('/ready');
+      assert.equal(status, 503);
+      assert.match(text, /"not ready: eventlisteners of hooks is listing"/);
+    });
+    assert.equal((await fetch(`${coming.metricsUrl}/readyz`)).status, 503);
+    await eventually(async () => assert.equal((await fetch(`${coming.metricsUrl}/readyz`)).status, 200), {
+      withinMs: 60_000,
+    });
+    assert.equal((await coming.get(`/hooks/${world.namespace}/build/deliveries`)).status, 200);
+    await coming.stop();
+  });
+
   it('while the API server is away the answer is 503 with Retry-After, and the sender who comes again has its run', async () => {
     await world.repository('away', revisionOf(2));
     await world.listen('away');

@@ -6,7 +6,7 @@ import { discovery, type Wanted } from '../../kube/discovery.ts';
 import type { SharedWatches } from '../../kube/feeds.ts';
 import type { JsonObject, Kept } from '../../kube/objects.ts';
 import { createPacking } from '../../kube/packing.ts';
-import { readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
+import { type Readiness, readiness as readinessOf, STALE_MS } from '../../kube/ready.ts';
 import { scopesOf } from '../../kube/scopes.ts';
 import { createStore, type Store } from '../../kube/store.ts';
 import { startWatch, type Watch } from '../../kube/watch.ts';
@@ -19,7 +19,6 @@ import { CUSTOM_RUNS, PIPELINE_RUNS, TASK_RUNS } from '../../tekton/resources.ts
 import { isPodAtRest, isTaskRunAtRest, SHARED_WORDS } from '../../tekton/resting.ts';
 import type { PipelineRun, Pod, TaskRun } from '../../tekton/types.ts';
 import type { ServedNamespaces } from '../callers/auth.ts';
-import type { Readiness } from '../health.ts';
 import { createRuns, type Runs } from './gather.ts';
 import { createLookup } from './lookup.ts';
 import { createWatchedTriggers, type Triggers } from './triggers.ts';

@@ -28,7 +28,7 @@ export interface ListenerBookParts extends Pick<ListenerHookParts, 'world' | 'po
   readonly served: '*' | readonly string[];
   /** What files have; it takes the place of what the cluster has. */
   readonly files?: ListenerShelf | undefined;
-  readonly caches?: Omit<ListenerCaches, keyof Part> | undefined;
+  readonly caches?: Omit<ListenerCaches, keyof Part | 'isListing'> | undefined;
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly log: Log;

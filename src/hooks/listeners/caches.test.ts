@@ -147,8 +147,9 @@ describe('the objects of listeners in a cluster', () => {
   it('are not known before they have been listed', async () => {
     await define();
     const caches = await start(['apps']);
-    assert.equal(caches.isKnown('apps'), false);
+    assert.deepEqual([caches.isKnown('apps'), caches.isListing()], [false, true]);
     await eventually(() => assert.equal(caches.isKnown('apps'), true));
+    assert.equal(caches.isListing(), false);
   });
 
   it('that may not be read are as those that are not there, and that is told', async () => {

@@ -33,6 +33,8 @@ export interface ListenerCaches extends Part, ListenerShelf {
    * there and stands in `problems`.
    */
   isKnown(namespace: string): boolean;
+  /** Whether some of it is still being listed for the first time, and nothing is wrong with that. */
+  isListing(): boolean;
   /** Whether the cluster has EventListeners, as far as that is known. */
   isServed(): boolean;
   /** What keeps a kind from being listed, a sentence for each. */
@@ -80,6 +82,7 @@ export function createListenerCaches(parts: ListenerCachesParts): ListenerCaches
     isKnown: (namespace) =>
       watches.length > 0 &&
       watches.every((watch) => !isOf(watch, namespace) || watch.listed() || watch.problem()?.code === 'refused'),
+    isListing: () => watches.length === 0 || watches.some((watch) => !watch.listed() && watch.problem() === undefined),
     isServed: () => !watches.some((watch) => watch.resource === LISTENER_KINDS.EventListener && watch.absent()),
     problems: () =>
       watches.flatMap((watch) => {

@@ -37,6 +37,8 @@ export interface ListenersParts extends Omit<ListenerCachesParts, 'reader' | 've
 /** Listeners that have not been started. */
 export interface Listeners {
   readonly book: HookBook;
+  /** Whether the listeners of the cluster are still being listed for the first time, and nothing is wrong with that. */
+  isListing(): boolean;
   /** In the order in which they start. `cel`, `sources` and `events` are started before them, and stopped after. */
   readonly parts: readonly Part[];
 }
@@ -65,6 +67,7 @@ export function createListeners(parts: ListenersParts): Listeners {
   ];
   return {
     book,
+    isListing: () => caches?.isListing() === true,
     parts: all.filter((part) => part !== undefined),
   };
 }

@@ -36,10 +36,11 @@ describe('the triggers that hooks know', () => {
       ...{ reader: client, served: ['default'], clock, random: () => 0, log: silentLog, metrics: silentMetrics },
     });
     const ref = { namespace: 'default', name: 'build' };
-    assert.equal(triggers.find(ref), 'waiting');
+    assert.deepEqual([triggers.find(ref), triggers.isListing()], ['waiting', true]);
     assert.equal(triggers.find({ ...ref, namespace: 'other' }), undefined, 'a namespace that is not served has none');
     await triggers.start();
     await eventually(() => assert.equal(triggers.find(ref), undefined));
+    assert.equal(triggers.isListing(), false);
     await client.create(definitions, parse(readFileSync(crd, 'utf8')) as JsonObject);
     const collection = '/apis/pipeline.jquad.rocks/v1alpha1/namespaces/default/pipelinetriggers';
     await eventually(() => client.get(collection));
@@ -71,6 +72,7 @@ describe('the triggers that hooks know', () => {
     });
     await triggers.start();
     await eventually(() => assert.equal(triggers.find({ namespace: 'default', name: 'build' }), undefined));
+    assert.equal(triggers.isListing(), false, 'nobody waits for what does not come');
     await triggers.stop(AbortSignal.abort());
     reader.close();
   });

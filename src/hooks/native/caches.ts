@@ -37,10 +37,11 @@ export function createHookedTriggers(parts: HookedTriggerParts): Part & HookedTr
   triggerWatches?.join(feed);
   let own: readonly Watch[] = [];
 
+  const watches = () => triggerWatches?.watches() ?? own;
+
   /** What may not be read is the same as not there: the hooks of EventListeners wait for these, and would for ever. */
   const isKnown = (namespace: string): boolean => {
-    const watches = triggerWatches?.watches() ?? own;
-    const watch = watches.find(({ scope }) => scope === '' || scope === namespace);
+    const watch = watches().find(({ scope }) => scope === '' || scope === namespace);
     return watch?.listed() === true || watch?.problem()?.code === 'refused';
   };
 
@@ -50,6 +51,8 @@ export function createHookedTriggers(parts: HookedTriggerParts): Part & HookedTr
       if (served !== '*' && !served.includes(ref.namespace)) return undefined;
       return store.get(ref) ?? (isKnown(ref.namespace) ? undefined : 'waiting');
     },
+    isListing: () =>
+      watches().length === 0 || watches().some((watch) => !watch.listed() && watch.problem() === undefined),
     async start() {
       if (triggerWatches !== undefined) return;
       own = scopesOf(served).map((scope) =>

@@ -27,7 +27,7 @@ export interface LeadingController {
 
 /** What the hooks of triggers are made of. */
 export interface NativeParts {
-  readonly triggers: HookedTriggers;
+  readonly triggers: Pick<HookedTriggers, 'find'>;
   readonly sources: Pick<Sources, 'check' | 'lookOn'>;
   readonly notes: Notes;
   readonly controller?: LeadingController;
