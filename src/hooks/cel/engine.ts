@@ -26,7 +26,7 @@ export interface CelEngine {
   /**
    * Evaluates expressions of one trigger against the same inputs, in their order, within one limit of time for all of them together
    * (50 ms of computing; waiting for a turn or for a Secret does not count). One that takes too long is an error, and so are those
-   * behind it. Rejects with a Fault: `unavailable` when more wait than may, and for a moment after expressions of the same owner took
+   * behind it. Rejects with a Fault: `exhausted` when more wait than may, and for a moment after expressions of the same owner took
    * too much; `draining` after it was closed. Rejects as well with what `secret` rejects with, and with the reason of an aborted signal.
    */
   evaluate(

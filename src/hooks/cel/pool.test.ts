@@ -165,7 +165,7 @@ describe('the engine', function () {
       await evaluate(ENDLESS, 'busy');
       await assert.rejects(
         evaluate('true', 'busy'),
-        (error) => error instanceof Fault && error.code === 'unavailable' && error.retryAfterMs === 3000,
+        (error) => error instanceof Fault && error.code === 'exhausted' && error.retryAfterMs === 3000,
       );
       assert.deepEqual(await evaluate('true', 'other'), [{ ok: true, value: true }]);
       steadyMs += 1000;
@@ -249,7 +249,7 @@ describe('the engine', function () {
       end.status === 'rejected' && end.reason instanceof Fault ? [end.reason] : [],
     );
     assert.equal(faults.length, 300 - 256);
-    assert(faults.every(({ code, retryAfterMs }) => code === 'unavailable' && retryAfterMs === 3000));
+    assert(faults.every(({ code, retryAfterMs }) => code === 'exhausted' && retryAfterMs === 3000));
     assert(ends.every((end) => end.status === 'rejected' || end.value[0]?.ok === true));
   });
 

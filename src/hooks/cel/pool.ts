@@ -108,7 +108,7 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
     const text = waiting.reduce((sum, { task: other }) => sum + ('body' in other ? other.body.length : 0), 0);
     if (waiting.length >= MOST_WAITING || text > MOST_WAITING_TEXT) {
       metrics?.limited('expressions waiting');
-      throw new Fault('unavailable', 'too many expressions wait to be evaluated; try again', {
+      throw new Fault('exhausted', 'too many expressions wait to be evaluated; try again', {
         retryAfterMs: RETRY_MS,
       });
     }
@@ -130,7 +130,7 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
     const until = resting.get(owner);
     if (until === undefined) return;
     metrics?.limited('expression rest');
-    throw new Fault('unavailable', 'expressions of this namespace took too much just now; try again', {
+    throw new Fault('exhausted', 'expressions of this namespace took too much just now; try again', {
       retryAfterMs: Math.max(RETRY_MS, until - now),
     });
   };

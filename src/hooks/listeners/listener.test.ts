@@ -412,10 +412,11 @@ describe('a listener and what Kubernetes says', () => {
   });
 
   for (const code of ['unavailable', 'timeout', 'conflict', 'exhausted', 'draining'] as const) {
+    const reason = code === 'exhausted' ? 'Overloaded' : 'KubernetesUnavailable';
     it(`event 17: ${code} is worth another try, which makes the run that the first would have made`, async () => {
       const stage = stageOf(b);
       stage.refusals.push(new Fault(code, 'later'));
-      assert.deepEqual(words(await stage.post(event(b))), ['unavailable KubernetesUnavailable']);
+      assert.deepEqual(words(await stage.post(event(b))), [`unavailable ${reason}`]);
       assert.deepEqual(await stage.post(event(b)), [
         { trigger: 'build', outcome: 'created', pipelineRun: `apps/build-${idOf(b)}` },
       ]);

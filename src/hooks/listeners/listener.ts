@@ -374,6 +374,8 @@ function cameOf({ code, message }: Fault): Came {
       return { outcome: 'failed', reason: 'Refused', message };
     case 'internal':
       return { outcome: 'failed', reason: 'InternalError', message };
+    case 'exhausted':
+      return { outcome: 'unavailable', reason: 'Overloaded', message };
     default:
       return { outcome: 'unavailable', reason: 'KubernetesUnavailable', message };
   }
