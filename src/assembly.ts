@@ -102,7 +102,9 @@ export function assemble(material: Material): Assembled {
   const api = app && publicPort(ground, app);
   const filling = [caches, hooks].filter((each) => each !== undefined);
   const parts: readonly Part[] = [
-    ...(gateway ? [gateway.callers] : []), // before anything listens: a file with a mistake is told before a port is taken
+    // Before anything listens: a file with a mistake is told before a port is taken.
+    ...(gateway ? [gateway.callers] : []),
+    ...(hooks?.files ? [hooks.files] : []),
     ...probingOn(ground), // as early and as late as can be: the kubelet asks whatever happens
     ...(api ? [api] : []), // early for /health; late, to say 503 to the end
     { name: 'cluster', start: async () => {}, stop: async () => client.close() }, // sockets outlive whoever reads from them

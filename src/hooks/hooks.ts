@@ -64,11 +64,13 @@ export interface Hooks {
   readonly deliveries: Deliveries;
   /** Ready when it is known which hooks there are, as far as that can be known: who sends something does not always try again. */
   readiness(): Readiness;
+  /** Reads the files of `hooksDir`, where there is one; to be started before everything else. Rejects where they have mistakes. */
+  readonly files: Part | undefined;
   /** In the order in which they start; the controllers are started before. */
   readonly parts: readonly Part[];
 }
 
-/** Makes them. Nothing is asked of the cluster before the parts are started; those reject where files of `hooksDir` have mistakes. */
+/** Makes them. Nothing is read or asked of the cluster before the parts are started. */
 export function createHooks(parts: HooksParts): Hooks {
   const { settings, client, controllers, instance, draining, clock, log, metrics } = parts;
   const sources = createSources({
@@ -106,6 +108,7 @@ export function createHooks(parts: HooksParts): Hooks {
     book,
     readiness: () =>
       readinessOf({ pipelinetriggers: triggers.isListing(), eventlisteners: compat?.isListing() ?? false }),
+    files: compat?.files,
     parts: [
       events, // what the others have told is still written when they have stopped
       sources,

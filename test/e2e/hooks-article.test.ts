@@ -88,6 +88,19 @@ clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
     await gateway.stop();
   });
 
+  it('files with mistakes are told all at once, and nothing is opened', async () => {
+    const folder = join(world.folder, 'mistakes');
+    await mkdir(folder);
+    await writeFile(join(folder, 'one.yaml'), 'kind: [');
+    await writeFile(join(folder, 'two.yaml'), 'apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\n');
+    await assert.rejects(world.startGateway({ env: { HOOKS_DIR: folder } }), ({ message }: Error) => {
+      assert.match(message, /one\.yaml/);
+      assert.match(message, /two\.yaml/);
+      assert.doesNotMatch(message, /listening/);
+      return true;
+    });
+  });
+
   it('event 28: the same documents as objects of the API server, and the same body to the address of the Service, are the same run', async () => {
     await world.apply(await fixture('article.yaml'));
     const gateway = await world.startGateway();

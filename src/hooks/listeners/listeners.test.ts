@@ -84,7 +84,7 @@ describe('listeners in a cluster', () => {
       policy: { sourceNamespaces: ['flux-system'], runNamespaces: [], taskRuns: false },
       events: { tell() {} },
     });
-    for (const part of [sources, ...listeners.parts]) {
+    for (const part of [sources, ...(listeners.files ? [listeners.files] : []), ...listeners.parts]) {
       started.push(part);
       await part.start();
     }

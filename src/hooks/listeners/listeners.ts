@@ -39,11 +39,13 @@ export interface Listeners {
   readonly book: HookBook;
   /** Whether the listeners of the cluster are still being listed for the first time, and nothing is wrong with that. */
   isListing(): boolean;
-  /** In the order in which they start. `cel`, `sources` and `events` are started before them, and stopped after. */
+  /** Reads the files, where there are some: what is wrong with them can be told before anything else is started. */
+  readonly files: Part | undefined;
+  /** In the order in which they start. `files`, `cel`, `sources` and `events` are started before them, and stopped after. */
   readonly parts: readonly Part[];
 }
 
-/** Makes them. Nothing is read before the parts are started; that of a folder rejects with Fault `bad-request` where it has mistakes. */
+/** Makes them. Nothing is read before the parts are started; `files` rejects with Fault `bad-request` where there are mistakes. */
 export function createListeners(parts: ListenersParts): Listeners {
   const { client, isCompat, folder, cel, sources, clock, random, log } = parts;
   const versions = discovery({ reader: client, clock });
@@ -61,13 +63,13 @@ export function createListeners(parts: ListenersParts): Listeners {
   const book = createListenerBook({ ...parts, world, files, caches });
   const all = [
     ledger, // last to stop: what was created is still entered
-    files,
     caches,
     book,
   ];
   return {
     book,
     isListing: () => caches?.isListing() === true,
+    files,
     parts: all.filter((part) => part !== undefined),
   };
 }
