@@ -323,6 +323,32 @@ describe('triggers with spec.pipeline', function () {
     }
   });
 
+  it('trigger 44: a run that the original created just before it was replaced, and did not write down, is the run of its event', async () => {
+    await world.gateway.stop('SIGTERM');
+    await world.repository('left', `main/${sha('7')}`);
+    await world.trigger(firstTrigger('left', 'left'));
+    const labels = { pipelinetrigger: 'left', branch: 'main', commit: sha('7') };
+    await world.run(
+      JSON.stringify({
+        apiVersion: 'tekton.dev/v1',
+        kind: 'PipelineRun',
+        metadata: {
+          name: 'left-abcd',
+          labels: Object.fromEntries(
+            Object.entries(labels).map(([key, value]) => [`pipeline.jquad.rocks/${key}`, value]),
+          ),
+        },
+        spec: { pipelineRef: { name: 'skips' } },
+      }).concat('\n'),
+      { name: 'left-abcd' },
+    );
+    await world.restart();
+    await world.says('left', 'Success', 'True');
+    await count('left', 1);
+    await world.push('left', `main/${sha('8')}`);
+    await count('left', 2);
+  });
+
   it('starts one more run of the same revision for each new value of rungate.dev/runAt, and none while it is suspended', async () => {
     await world.repository('asked', `main/${sha('1')}`);
     await world.trigger(firstTrigger('asked', 'asked'));

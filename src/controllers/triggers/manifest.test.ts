@@ -5,9 +5,10 @@ import { Fault } from '../../fault.ts';
 import { projectSource } from '../../flux/project.ts';
 import type { SourceKind } from '../../flux/types.ts';
 import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
+import { EVENT_KEY_ANNOTATION, projectPipelineRun } from '../../tekton/project.ts';
 import { labelValue } from '../../triggers/names.ts';
 import { eventsOf, type TriggerEvent } from './event.ts';
-import { buildRun, eventKey, type Intent, type RunGround, runName } from './manifest.ts';
+import { buildRun, eventKey, type Intent, type RunGround, runName, unrecordedRun } from './manifest.ts';
 import { type PipelineTrigger, projectTrigger } from './resource.ts';
 
 const SHA = '03da4fd0d2c9d2b2b1f0ac5ee7b2a7b2f3b9e4c1';
@@ -600,5 +601,73 @@ describe('names and labels of runs', () => {
     const trigger = shapeB(B);
     const [one, other] = [built(trigger), built(trigger)];
     assert.notEqual(objectOf(one.spec).pipelineRef, objectOf(other.spec).pipelineRef);
+  });
+});
+
+describe('a run that the original created and did not write down', () => {
+  const at = (minute: number) => `2026-11-01T10:0${minute}:00Z`;
+  const run = (name: string, created: string, labels: Readonly<Record<string, string>>, isOurs = false) =>
+    projectPipelineRun({
+      metadata: {
+        ...{ name, namespace: 'ci', creationTimestamp: created },
+        labels: Object.fromEntries(
+          Object.entries(labels).map(([key, value]) => [`pipeline.jquad.rocks/${key}`, value]),
+        ),
+        annotations: isOurs ? { [EVENT_KEY_ANNOTATION]: 'u-1-0' } : {},
+      },
+    });
+  const main = { 'git.repository.branch.name': 'main', 'git.repository.branch.commit': SHA };
+  const before = { ...main, 'git.repository.branch.commit': 'f'.repeat(40) };
+  const table: readonly {
+    readonly name: string;
+    readonly runs: readonly ReturnType<typeof run>[];
+    readonly want: string | undefined;
+  }[] = [
+    { name: 'no run at all', runs: [], want: undefined },
+    { name: 'the newest one', runs: [run('a', at(1), before), run('b', at(2), main)], want: 'b' },
+    {
+      name: 'one behind which there is another',
+      runs: [run('a', at(1), main), run('b', at(2), before)],
+      want: undefined,
+    },
+    {
+      name: 'one of the same second as another',
+      runs: [run('a', at(1), main), run('b', at(1), before)],
+      want: undefined,
+    },
+    { name: 'one of ours', runs: [run('a', at(1), main, true)], want: undefined },
+    {
+      name: 'one behind which there is one of ours',
+      runs: [run('a', at(1), main), run('b', at(2), before, true)],
+      want: undefined,
+    },
+    { name: 'one of another commit', runs: [run('a', at(1), before)], want: undefined },
+    { name: 'one without labels', runs: [run('a', at(1), {})], want: undefined },
+    {
+      name: 'one beside a newer one of another branch',
+      runs: [run('a', at(1), main), run('b', at(2), { ...before, 'git.repository.branch.name': 'next' })],
+      want: 'a',
+    },
+  ];
+  for (const { name, runs, want } of table) {
+    it(`trigger 44: ${name}`, () => assert.equal(unrecordedRun(shapeB(B), git(), runs)?.meta.name, want));
+  }
+
+  it('trigger 44: by the labels of the first releases, of pull requests and of images', () => {
+    const first = run('a', at(1), { branch: 'main', commit: SHA });
+    assert.equal(unrecordedRun(triggerOf(A), git(), [first])?.meta.name, 'a');
+    const branch = run('b', at(1), { 'pr.branch.name': 'fix', 'pr.branch.commit': SHA });
+    const other = run('c', at(2), { 'pr.branch.name': 'other', 'pr.branch.commit': SHA });
+    assert.equal(unrecordedRun(shapeB(B, 'PullRequest'), pull('fix'), [branch, other])?.meta.name, 'b');
+    const event = image('example/app:1.2.3');
+    const chosen = shapeB(B.replace('$.commitId', '1'), 'ImagePolicy');
+    const { labels } = metaOf(built(chosen, event));
+    const own = projectPipelineRun({ metadata: { name: 'd', namespace: 'ci', creationTimestamp: at(1), labels } });
+    assert.equal(unrecordedRun(chosen, event, [own])?.meta.name, 'd');
+  });
+
+  it('is never taken for that of a failure', () => {
+    const failed = { ...git(), identity: 'failure main' };
+    assert.equal(unrecordedRun(shapeB(B), failed, [run('a', at(1), main)]), undefined);
   });
 });

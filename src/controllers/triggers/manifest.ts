@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../fault.ts';
 import { type Json, type JsonObject, objectOf, present, stringOf } from '../../kube/objects.ts';
 import { EVENT_KEY_ANNOTATION, TRIGGER_LABEL } from '../../tekton/project.ts';
+import type { PipelineRun } from '../../tekton/types.ts';
 import { labelValue, TRIGGER_API_VERSION, TRIGGER_GROUP, TRIGGER_KIND } from '../../triggers/names.ts';
 import type { Shown, TriggerEvent } from './event.ts';
 import { resolveParams } from './params.ts';
@@ -192,6 +193,35 @@ function eventLabels({ shape }: Template, shown: Shown): Readonly<Record<string,
     case 'image':
       return labels({ 'ip.image.name': shown.imageName, 'ip.image.version': shown.imageVersion });
   }
+}
+
+/** The labels of `eventLabels` that tell one event from the next of the same branch or image. */
+const OF_THE_EVENT = ['commit', 'git.repository.branch.commit', 'pr.branch.commit', 'ip.image.version'].map(
+  (key) => `${TRIGGER_GROUP}/${key}`,
+);
+
+/**
+ * The run that the original operator has created for an event and not written down, because it was replaced in between: the newest
+ * of the trigger's runs for that branch or image, if its labels tell of this event and it is none of ours. Undefined: there is none.
+ */
+export function unrecordedRun(
+  trigger: PipelineTrigger,
+  { shown, identity }: TriggerEvent,
+  runs: readonly PipelineRun[],
+): PipelineRun | undefined {
+  const wanted = Object.entries(eventLabels(templateOf(trigger), shown));
+  // The original runs for no failure, whose labels are those of the revision that did not come to be.
+  if (identity.startsWith('failure ') || !wanted.some(([key]) => OF_THE_EVENT.includes(key))) return undefined;
+  const standing = wanted.filter(([key]) => !OF_THE_EVENT.includes(key));
+  const has =
+    ({ meta }: PipelineRun) =>
+    ([key, value]: readonly [string, string]) =>
+      meta.labels[key] === value;
+  const peers = runs.filter((run) => standing.every(has(run)));
+  // Times have whole seconds: of two in one second it is not known which is newer.
+  const [newest, next] = peers.toSorted((one, other) => (one.meta.created < other.meta.created ? 1 : -1));
+  if (newest === undefined || newest.meta.created === next?.meta.created) return undefined;
+  return newest.meta.annotations[EVENT_KEY_ANNOTATION] === undefined && wanted.every(has(newest)) ? newest : undefined;
 }
 
 function labels(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

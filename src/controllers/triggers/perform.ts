@@ -15,7 +15,7 @@ import type { TriggerCaches } from './caches.ts';
 import { EVENT_ANNOTATION } from './event.ts';
 import { LONGEST_WAIT_MS, type Order, type Tried } from './facts.ts';
 import type { Memory, RunPath } from './gather.ts';
-import { buildRun, eventKey } from './manifest.ts';
+import { buildRun, eventKey, unrecordedRun } from './manifest.ts';
 import { isOfFirstReleases, type PipelineTrigger, projectTrigger, type TriggerSpec } from './resource.ts';
 import type { SecondCluster } from './secondcluster.ts';
 
@@ -180,7 +180,7 @@ async function createRun(
   { reader, caches, writer, secondCluster, servesV1, runPath, orphanRuns }: PerformParts,
   signal: AbortSignal,
 ): Promise<{ readonly run: string } | { readonly taken: string } | 'covered'> {
-  const { event, sequence, attempt, credential } = order;
+  const { event, sequence, attempt, byHand, credential } = order;
   const tektonV1 = await servesV1();
   const key = eventKey(trigger.meta.uid, sequence, attempt);
   /** Whether a run is the one that is meant: made by an order whose answer was lost, or before a crash. */
@@ -193,6 +193,8 @@ async function createRun(
   // Since then the template may have been changed, and with it the name.
   const made = caches.runIndex.of(trigger.meta).find(({ meta }) => meta.annotations[EVENT_KEY_ANNOTATION] === key);
   if (made !== undefined && (await isMeant(await runPath(made.meta)))) return { run: made.meta.name };
+  const left = attempt > 0 || byHand ? undefined : unrecordedRun(trigger, event, caches.runIndex.of(trigger.meta));
+  if (left !== undefined) return { run: left.meta.name };
   for (let salt = 0; salt < MOST_SALTS; salt++) {
     const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
     const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
