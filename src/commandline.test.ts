@@ -34,6 +34,8 @@ describe('readFlags', () => {
       want: { ask: 'hash-password', name: 'ci', kind: 'scrypt' },
     },
     { given: ['hash-password', 'secret'], want: mistake('unexpected argument "secret"') },
+    { given: ['healthcheck'], want: { ask: 'healthcheck' } },
+    { given: ['healthcheck', '--name=ci'], want: mistake('unknown flag --name') },
     { given: ['demo', '-h'], want: { ask: 'help' } },
     { given: ['demo', '--context=a'], want: mistake('unknown flag --context') },
     { given: ['--keep'], want: mistake('unknown flag --keep') },

@@ -23,6 +23,7 @@ export type Invocation =
     }
   | { readonly ask: 'demo'; readonly keep: boolean; readonly simulate: boolean }
   | { readonly ask: 'hash-password'; readonly name: string | undefined; readonly kind: 'argon2id' | 'scrypt' }
+  | { readonly ask: 'healthcheck' }
   | { readonly ask: 'nothing'; readonly mistake: string };
 
 interface Flag {
@@ -66,6 +67,10 @@ const commands = {
       scrypt: { type: 'boolean', purpose: 'Hash with scrypt instead of argon2id.' },
     },
   },
+  healthcheck: {
+    purpose: 'Asks the rungate beside it, at METRICS_PORT of HOST, whether it answers: exit code 0, else 1.',
+    flags: {},
+  },
 } as const satisfies Record<string, { readonly purpose: string; readonly flags: Readonly<Record<string, Flag>> }>;
 
 /**
@@ -102,6 +107,7 @@ export function readFlags(args: readonly string[]): Invocation {
   const text = (name: string) => given.get(name) || undefined;
   if (given.has('help')) return { ask: 'help' };
   if (given.has('version')) return { ask: 'version' };
+  if (command === 'healthcheck') return { ask: 'healthcheck' };
   if (command === 'demo') return { ask: 'demo', keep: given.has('keep'), simulate: given.has('simulate') };
   if (command === 'hash-password') {
     return { ask: 'hash-password', name: text('name'), kind: given.has('scrypt') ? 'scrypt' : 'argon2id' };

@@ -21,6 +21,15 @@ class NoCluster extends Error {}
 
 const terminal = process.stdout.isTTY === true;
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** Until `live` takes over: the kernel lets process 1, which a container's is, ignore a signal that it does not handle. */
+const leaving = SIGNALS.map((signal) => {
+  const leave = () => process.exit(128 + constants.signals[signal]);
+  process.on(signal, leave);
+  return [signal, leave] as const;
+});
+
 process.exit(await main());
 
 async function main(): Promise<number> {
@@ -40,6 +49,8 @@ async function main(): Promise<number> {
       return await demo(invocation);
     case 'hash-password':
       return await makeHash(invocation);
+    case 'healthcheck':
+      return await checkHealth();
   }
 }
 
@@ -183,6 +194,14 @@ async function makeHash(options: { readonly name: string | undefined; readonly k
   }
 }
 
+async function checkHealth(): Promise<number> {
+  const { whyUnhealthy } = await import('./healthcheck.ts');
+  const reason = await whyUnhealthy(process.env);
+  if (reason === undefined) return EXIT.clean;
+  process.stderr.write(`rungate: ${reason}\n`);
+  return EXIT.failed;
+}
+
 function openLog(config: Config): Log {
   const log = createLogger({
     level: config.logLevel,
@@ -203,7 +222,8 @@ async function live(config: Config, log: Log, make: (stop: AbortSignal) => reado
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let exitCode: number = EXIT.clean;
   // A closed terminal is the end as well, and Node does not know whether `nohup` asked for something else.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  for (const [signal, leave] of leaving) {
+    process.off(signal, leave);
     process.on(signal, () => {
       if (stop.signal.aborted) {
         exitCode = 128 + constants.signals[signal];

@@ -2,11 +2,13 @@
 import { createServer } from 'node:net';
 import { Fault } from '../../src/fault.ts';
 
-// An abstract socket: it has no file, and the kernel takes it away with its process, however that ends.
-const address = '\0rungate-cluster';
+/** What is locked: the cluster, or the making of our own image, which takes minutes and leaves the cluster as it is. */
+export type Lockable = 'cluster' | 'image';
 
 /** How long to wait for whoever has the lock. */
 export interface Patience {
+  /** Standard: the cluster. */
+  readonly of?: Lockable;
   /** Standard: not at all. */
   readonly patienceMs?: number;
   /** Called once, if there is somebody to wait for. */
@@ -18,15 +20,17 @@ export interface Patience {
  *
  * Throws a Fault `conflict` when another process keeps it longer than our patience lasts.
  */
-export async function holdLock({ patienceMs = 0, onWait }: Patience = {}): Promise<AsyncDisposable> {
+export async function holdLock({ of = 'cluster', patienceMs = 0, onWait }: Patience = {}): Promise<AsyncDisposable> {
   const giveUpAt = Date.now() + patienceMs;
   for (let waits = 0; ; waits += 1) {
-    const lock = await tryLock();
+    const lock = await tryLock(of);
     if (lock) return lock;
     if (Date.now() >= giveUpAt) {
       throw new Fault(
         'conflict',
-        'Another `npm run cluster`, or a suite that turns a knob, is at work on this machine: try again when it has ended.',
+        of === 'image'
+          ? 'Another suite still builds the image on this machine: try again when it has ended.'
+          : 'Another `npm run cluster`, or a suite that turns a knob, is at work on this machine: try again when it has ended.',
       );
     }
     if (waits === 0) onWait?.();
@@ -34,13 +38,14 @@ export async function holdLock({ patienceMs = 0, onWait }: Patience = {}): Promi
   }
 }
 
-function tryLock(): Promise<AsyncDisposable | undefined> {
+function tryLock(of: Lockable): Promise<AsyncDisposable | undefined> {
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
     );
-    server.listen(address, () => {
+    // An abstract socket: it has no file, and the kernel takes it away with its process, however that ends.
+    server.listen(`\0rungate-${of}`, () => {
       server.unref();
       resolve({ [Symbol.asyncDispose]: () => new Promise<void>((done) => server.close(() => done())) });
     });

@@ -12,6 +12,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'assembly',
     'demo',
     'hash-password',
+    'healthcheck',
     'commandline',
     'config',
     'crossdc/env',
@@ -26,6 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   demo: ['assembly', 'sandbox/', 'kube/connect', 'lifecycle', 'type:config', 'type:log', 'fault', 'clock'],
   'hash-password': ['gateway/callers/passwords', 'gateway/callers/callerfiles', 'prompt', 'fault'],
+  healthcheck: ['settings'],
   prompt: ['fault'],
   assembly: [
     'gateway/',
