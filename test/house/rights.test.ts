@@ -1,10 +1,10 @@
 /** The rights that k8s/ gives: which part can do what, as a reader of the folder would check it. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { checkout } from '../support/gateway.ts';
-import { objectsOf, type Right, rightsOf, without } from '../support/rights.ts';
+import { objectsOf, type Right, rightsMarkdown, rightsOf, without } from '../support/rights.ts';
 
 const folders = ['base', ...readdirSync(`${checkout}k8s/components`).map((name) => `components/${name}`)];
 const written = ({ verb, resource }: Right) => `${verb} ${resource}`;
@@ -70,6 +70,21 @@ describe('k8s', () => {
         'update leases.coordination.k8s.io',
       ],
     );
+  });
+});
+
+describe('docs/security.md', () => {
+  it('has the rights of each folder as they are (UPDATE_DOCS=1 writes them)', () => {
+    const page = `${checkout}docs/security.md`;
+    const text = readFileSync(page, 'utf8');
+    const place = /(<!-- rights: made from k8s\/ -->)[\s\S]*?(<!-- end of rights -->)/;
+    assert.match(text, place);
+    const wanted = text.replace(
+      place,
+      (_all, begin: string, end: string) => `${begin}\n\n${rightsMarkdown()}\n\n${end}`,
+    );
+    if (process.env.UPDATE_DOCS === '1') writeFileSync(page, wanted);
+    else assert.equal(text, wanted);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The rights that k8s/ gives, as data: what is installed for a test, and each right by itself, so that it can be taken away. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { type Admin, type Manifest, manifestsIn } from './admin.ts';
 import { eventually } from './eventually.ts';
@@ -20,13 +20,25 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** The objects of a folder of k8s/ that are in a namespace (`base`, `components/triggers`), in their order. */
+/** What a rungate outside of the cluster needs there: who it is, what it may, and the kinds that it acts on. */
+const kindsOfRights = new Set(['ServiceAccount', 'Role', 'RoleBinding', 'CustomResourceDefinition']);
+
+/** The objects of a folder of k8s/ (`base`, `components/triggers`, `crds`) that rights and kinds are made of, in their order. */
 export function objectsOf(folder: string): readonly Manifest[] {
-  const path = `${checkout}k8s/${folder}/`;
-  const { resources = [] } = parse(readFileSync(`${path}kustomization.yaml`, 'utf8')) as {
-    readonly resources?: readonly string[];
-  };
-  return resources.flatMap((file) => manifestsIn(readFileSync(path + file, 'utf8')));
+  const { resources = [] } = kustomizationOf(folder);
+  return resources
+    .flatMap((file) => manifestsIn(readFileSync(`${checkout}k8s/${folder}/${file}`, 'utf8')))
+    .filter(({ kind }) => kindsOfRights.has(kind));
+}
+
+interface Kustomization {
+  readonly resources?: readonly string[];
+  readonly components?: readonly string[];
+  readonly patches?: readonly { readonly target: { readonly kind: string }; readonly patch: string }[];
+}
+
+function kustomizationOf(folder: string): Kustomization {
+  return parse(readFileSync(`${checkout}k8s/${folder}/kustomization.yaml`, 'utf8')) as Kustomization;
 }
 
 /** Every right that the roles of a folder give, each once, in their order. */
@@ -134,4 +146,69 @@ export function right(written: string): Right {
 
 function rulesOf({ rules }: Manifest): readonly Rule[] {
   return (rules as readonly Rule[] | undefined) ?? [];
+}
+
+/** The folders that give rights, `base` first. Those whose name ends in `-cluster` give the ones of another in every namespace. */
+export const foldersOfRights: readonly string[] = [
+  'base',
+  ...readdirSync(`${checkout}k8s/components`).map((name) => `components/${name}`),
+].filter((folder) => folder.endsWith('-cluster') || rightsOf(folder).length > 0);
+
+/** The table of docs/security.md: what each folder lets rungate do. */
+export function rightsMarkdown(): string {
+  const rows = foldersOfRights.flatMap((folder) => {
+    const rules = folder.endsWith('-cluster') ? addedRules(folder) : objectsOf(folder).flatMap(rulesOf);
+    const own = rules.map((rule) => [resourcesIn(rule).join(', '), rule.verbs.join(', ')]);
+    const cells = folder.endsWith('-cluster')
+      ? [[`those of \`${widened(folder)}\`, in every namespace`, ''], ...own]
+      : own;
+    return cells.map(([resources, verbs], place) => {
+      const name = place === 0 ? `[\`${folder}\`](../k8s/${folder})` : '';
+      return `| ${[name, resources, verbs].join(' | ')} |`.replaceAll('|  |', '| |');
+    });
+  });
+  return ['| Folder of `k8s` | Resources | Verbs |', '|---|---|---|', ...rows].join('\n');
+}
+
+/** Which folder has the rules that a `-cluster` folder gives in every namespace. */
+export function widened(folder: string): string {
+  const [other] = kustomizationOf(folder).components ?? [];
+  return other === undefined ? 'base' : other.replace('..', 'components');
+}
+
+/** The rules that such a folder adds to those. */
+function addedRules(folder: string): readonly Rule[] {
+  const { patches = [] } = kustomizationOf(folder);
+  return patches
+    .filter(({ target }) => target.kind === 'ClusterRole')
+    .flatMap(({ patch }) => parse(patch) as readonly { readonly value: Rule }[])
+    .map(({ value }) => value);
+}
+
+function resourcesIn({ apiGroups, resources, resourceNames = [] }: Rule): readonly string[] {
+  const names = resourceNames.length === 0 ? '' : ` named ${resourceNames.map((name) => `\`${name}\``).join(', ')}`;
+  return apiGroups.flatMap((group) =>
+    resources.map((resource) => `\`${group === '' ? resource : `${resource}.${group}`}\`${names}`),
+  );
+}
+
+/**
+ * What docs/security.md says a folder lets rungate do, each as `get pods`, or `get leases.coordination.k8s.io named x`, sorted.
+ * Those of a `-cluster` folder have the rights of the one that it widens among them.
+ */
+export function documentedRights(folder: string): readonly string[] {
+  const rights: string[] = [];
+  let current = '';
+  for (const line of readFileSync(`${checkout}docs/security.md`, 'utf8').split('\n')) {
+    const [, name = '', resources = '', verbs = ''] =
+      /^\|([^|]*)\|([^|]*)\|([^|]*)\|$/.exec(line)?.map((each) => each.trim()) ?? [];
+    current = /^\[`(.+)`\]\(\.\.\/k8s\//.exec(name)?.[1] ?? (name === '' && resources !== '' ? current : '');
+    if (current !== folder) continue;
+    const [, other] = /^those of `(.+)`, in every namespace$/.exec(resources) ?? [];
+    if (other !== undefined) rights.push(...documentedRights(other));
+    else
+      for (const resource of resources.replaceAll('`', '').split(', '))
+        rights.push(...verbs.split(', ').map((verb) => `${verb} ${resource}`));
+  }
+  return [...new Set(rights)].sort();
 }
