@@ -5,7 +5,8 @@
  * a name that follows from its go.mod, go.sum and flags, so a changed version is a new part and an unchanged
  * one is never built twice.
  *
- * The cluster is raised from `Parts`. What tests run beside it is built after them, and missed by none of them.
+ * The cluster is raised from `Parts`. What tests run beside it is built after them, and missed by none of them: tkn when the
+ * cluster is raised, Helm when it is first asked for.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -46,16 +47,26 @@ const recipes = {
   tekton: { yaml: { module: 'github.com/tektoncd/pipeline', folder: 'config' } },
   flux: { yaml: { module: 'github.com/fluxcd/source-controller', folder: 'config/crd/bases' } },
   tkn: {},
+  helm: {
+    // The version of Kubernetes is that which templates are told where no cluster is asked: v1.20 without this.
+    variables: {
+      'helm.sh/helm/v3/internal/version.version': 'v3.19.0',
+      'helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor': '1',
+      'helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor': '34',
+      'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor': '1',
+      'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor': '34',
+    },
+  },
 } satisfies Record<string, Recipe>;
 
 /** What is built here. */
 export type PartName = keyof typeof recipes;
 
 /** Where each part that a cluster is raised from lies: a folder with its programs, and with upstream's YAML in `yaml/` if it has any. */
-export type Parts = Readonly<Record<Exclude<PartName, 'tkn'>, string>>;
+export type Parts = Readonly<Record<Exclude<PartName, 'tkn' | 'helm'>, string>>;
 
 const names = Object.keys(recipes) as PartName[];
-const clusterNames = names.filter((name) => name !== 'tkn');
+const clusterNames = names.filter((name) => name !== 'tkn' && name !== 'helm');
 
 /** Where the parts belong, whether built or not. */
 export async function partFolders(cache: string): Promise<Parts> {
@@ -122,6 +133,26 @@ export async function buildTkn(cache: string, progress: Progress): Promise<void>
     if (!(error instanceof Fault) || error.code !== 'unavailable') throw error;
     progress.say(error.message);
   }
+}
+
+/**
+ * The path of helm, which is built if it is missing: nothing of the cluster needs it, so only who asks for it waits.
+ *
+ * While another process builds it, waits for that one. Throws a Fault `unavailable` where Go cannot build it.
+ */
+export async function raiseHelm(cache: string, progress: Progress): Promise<string> {
+  const folder = await partFolder(cache, 'helm');
+  const isThere = async () => existsSync(folder) || undefined;
+  if (running(cache, buildName('helm'))) {
+    const isOver = async () => running(cache, buildName('helm')) === undefined || undefined;
+    await eventually('another build of helm', buildLimitMs, isOver, 500);
+    await eventually('what it built', 10_000, isThere).catch(() => {}); // one that failed leaves nothing: ours will say why
+  }
+  if (!(await isThere())) {
+    await requireGo();
+    await progress.during('building helm, for tests alone', () => build(cache, 'helm', folder));
+  }
+  return join(folder, 'helm');
 }
 
 /**
