@@ -18,7 +18,7 @@ export type LineReader = Pick<Ledger, 'take' | 'gap' | 'close' | 'note'>;
 export interface FollowerParts {
   readonly format: CursorFormat;
   /** The replica to ask next; another one each time it is asked for. */
-  replica(): Gateway;
+  replica(): Pick<Gateway, 'url' | 'credentials'>;
   readonly dice: Dice;
   /** Is called each time that it comes back to a stream that broke. */
   resumed(): void;
