@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask, run } from './commands.ts';
-import { mark, nodeAddress, nodeBridge, podCidr } from './settings.ts';
+import { mark, nodeAddress, nodeBridge, podCidr, serviceCidr } from './settings.ts';
 
 /** The kubelet takes one for each log that is followed; the usual 128 are gone before many follow. */
 const inotifyInstances = 'fs/inotify/max_user_instances';
@@ -23,11 +23,17 @@ const kernelSettings = [
   inotifyInstances,
 ];
 
-/** Pods reach the world by the machine's address, and are forwarded even where a firewall drops by default. */
+/**
+ * Pods reach the world by the machine's address, and are forwarded even where a firewall drops by default. What is still addressed
+ * to a service when kube-proxy has had it is for nobody, and must not leave the machine: kube-proxy refuses that too, but not in
+ * the moment between two of its tables.
+ */
 const rules = [
   { table: 'nat', chain: 'POSTROUTING', rule: ['-s', podCidr, '!', '-d', podCidr, '-j', 'MASQUERADE'] },
   { table: 'filter', chain: 'FORWARD', rule: ['-s', podCidr, '-j', 'ACCEPT'] },
   { table: 'filter', chain: 'FORWARD', rule: ['-d', podCidr, '-j', 'ACCEPT'] },
+  { table: 'filter', chain: 'FORWARD', rule: ['-d', serviceCidr, '-j', 'REJECT'] },
+  { table: 'filter', chain: 'OUTPUT', rule: ['-d', serviceCidr, '-j', 'REJECT'] },
 ].map(({ table, chain, rule }) => ({ table, chain, rule: [...rule, '-m', 'comment', '--comment', mark] }));
 
 /** The state folder of the cluster whose bridge is on this machine, or undefined if there is none. */
@@ -48,6 +54,8 @@ export async function raiseNetwork(folder: string): Promise<void> {
   // The alias tells a later `up` with another state folder whose cluster this is.
   await run('ip', ['link', 'set', nodeBridge, 'up', 'alias', folder]);
   await run('ip', ['address', 'replace', `${nodeAddress}/32`, 'dev', nodeBridge]);
+  // Each pod has a route of its own. What is still sent to one that is gone must not leave the machine by the default route.
+  await run('ip', ['route', 'replace', 'unreachable', podCidr]);
   await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
   const instances = Number(await readFile(`/proc/sys/${inotifyInstances}`, 'utf8'));
   if (instances < INOTIFY_INSTANCES) await writeFile(`/proc/sys/${inotifyInstances}`, String(INOTIFY_INSTANCES));
@@ -60,6 +68,7 @@ export async function raiseNetwork(folder: string): Promise<void> {
 /** Takes the bridge, our rules and kube-proxy's chains away and puts the kernel's settings back. Twice is fine. */
 export async function lowerNetwork(folder: string): Promise<void> {
   if (existsSync(`/sys/class/net/${nodeBridge}`)) await run('ip', ['link', 'delete', nodeBridge]);
+  await ask('ip', ['route', 'delete', 'unreachable', podCidr]); // gone already, the second time
   for (const { table, chain, rule } of rules) {
     while ((await ask('iptables', ['-w', '-t', table, '-D', chain, ...rule])) !== undefined);
   }
