@@ -265,6 +265,21 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     assert.equal((await world.runs('drained-')).length, 1);
   });
 
+  it('event 40: stopped while a delivery is pending: it goes on looking, and the run is made', async () => {
+    const leaving = await world.startGateway({ env: { DRAIN_SECONDS: '60' } });
+    await world.repository('late', revisionOf(2));
+    await world.listen('late');
+    await world.served('late', [leaving]);
+    const told = await world.event('late', { revision: revisionOf(3) });
+    const answer = await postOnce(world.provider('late', leaving), told);
+    assert.match(answer?.text ?? '', /"outcome":"pending"/);
+    const ended = leaving.stop('SIGTERM');
+    await eventually(async () => assert.equal((await fetch(`${leaving.metricsUrl}/readyz`)).status, 503));
+    await world.push('late', revisionOf(3));
+    assert.equal((await ended).code, 0);
+    assert.equal((await world.runs('late-')).length, 1);
+  });
+
   it('a replica is ready when it knows its hooks: not every sender tries again', async () => {
     world.faults.add({ on: { path: /\/eventlisteners$/ }, fault: { kind: 'delay', ms: 10_000 }, times: 1 });
     const coming = await world.startGateway({ ready: false });

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
 import { faultOf } from '../../fault.ts';
+import { unlessAborted } from '../../kube/client.ts';
 import type { EventRecorder, Told } from '../../kube/events.ts';
 import type { ObjectRef } from '../../kube/objects.ts';
 import type { Part } from '../../lifecycle.ts';
@@ -207,7 +208,9 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
     async start() {
       void look();
     },
-    async stop() {
+    async stop(signal) {
+      // Their senders were told that they are taken, and do not send them again.
+      await unlessAborted(pending.empty(), signal).catch(() => {});
       stopping.abort();
       wake();
     },
