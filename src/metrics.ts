@@ -52,8 +52,11 @@ export interface Metrics {
   hookDelivery(kind: HookKind, outcome: string): void;
   /** Whether this process may start runs now. */
   leading(held: boolean): void;
-  /** A watch heard something (an event, a bookmark, a list) at `atMs`; the series is the age of that. */
-  watchHeard(resource: string, atMs: number): void;
+  /**
+   * A watch has begun; `heardAtMs` tells when it last heard something (an event, a bookmark, a list), undefined before that. The series
+   * is the age of that, of the watch of the resource that has heard nothing for longest. Returns what ends it.
+   */
+  watching(resource: string, heardAtMs: () => number | undefined): () => void;
   /** A watch had to list again. */
   relist(resource: string, reason: string): void;
   /** A log had to be resumed. */
@@ -79,7 +82,7 @@ export const silentMetrics: Metrics = {
   runDeleted() {},
   hookDelivery() {},
   leading() {},
-  watchHeard() {},
+  watching: () => () => {},
   relist() {},
   resume() {},
   limited() {},

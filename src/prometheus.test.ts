@@ -15,7 +15,11 @@ describe('createMetrics', () => {
     metrics.reconcile('triggers', 'conflict', 0.2);
     metrics.relist('pods', 'gone');
     metrics.resume('cut');
-    metrics.watchHeard('pods', clock.now());
+    const [heardAtMs, later] = [clock.now(), clock.now() + 5_000];
+    metrics.watching('pods', () => later);
+    metrics.watching('pods', () => heardAtMs); // of another namespace
+    metrics.watching('pods', () => undefined);
+    metrics.watching('taskruns', () => heardAtMs)();
     metrics.limited('MAX_STREAMS');
     let waiters = 3;
     metrics.level('waiters', () => waiters);
@@ -31,6 +35,7 @@ describe('createMetrics', () => {
 
     const { contentType, text } = await metrics.exposition();
     assert.match(contentType, /^text\/plain/);
+    assert.doesNotMatch(text, /rungate_watch_age_seconds\{resource="taskruns"/, 'a watch that has ended has no age');
     for (const series of [
       'rungate_http_request_duration_seconds_count{route="/status/:name",method="GET",status="200"} 1',
       'rungate_http_request_duration_seconds_bucket{le="0.005",route="/status/:name",method="GET",status="200"} 1',

@@ -121,14 +121,20 @@ export function createMetrics(options: {
     labelNames: ['setting'],
     registers,
   });
-  const heardAtMs = new Map<string, number>();
+  const watches = new Set<{ readonly resource: string; readonly heardAtMs: () => number | undefined }>();
   new Gauge({
     name: 'rungate_watch_age_seconds',
-    help: 'Time since a watch last heard anything: an event, a bookmark or a list.',
+    help: 'Time since the watches of a resource last heard anything (an event, a bookmark or a list), of the one that is worst off.',
     labelNames: ['resource'],
     registers,
     collect() {
-      for (const [resource, atMs] of heardAtMs) this.set({ resource }, Math.max(0, clock.now() - atMs) / 1000);
+      this.reset();
+      const oldest = new Map<string, number>();
+      for (const { resource, heardAtMs } of watches) {
+        const atMs = heardAtMs();
+        if (atMs !== undefined) oldest.set(resource, Math.min(atMs, oldest.get(resource) ?? atMs));
+      }
+      for (const [resource, atMs] of oldest) this.set({ resource }, Math.max(0, clock.now() - atMs) / 1000);
     },
   });
 
@@ -150,7 +156,11 @@ export function createMetrics(options: {
     runDeleted: () => deleted.inc(),
     hookDelivery: (kind, outcome) => deliveries.inc({ kind, outcome }),
     leading: (held) => leader.set(held ? 1 : 0),
-    watchHeard: (resource, atMs) => void heardAtMs.set(resource, atMs),
+    watching(resource, heardAtMs) {
+      const watch = { resource, heardAtMs };
+      watches.add(watch);
+      return () => void watches.delete(watch);
+    },
     relist: (resource, reason) => relists.inc({ resource, reason }),
     resume: (reason) => resumes.inc({ reason }),
     limited: (limit) => limited.inc({ limit }),

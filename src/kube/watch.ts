@@ -142,9 +142,12 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   /** Whether this server sends lists as the beginning of a watch; not until it has refused to. */
   let streamsLists = true;
 
+  let heardAt: number | undefined;
+  const endWatching = metrics.watching(resource, () => heardAt);
+
   const heard = (at: number) => {
     trueAt = at;
-    metrics.watchHeard(resource, at);
+    heardAt = at;
   };
 
   const works = () => {
@@ -237,9 +240,16 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
       case 'absent': {
         // Whoever installs a kind should not have to wait until discovery is old.
         doubt();
-        // If it cannot be told, nothing has changed.
-        const listPath = await unlessAborted(path(), signal).catch(() => undefined);
-        if (listPath === undefined) return { next: state, waitMs: ABSENT_MS };
+        let listPath: string | undefined;
+        try {
+          listPath = await unlessAborted(path(), signal);
+        } catch {
+          return { next: state, waitMs: ABSENT_MS }; // it cannot be told, so nothing has changed
+        }
+        if (listPath === undefined) {
+          if (optional) heard(clock.now());
+          return { next: state, waitMs: ABSENT_MS };
+        }
         return { next: { at: 'start', why: 'missing', failures: 0 }, waitMs: 0 };
       }
 
@@ -425,6 +435,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
     problem: () => trouble,
     async stop() {
       stopping.abort();
+      endWatching();
       await running;
     },
   };

@@ -288,7 +288,7 @@ async function everySeries(): Promise<ReadonlyMap<string, Series>> {
   const line = { sourceKind: 'GitRepository', repo: 'main', type: 'Success', status: 'True' } as const;
   metrics.triggerCondition({ namespace: 'x', name: 'x' }, [line]);
   metrics.hookDelivery('none', 'x');
-  metrics.watchHeard('x', clock.now());
+  metrics.watching('x', () => clock.now());
   metrics.relist('x', 'x');
   metrics.resume('x');
   metrics.limited('x');

@@ -45,7 +45,7 @@ export function openScope(
   // Every run that is asked about would be a dozen lines.
   const log = { ...parts.log, info: parts.log.debug };
   // The age of a watch is for watches that are always there.
-  const metrics = { ...parts.metrics, watchHeard() {} };
+  const metrics = { ...parts.metrics, watching: () => () => {} };
   const runs = createStore<PipelineRun>(log);
   const taskRuns = createStore<TaskRun>(log);
   const customRuns = createStore<CustomRun>(log);
