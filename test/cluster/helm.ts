@@ -9,6 +9,8 @@ import { checkout } from '../support/gateway.ts';
 import { type Ran, runProgram } from '../support/program.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { connect } from './cluster.ts';
+import { raiseImage } from './image.ts';
+import { type Installation, installationOf, prepare } from './installation.ts';
 import { raiseHelm } from './parts.ts';
 import { showProgress } from './progress.ts';
 
@@ -31,10 +33,38 @@ const takingValues = ['template', 'install', 'upgrade', 'lint'];
 
 /** Starts a world with Helm beside it, which is built if it is not there. */
 export async function startHelm(): Promise<Helm> {
+  const program = await raiseProgram();
+  return helmOn(await startWorld(), program);
+}
+
+async function raiseProgram(): Promise<string> {
   const { own } = await connect();
   assert.ok(own);
-  const program = await raiseHelm(own.settings.cache, showProgress(process.stderr));
-  const world = await startWorld();
+  return raiseHelm(own.settings.cache, showProgress(process.stderr));
+}
+
+/** Installs the chart and does not wait for its pods, with two of them, triggers, and a key for cursors. It serves the world's namespace. */
+export async function installChart(world: World, env: Readonly<Record<string, string>>): Promise<Installation> {
+  const helm = helmOn(world, await raiseProgram());
+  const prepared = await prepare(world, 'chart');
+  const { namespace, credentials } = prepared;
+  const values = {
+    image: (await raiseImage()).reference,
+    auth: credentials,
+    cursorKey: { existingSecret: 'rungate-cursor-key' },
+    triggers: { enabled: true },
+    deployment: { replicas: 2 },
+    podDisruptionBudget: { enabled: true },
+    namespaces: [world.namespace],
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+  };
+  // Not called rungate: that is what the rights of the runs' namespace are called already.
+  const { code, stderr } = await helm.run(['install', 'chart', chart, '--namespace', namespace], values);
+  assert.equal(code, 0, stderr);
+  return installationOf(world, prepared, { name: 'chart', deployment: 'chart-rungate', warnings: stderr });
+}
+
+function helmOn(world: World, program: string): Helm {
   const env = { ...process.env, KUBECONFIG: world.admin.kubeconfig, HELM_CACHE_HOME: world.folder };
   const run: Helm['run'] = async (args, values = {}) => {
     const file = join(world.folder, `values-${randomBytes(4).toString('hex')}.yaml`);

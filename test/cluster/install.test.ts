@@ -1,5 +1,5 @@
 /**
- * Every overlay of k8s/ on a real cluster, in namespaces that enforce `restricted`: rolled out, asked through its Service, its pods
+ * Every overlay of k8s/, and the chart, on a real cluster, in namespaces that enforce `restricted`: rolled out, asked through its Service, its pods
  * deleted, restarted and cut off from the API server while clients follow a run, and held against the rights that are documented.
  *
  * The runs are in a namespace that enforces nothing, and is served besides (NAMESPACES): pods of Tekton are not `restricted`. What
@@ -18,6 +18,7 @@ import { checkout } from '../support/gateway.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { documentedRights, foldersOfRights, objectsOf } from '../support/rights.ts';
 import { startWorld, type World } from '../support/world.ts';
+import { installChart } from './helm.ts';
 import { raiseImage } from './image.ts';
 import {
   type Door,
@@ -96,7 +97,7 @@ interface Client {
   returns: number;
 }
 
-clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function () {
+clusterSuite('an installation', { root: true, tekton: '1.0' }, function () {
   this.timeout(600_000);
   let world: World;
   let door: Door;
@@ -145,6 +146,7 @@ clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function 
       installations.push(await install(world, { folder, env }));
     }
     await all((installation) => serve(world, installation, world.namespace));
+    installations.push(await installChart(world, door.env));
     green = await world.run('green');
     run = await world.run(endless);
   });
@@ -158,14 +160,15 @@ clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function 
     await door?.end();
   });
 
-  for (const folder of folders) {
+  for (const [place, folder] of [...folders, 'the chart'].entries()) {
     it(`${folder} is taken without a warning, and rolls out`, async () => {
-      const installation = installations[folders.indexOf(folder)];
+      const installation = installations[place];
       assert.ok(installation);
       assert.equal(installation.warnings, '');
       await installation.rolledOut();
       const pods = await installation.pods();
-      assert.equal(pods.length, folder === 'overlays/ha' ? 2 : 1);
+      assert.equal(pods.length, installation.replicas);
+      assert.equal(pods.length, ['overlays/ha', 'the chart'].includes(folder) ? 2 : 1);
     });
   }
 
@@ -190,7 +193,7 @@ clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function 
       );
     }
     await allReadOn();
-    await all(({ kubectl }) => kubectl('rollout', 'restart', 'deployment/rungate'));
+    await all(({ kubectl, deployment }) => kubectl('rollout', 'restart', `deployment/${deployment}`));
     await all(({ rolledOut }) => rolledOut());
     for (const client of [...clients.values()].flat()) {
       await eventually(() => assert.ok(client.returns > 0), patience);
@@ -235,7 +238,7 @@ clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function 
     await all(async (installation) => {
       await eventually(async () => {
         const pods = await installation.pods();
-        assert.equal(pods.length, installation.name === 'ha' ? 2 : 1);
+        assert.equal(pods.length, installation.replicas);
         assert.ok(pods.every(({ status }) => status.containerStatuses?.every(({ ready }) => ready)));
         const gone = doomed[installations.indexOf(installation)]?.[0]?.metadata.uid;
         assert.ok(!pods.some(({ metadata }) => metadata.uid === gone));
@@ -265,7 +268,7 @@ clusterSuite('an installation of k8s/', { root: true, tekton: '1.0' }, function 
         assert.deepEqual(sheet.lines, source, `${name}, client ${place}`);
       }
     }
-    assert.equal(clients.size, folders.length - 1);
+    assert.equal(clients.size, installations.length - 1);
     assert.ok(source.length > 100);
   });
 });

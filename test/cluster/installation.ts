@@ -19,13 +19,16 @@ const ROLLOUT_MS = 300_000;
 
 /** A rungate in the cluster. */
 export interface Installation {
-  /** Of the overlay: `base`, `ha`. */
+  /** Of the overlay (`base`, `ha`), or `chart`. */
   readonly name: string;
   readonly namespace: string;
+  /** The name of its Deployment, and of its Service. */
+  readonly deployment: string;
+  readonly replicas: number;
   /** Of its Service, by address: `http://10.96.1.2:8080`. */
   readonly url: string;
   readonly credentials: { readonly username: string; readonly password: string };
-  /** What `kubectl apply` said besides what it did: warnings. */
+  /** What installing said besides what it did: warnings. */
   readonly warnings: string;
   /** Waits until the Deployment is as it was asked to be. */
   rolledOut(): Promise<void>;
@@ -52,9 +55,11 @@ export interface InstallOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Installs a folder of k8s/ and does not wait for its pods. Its namespace is `namespaceFor(world, name)`; the image is there. */
-export async function install(world: World, { folder, env }: InstallOptions): Promise<Installation> {
-  const name = folder.split('/').at(-1) ?? '';
+/** A namespace that something is to be installed in, with the Secrets that it asks for. */
+export interface Prepared extends Pick<Installation, 'namespace' | 'credentials' | 'kubectl'> {}
+
+/** Makes the namespace `namespaceFor(world, name)`, and the Secrets `rungate-auth` and `rungate-cursor-key` in it. */
+export async function prepare(world: World, name: string): Promise<Prepared> {
   const namespace = await restrictedNamespace(world, namespaceFor(world, name));
   const kubectl = kubectlIn(world, namespace);
   const credentials = { username: 'ci', password: randomBytes(16).toString('hex') };
@@ -62,7 +67,14 @@ export async function install(world: World, { folder, env }: InstallOptions): Pr
   await kubectl('create', 'secret', 'generic', 'rungate-auth', ...literals.map((each) => `--from-literal=${each}`));
   const key = randomBytes(32).toString('hex');
   await kubectl('create', 'secret', 'generic', 'rungate-cursor-key', `--from-literal=key=${key}`);
+  return { namespace, credentials, kubectl };
+}
 
+/** Installs a folder of k8s/ and does not wait for its pods. Its namespace is `namespaceFor(world, name)`; the image is there. */
+export async function install(world: World, { folder, env }: InstallOptions): Promise<Installation> {
+  const name = folder.split('/').at(-1) ?? '';
+  const prepared = await prepare(world, name);
+  const { namespace } = prepared;
   const overlay = join(world.folder, name);
   await writeOverlay(overlay, {
     namespace,
@@ -71,21 +83,34 @@ export async function install(world: World, { folder, env }: InstallOptions): Pr
   });
   const applied = await world.kubectl('apply', '-k', overlay);
   assert.equal(applied.code, 0, applied.stderr);
-  const { spec } = await world.admin.get<{ spec: { clusterIP: string } }>(
-    `/api/v1/namespaces/${namespace}/services/rungate`,
-  );
+  return installationOf(world, prepared, { name, deployment: 'rungate', warnings: applied.stderr });
+}
+
+/** What has just been applied to a namespace, as an installation. Deployment and Service have one name. */
+export async function installationOf(
+  world: World,
+  { namespace, credentials, kubectl }: Prepared,
+  { name, deployment, warnings }: Pick<Installation, 'name' | 'deployment' | 'warnings'>,
+): Promise<Installation> {
+  const { admin } = world;
+  const [service, { spec }] = await Promise.all([
+    admin.get<{ spec: { clusterIP: string } }>(`/api/v1/namespaces/${namespace}/services/${deployment}`),
+    admin.get<{ spec: { replicas: number } }>(`/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`),
+  ]);
   return {
     name,
     namespace,
-    url: `http://${spec.clusterIP}:8080`,
+    deployment,
+    replicas: spec.replicas,
+    url: `http://${service.spec.clusterIP}:8080`,
     credentials,
-    warnings: applied.stderr,
+    warnings,
     kubectl,
     rolledOut: async () => {
-      await kubectl('rollout', 'status', 'deployment/rungate', `--timeout=${ROLLOUT_MS / 1000}s`);
+      await kubectl('rollout', 'status', `deployment/${deployment}`, `--timeout=${ROLLOUT_MS / 1000}s`);
     },
     pods: async () => {
-      const { items } = await world.admin.get<{
+      const { items } = await admin.get<{
         items: readonly (InstalledPod & { readonly metadata: { readonly deletionTimestamp?: string } })[];
       }>(`/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name=rungate`);
       return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
