@@ -1,7 +1,7 @@
 # rungate as an image: one stage installs and builds, the last one carries Node.js, rungate and nothing that installs.
 #
 #   docker build -t rungate:0.1.0 .
-#   docker run --rm -p 8080:8080 --read-only --user "$(id -u)" -e NAMESPACE=default -e AUTH_USERNAME=ci -e AUTH_PASSWORD=secret -e KUBECONFIG=/kubeconfig -v "$HOME/.kube/config:/kubeconfig:ro" rungate:0.1.0
+#   docker run --rm -p 8080:8080 --read-only --tmpfs /tmp --user "$(id -u)" -e PARTS=gateway -e NAMESPACE=default -e AUTH_USERNAME=ci -e AUTH_PASSWORD=secret -e KUBECONFIG=/kubeconfig -v "$HOME/.kube/config:/kubeconfig:ro" rungate:0.1.0
 #
 # NODE_IMAGE has Node.js 24 with npm; its `node` is the one that is carried. BASE_IMAGE has what that needs: glibc and
 # libstdc++ of the same distribution. No command runs in it, so one without a shell will do.

@@ -60,11 +60,11 @@ export function createMetrics(options: {
   const triggers = triggerConditions(registers);
   const created = new Counter({
     name: 'rungate_runs_created_total',
-    help: 'Runs created for PipelineTriggers, by why: an event (asked for by hand, too), or a retry of a run that failed.',
+    help: 'Runs created for PipelineTriggers, by why: an event, by hand, or a retry of a run that failed.',
     labelNames: ['cause'],
     registers,
   });
-  for (const cause of ['event', 'retry']) created.inc({ cause }, 0); // a rate needs to have seen 0
+  for (const cause of ['event', 'hand', 'retry']) created.inc({ cause }, 0); // a rate needs to have seen 0
   const deleted = new Counter({
     name: 'rungate_runs_deleted_total',
     help: 'Runs deleted because their PipelineTrigger keeps no more.',

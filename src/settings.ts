@@ -241,7 +241,7 @@ export const settings = {
     kind: objectName,
     fallback: 'bb9e0b30.jquad.rocks',
     purpose:
-      'Lease by which replicas settle which of them starts runs. It is the one of Pipeline Trigger Operator, so that the two never act side by side.',
+      'Lease by which replicas settle which of them starts runs. It has the name of the one of Pipeline Trigger Operator: the two exclude each other where they have one `LEASE_NAMESPACE` as well, and the operator runs with `--leader-elect`.',
   },
   leaseNamespace: {
     variable: 'LEASE_NAMESPACE',

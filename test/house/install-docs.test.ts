@@ -21,6 +21,8 @@ const untyped: readonly (readonly [page: string, command: string])[] = [
   ['docs/install.md', 'docker build -t rungate:0.1.0 .'],
   ['docs/install.md', 'kubectl delete -k k8s/crds'],
   ['docs/install.md', 'docker run --rm'],
+  ['docs/migrate/eventlistener.md', 'for file in sources-role sources-rolebinding; do'],
+  ['docs/migrate/eventlistener.md', 'kubectl -n flux-system create secret generic build-hook'],
   ['docs/migrate/eventlistener.md', 'kubectl -n tekton-pipelines scale deployment tekton-triggers-controller'],
 ];
 
