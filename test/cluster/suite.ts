@@ -83,9 +83,14 @@ const suites: readonly Suite[] = [
     .filter((file) => alsoWithoutCaches.includes(file))
     .map((file) => ({ file, ground: 'sandbox', cache: 'off' }) as const),
 ];
-/** Suites of the controllers and of hooks: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes no difference to them. */
+/**
+ * Suites of the controllers, of hooks and of installing: what others do to the cluster meanwhile (kubelet's logs, Tekton's flags) makes
+ * no difference to them.
+ */
 const isOfControllers = ({ file }: Suite) =>
-  /\/(?:trigger|hooks|crossdc|credentials|crds|history|second-cluster|rbac-)[^/]*$/.test(file);
+  /\/(?:trigger|hooks|crossdc|credentials|crds|history|second-cluster|rbac-|recipes-|chart|image|install|migrate|monitoring)[^/]*$/.test(
+    file,
+  );
 const folder = process.env.RESULTS_DIR ?? '.rungate/results';
 const titleOf = ({ file, ground, cache }: Suite) =>
   `${file}${ground === 'sandbox' ? ' in a sandbox' : ''}${cache === 'off' ? ' without caches' : ''}`;
