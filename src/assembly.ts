@@ -88,9 +88,10 @@ interface Ground extends Material {
 /** Puts together what PARTS names. Nothing listens or asks the cluster before its parts are started. */
 export function assemble(material: Material): Assembled {
   const { config, connection, version, clock, log } = material;
-  const metrics = createMetrics({ clock, version, processSeries: true });
-  const client = kubeClient(connection, { metrics });
   const drain = createDrain(log);
+  const isReady = () => !drain.signal.aborted && readiness().ready;
+  const metrics = createMetrics({ clock, version, processSeries: true, isReady });
+  const client = kubeClient(connection, { metrics });
   const readiness = () => together(filling.map((each) => each.readiness()));
   const ground: Ground = { ...material, metrics, client, drain, readiness };
   const does = (part: Config['parts'][number]) => config.parts.includes(part);

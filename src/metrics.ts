@@ -53,10 +53,10 @@ export interface Metrics {
   /** Whether this process may start runs now. */
   leading(held: boolean): void;
   /**
-   * A watch has begun; `heardAtMs` tells when it last heard something (an event, a bookmark, a list), undefined before that. The series
+   * A watch has begun; `heardAtMs` tells when it last heard something (an event, a bookmark, a list), at first when it began. The series
    * is the age of that, of the watch of the resource that has heard nothing for longest. Returns what ends it.
    */
-  watching(resource: string, heardAtMs: () => number | undefined): () => void;
+  watching(resource: string, heardAtMs: () => number): () => void;
   /** A watch had to list again. */
   relist(resource: string, reason: string): void;
   /** A log had to be resumed. */

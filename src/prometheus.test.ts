@@ -5,7 +5,7 @@ import { createMetrics } from './prometheus.ts';
 describe('createMetrics', () => {
   it('shows what rooms have counted', async () => {
     const clock = new HandClock();
-    const metrics = createMetrics({ clock, version: '1.2.3', processSeries: false });
+    const metrics = createMetrics({ clock, version: '1.2.3', processSeries: false, isReady: () => true });
     metrics.request('/status/:name', 'GET', 200, 0.004);
     metrics.stream()('complete');
     metrics.stream();
@@ -18,7 +18,6 @@ describe('createMetrics', () => {
     const [heardAtMs, later] = [clock.now(), clock.now() + 5_000];
     metrics.watching('pods', () => later);
     metrics.watching('pods', () => heardAtMs); // of another namespace
-    metrics.watching('pods', () => undefined);
     metrics.watching('taskruns', () => heardAtMs)();
     metrics.limited('MAX_STREAMS');
     let waiters = 3;
@@ -39,6 +38,7 @@ describe('createMetrics', () => {
     for (const series of [
       'rungate_http_request_duration_seconds_count{route="/status/:name",method="GET",status="200"} 1',
       'rungate_http_request_duration_seconds_bucket{le="0.005",route="/status/:name",method="GET",status="200"} 1',
+      'rungate_ready 1',
       'rungate_log_streams_open 1',
       'rungate_log_streams_total{outcome="complete"} 1',
       'rungate_log_bytes_total 512',
@@ -66,7 +66,12 @@ describe('createMetrics', () => {
   });
 
   it('shows the process and the lag of its event loop where asked to', async () => {
-    const { text } = await createMetrics({ clock: new HandClock(), version: '1', processSeries: true }).exposition();
+    const { text } = await createMetrics({
+      clock: new HandClock(),
+      version: '1',
+      processSeries: true,
+      isReady: () => false,
+    }).exposition();
     for (const name of [
       'nodejs_eventloop_lag_p99_seconds',
       'process_resident_memory_bytes',
@@ -80,7 +85,8 @@ describe('createMetrics', () => {
 describe('the series of Pipeline Trigger Operator', () => {
   const t = { namespace: 'ci', name: 't' };
   const main = { sourceKind: 'GitRepository', repo: 'main', type: 'Success', status: 'True' } as const;
-  const fresh = () => createMetrics({ clock: new HandClock(), version: '1', processSeries: false });
+  const fresh = () =>
+    createMetrics({ clock: new HandClock(), version: '1', processSeries: false, isReady: () => true });
 
   it('trigger 43: the status of a condition is 1, the two others are 0', async () => {
     const metrics = fresh();

@@ -17,8 +17,10 @@ export function createMetrics(options: {
   readonly clock: Clock;
   readonly version: string;
   readonly processSeries: boolean;
+  /** What `/readyz` says. */
+  readonly isReady: () => boolean;
 }): PrometheusMetrics {
-  const { clock, version, processSeries } = options;
+  const { clock, version, processSeries, isReady } = options;
   const registry = new Registry();
   const registers = [registry];
   if (processSeries) collectDefaultMetrics({ register: registry });
@@ -35,6 +37,14 @@ export function createMetrics(options: {
     labelNames: ['route', 'method', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
     registers,
+  });
+  new Gauge({
+    name: 'rungate_ready',
+    help: 'Whether /readyz is 200: 1, else 0.',
+    registers,
+    collect() {
+      this.set(isReady() ? 1 : 0);
+    },
   });
   const openStreams = new Gauge({ name: 'rungate_log_streams_open', help: 'Log streams open now.', registers });
   const endedStreams = new Counter({
@@ -121,10 +131,10 @@ export function createMetrics(options: {
     labelNames: ['setting'],
     registers,
   });
-  const watches = new Set<{ readonly resource: string; readonly heardAtMs: () => number | undefined }>();
+  const watches = new Set<{ readonly resource: string; readonly heardAtMs: () => number }>();
   new Gauge({
     name: 'rungate_watch_age_seconds',
-    help: 'Time since the watches of a resource last heard anything (an event, a bookmark or a list), of the one that is worst off.',
+    help: 'Time since the watches of a resource last heard anything (an event, a bookmark or a list) or began, of the one that is worst off.',
     labelNames: ['resource'],
     registers,
     collect() {
@@ -132,7 +142,7 @@ export function createMetrics(options: {
       const oldest = new Map<string, number>();
       for (const { resource, heardAtMs } of watches) {
         const atMs = heardAtMs();
-        if (atMs !== undefined) oldest.set(resource, Math.min(atMs, oldest.get(resource) ?? atMs));
+        oldest.set(resource, Math.min(atMs, oldest.get(resource) ?? atMs));
       }
       for (const [resource, atMs] of oldest) this.set({ resource }, Math.max(0, clock.now() - atMs) / 1000);
     },

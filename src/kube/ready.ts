@@ -21,9 +21,12 @@ export interface Readiness {
 /** A store whose watch is out of touch for longer does not answer any more. */
 export const STALE_MS = 60_000;
 
-/** Where each of `watches` is at `now` (milliseconds since the epoch); ready when all are current. */
+/**
+ * Where each of `watches` is at `now` (milliseconds since the epoch); ready when all are current. A namespace that we may not read
+ * (any longer) is no reason to answer nobody of the others: whoever deletes a namespace of many must not take the rest along.
+ */
 export function readiness(
-  watches: readonly Pick<Watch, 'resource' | 'scope' | 'listed' | 'staleMs' | 'problem'>[],
+  watches: readonly Pick<Watch, 'resource' | 'scope' | 'listed' | 'staleMs' | 'absent' | 'problem'>[],
   now: number,
 ): Readiness {
   const judged = watches.map((watch): WatchReadiness => {
@@ -36,5 +39,10 @@ export function readiness(
     const ageSeconds = Math.round(staleMs / 1_000);
     return { name, state: staleMs > STALE_MS ? 'stale' : 'current', ageSeconds, ...message };
   });
-  return { ready: judged.every(({ state }) => state === 'current'), watches: judged };
+  const isCurrent = judged.map(({ state }) => state === 'current');
+  const isClosed = watches.map(
+    ({ scope, absent, problem }) => scope !== '' && !absent() && problem()?.code === 'refused',
+  );
+  const isAny = judged.length === 0 || isCurrent.includes(true);
+  return { ready: isAny && isCurrent.every((current, at) => current || isClosed[at]), watches: judged };
 }

@@ -142,7 +142,7 @@ export function startWatch<T extends Kept>(parts: WatchParts<T>): Watch {
   /** Whether this server sends lists as the beginning of a watch; not until it has refused to. */
   let streamsLists = true;
 
-  let heardAt: number | undefined;
+  let heardAt = clock.now();
   const endWatching = metrics.watching(resource, () => heardAt);
 
   const heard = (at: number) => {
