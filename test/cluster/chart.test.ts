@@ -176,6 +176,37 @@ clusterSuite('the chart', { root: true }, () => {
       });
     }
 
+    it('keeps metrics at a Service of their own, inside the cluster, where the other one can be reached from outside', async () => {
+      const made = await template({ metrics: { enabled: true }, service: { type: 'NodePort' } });
+      const services = made.filter(({ kind }) => kind === 'Service');
+      assert.deepEqual(
+        services.map(({ spec }) => {
+          const { type = 'ClusterIP', ports } = spec as { type?: string; ports: readonly { name: string }[] };
+          return [type, ports.map(({ name }) => name)];
+        }),
+        [
+          ['NodePort', ['http']],
+          ['ClusterIP', ['metrics']],
+        ],
+      );
+    });
+
+    it('has alerts with the numbers of its own limits', async () => {
+      const made = await template({
+        metrics: { enabled: true, rules: true },
+        deployment: { limits: { memory: '4Gi' } },
+        settings: { MAX_STREAMS: 5_000, WATCH_SECONDS: 600 },
+      });
+      const rules = JSON.stringify(made.find(({ kind }) => kind === 'PrometheusRule'));
+      for (const number of ['> 0.75 * 4096 * 1024 * 1024', '> 4000', '> 660'])
+        assert.ok(rules.includes(number), number);
+    });
+
+    it('may not read logs where it has no part that does', async () => {
+      const made = await template({ gateway: { enabled: false }, triggers: { enabled: true } });
+      assert.ok(!JSON.stringify(made.filter(({ kind }) => kind.endsWith('Role'))).includes('pods/log'));
+    });
+
     it('says nothing of a password but what scrypt leaves of it', async () => {
       const annotations = async (password: string) => {
         const made = await template({ auth: { username: 'ci', password } }, '--show-only', 'templates/deployment.yaml');
