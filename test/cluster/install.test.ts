@@ -110,9 +110,10 @@ clusterSuite('an installation', { root: true, tekton: '1.0' }, function () {
   const keyed = () => installations.filter(({ name }) => name !== 'base');
   const all = <T>(act: (installation: Installation) => Promise<T>) => Promise.all(installations.map(act));
 
-  const get = async ({ url, credentials: { username, password } }: Installation, path: string) => {
+  const get = async ({ url, credentials: { username, password } }: Installation, path: string, patientMs = 15_000) => {
     const authorization = `Basic ${btoa(`${username}:${password}`)}`;
-    return fetch(`${url}${path}`, { headers: { authorization }, signal: AbortSignal.timeout(60_000) });
+    // A connection that was kept may lead to a pod that is gone, and say nothing any more.
+    return fetch(`${url}${path}`, { headers: { authorization }, signal: AbortSignal.timeout(patientMs) });
   };
 
   function follow(installation: Installation, place: number): Client {
@@ -176,7 +177,7 @@ clusterSuite('an installation', { root: true, tekton: '1.0' }, function () {
     await world.finished(green, { withinMs: 240_000 });
     await all(async (installation) => {
       const path = `${world.namespace}/${green}`;
-      const status = await get(installation, `/status/${path}?wait=60`);
+      const status = await get(installation, `/status/${path}?wait=60`, 90_000);
       assert.equal(status.status, 200, installation.name);
       const log = await get(installation, `/logs/${path}?prefix=none&color=never`);
       assert.match(await log.text(), /^compiling$/m, installation.name);
