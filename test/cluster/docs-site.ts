@@ -62,6 +62,7 @@ export function typing(title: string, { pages = [title], prepare, afterwards, ..
     for (const block of texts.flat().filter(({ manner }) => manner.kind !== 'not typed')) {
       const page = pages.length > 1 ? `${basename(block.page)}, ` : '';
       it(`${page}line ${block.line}: ${block.text.split('\n')[0]}`, async function () {
+        // A command before it has failed, and that failure counts: in what it left this one would say nothing.
         if (isBroken) this.skip();
         isBroken = true;
         await typist.type(block);
@@ -70,7 +71,7 @@ export function typing(title: string, { pages = [title], prepare, afterwards, ..
     }
     if (afterwards !== undefined) {
       it('has led to what it says', async function () {
-        if (isBroken) this.skip();
+        if (isBroken) this.skip(); // as above
         await afterwards(site);
       });
     }

@@ -150,31 +150,31 @@ export function createCelEngine({ workers = 2, clock, log, metrics }: CelEngineP
   return {
     async mistakesIn(expressions, signal) {
       const found = new Map<string, string | undefined>();
-      let unread: readonly string[] = [];
-      for (const expression of new Set(expressions)) {
+      const wanted = [...new Set(expressions)];
+      for (const expression of wanted) {
         if (judged.has(expression)) found.set(expression, judged.of(expression, nothing));
-        else unread = [...unread, expression];
       }
-      while (unread.length > 0) {
-        const reads = firstOf(unread);
+      let atOnce = READ_AT_ONCE;
+      for (;;) {
+        const reads = firstOf(
+          wanted.filter((expression) => !found.has(expression)),
+          atOnce,
+        );
+        if (reads.length === 0) break;
         const { outcomes, gone } = await turnOf({ reads }, READ_LIMIT_MS, signal);
-        for (const [place, expression] of reads.slice(0, outcomes.length).entries()) {
-          const outcome = outcomes[place];
-          const mistake = outcome !== undefined && 'mistake' in outcome ? outcome.mistake : undefined;
+        for (const [place, outcome] of outcomes.entries()) {
+          const [expression, mistake] = [reads[place] ?? '', 'mistake' in outcome ? outcome.mistake : undefined];
           found.set(
             expression,
             judged.of(expression, () => mistake),
           );
         }
-        const stopped = reads[outcomes.length];
-        if (gone !== undefined && stopped !== undefined) {
-          log.warn('an expression takes too much to be read', { characters: stopped.length });
-          found.set(
-            stopped,
-            judged.of(stopped, () => 'it takes too much to be read'),
-          );
-        }
-        unread = unread.filter((expression) => !found.has(expression));
+        if (gone === undefined) continue;
+        atOnce = 0; // alone, so that none is blamed for what others took
+        const [only, ...others] = reads;
+        if (only === undefined || others.length > 0 || found.has(only)) continue;
+        log.warn('an expression takes too much to be read', { characters: only.length });
+        found.set(only, 'it takes too much to be read'); // not kept: the machine may have had no time for it
       }
       return expressions.map((expression) => found.get(expression));
     },
@@ -232,12 +232,12 @@ function draining(): Fault {
   return new Fault('draining', 'this process is stopping; try again');
 }
 
-/** The first of these, as many as have their turn together: one at least. */
-function firstOf(expressions: readonly string[]): readonly string[] {
+/** The first of these, as many as have their turn together, of so many characters: one at least. */
+function firstOf(expressions: readonly string[], mostText: number): readonly string[] {
   let length = 0;
   const end = expressions.findIndex((expression, place) => {
     length += expression.length;
-    return place > 0 && length > READ_AT_ONCE;
+    return place > 0 && length > mostText;
   });
   return end === -1 ? expressions : expressions.slice(0, end);
 }
