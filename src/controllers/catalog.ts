@@ -102,11 +102,13 @@ export function createControllers(parts: ControllersParts): Controllers {
   leadership.subscribe((held) => metrics.leading(held));
   const events = createEvents({
     writer,
+    name: 'triggers',
     component: 'PipelineTrigger',
     instance: lease.identity,
     calm: () => triggers.calm(),
     clock,
     log,
+    metrics,
   });
   const versions = discovery({ reader: client, clock });
   const caches = createTriggerCaches({ ...parts, reader: client });

@@ -80,7 +80,7 @@ export function createHooks(parts: HooksParts): Hooks {
     log,
     metrics,
   });
-  const events = createEvents({ writer: client, component: 'rungate', instance, clock, log });
+  const events = createEvents({ writer: client, name: 'hooks', component: 'rungate', instance, clock, log, metrics });
   const { triggers, watches } = triggersOf(parts);
   const native = nativeBook({
     triggers,

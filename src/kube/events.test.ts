@@ -67,6 +67,7 @@ describe('createEvents', () => {
     const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
     const api = apiWriter(client);
     const calls: string[] = [];
+    const levels = new Map<string, () => number>();
     const recorder = (): Events =>
       createEvents({
         writer: {
@@ -83,17 +84,34 @@ describe('createEvents', () => {
             return api.patch(path, merge, more);
           },
         },
+        name: 'triggers',
         component: 'PipelineTrigger',
         instance: 'rungate-0',
         clock,
         log,
+        metrics: { level: (what, read) => void levels.set(what, read) },
       });
     const kept = () => client.list(EVENTS, { namespace: 'ci' });
     const names = () => kept().map(({ metadata }) => metadata.name);
     const messages = () => kept().map(({ message, count }) => `${message} x${count}`);
     const messagesIn = (namespace: string) => client.list(EVENTS, { namespace }).map(({ message }) => String(message));
     const events = recorder();
-    return { client, clock, lines, calls, events, recorder, kept, names, messages, hanging, atWork, messagesIn };
+    const unwritten = () => levels.get('kubernetes events triggers')?.();
+    return {
+      unwritten,
+      client,
+      clock,
+      lines,
+      calls,
+      events,
+      recorder,
+      kept,
+      names,
+      messages,
+      hanging,
+      atWork,
+      messagesIn,
+    };
   };
 
   it('trigger 3: what is told is an Event of the object, in the place where kubectl looks', async () => {
@@ -359,18 +377,22 @@ describe('createEvents', () => {
     const places = Array.from({ length: 20 }, (_, place) => `ns-${place}`);
 
     it('one in which writes hang keeps no other waiting', async () => {
-      const { clock, events, hanging, messages, messagesIn } = world({ namespaces: ['stuck'] });
+      const { clock, events, hanging, messages, messagesIn, unwritten } = world({ namespaces: ['stuck'] });
       hanging.add('stuck');
+      assert.equal(unwritten(), 0);
       for (const word of ['one', 'two', 'three']) {
         events.tell(about('stuck'), info(word));
         events.tell(trigger, info(word));
       }
+      assert.equal(unwritten(), 6);
       await clock.settle(); // and no time passes
       assert.deepEqual(messages().toSorted(), ['one x1', 'three x1', 'two x1']);
       assert.deepEqual(messagesIn('stuck'), []);
+      assert.equal(unwritten(), 3);
       hanging.clear();
       await clock.turn(10_000);
       assert.deepEqual(messagesIn('stuck').toSorted(), ['one', 'three', 'two']);
+      assert.equal(unwritten(), 0);
     });
 
     it('more than may be written to at once: those that hang give their places back', async () => {

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import type { Part } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import { present } from './objects.ts';
 import { plainText } from './plain.ts';
 import { type KubeWriter, WriteFault } from './writer.ts';
@@ -45,6 +46,8 @@ export interface Events extends Part, EventRecorder {}
 /** What a recorder is made of. */
 export interface EventsParts {
   readonly writer: Pick<KubeWriter, 'create' | 'patch'>;
+  /** Which recorder of the process it is, in the metrics (`kubernetes events <name>`). */
+  readonly name: string;
   /** Who tells, as `kubectl describe` shows it. */
   readonly component: string;
   /** Which one of several, such as the name of the pod. */
@@ -53,6 +56,7 @@ export interface EventsParts {
   readonly calm?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'level'>;
 }
 
 /** Longer messages are refused. https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
@@ -104,7 +108,16 @@ interface Lane {
  * oldest of the namespace with the most is; one whose namespace is going is let go without a word. After `stop` nothing is
  * told any more.
  */
-export function createEvents({ writer, component, instance = '', calm, clock, log }: EventsParts): Events {
+export function createEvents({
+  writer,
+  name,
+  component,
+  instance = '',
+  calm,
+  clock,
+  log,
+  metrics,
+}: EventsParts): Events {
   /** What was told longest ago is first. */
   const remembered = new Map<string, Remembered>();
   /** By namespace; of those alone that have something to write. */
@@ -115,6 +128,8 @@ export function createEvents({ writer, component, instance = '', calm, clock, lo
   let waiting = 0;
   /** Some were dropped since nothing was left to write, and that has been logged. */
   let isDropping = false;
+  // Each lane has one under way.
+  metrics.level(`kubernetes events ${name}`, () => waiting + lanes.size);
 
   const remember = (event: Remembered) => {
     remembered.delete(event.id);

@@ -173,10 +173,12 @@ clusterSuite('Events', {}, () => {
     const recorder = () =>
       createEvents({
         writer: client,
+        name: 'triggers',
         component: 'PipelineTrigger',
         instance: 'rungate-0',
         clock: systemClock,
         log: silentLog,
+        metrics: silentMetrics,
       });
     for (const events of [recorder(), recorder()]) {
       events.tell(about, {

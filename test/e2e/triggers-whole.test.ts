@@ -267,13 +267,13 @@ describe('triggers with spec.pipelineRun', function () {
     const [first] = await world.hasRuns('gone', 1);
     const series = /pipelinetrigger_reconcile_condition\{[^}]*name="gone"/;
     await world.until(async () => assert.match(await world.gateway.metrics(), series));
-    const told = (await world.eventsOf('gone')).length;
+    await world.until(async () => assert.equal((await world.eventsOf('gone')).length, 2));
     await world.drop('gone');
     await world.until(async () => {
       assert.deepEqual(await world.runsOf('gone'), []);
       assert.doesNotMatch(await world.gateway.metrics(), series);
     });
-    assert.equal((await world.eventsOf('gone')).length, told);
+    assert.equal((await world.eventsOf('gone')).length, 2);
     await world.trigger(trigger);
     const [second] = await has('gone', 1);
     assert.notEqual(second?.metadata.uid, first?.metadata.uid);

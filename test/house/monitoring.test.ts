@@ -250,10 +250,13 @@ describe('docs/metrics.md', () => {
   });
 
   it('explains everything that can be open, and nothing else', () => {
-    const controllers = inSource(/createController\(\{\s+(?:\.\.\.\w+,\s+)?name: '([^']+)'/g).map(
-      (name) => `controller keys ${name}`,
-    );
-    const known = [...inSource(/\.level\(\s*'([^']+)'/g), ...controllers];
+    const controllers = inSource(/createController\(\{\s+(?:\.\.\.\w+,\s+)?name: '([^']+)'/g);
+    const recorders = inSource(/createEvents\(\{\s+(?:\w+(?:: \w+)?,\s+)?name: '([^']+)'/g);
+    const known = [
+      ...inSource(/\.level\(\s*'([^']+)'/g),
+      ...controllers.map((name) => `controller keys ${name}`),
+      ...recorders.map((name) => `kubernetes events ${name}`),
+    ];
     assert.deepEqual(firstCells('`what`').toSorted(), [...new Set(known)].toSorted());
   });
 

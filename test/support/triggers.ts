@@ -90,7 +90,7 @@ export interface TriggerWorld extends World {
   until(holds: () => Promise<void>): Promise<void>;
   /** Starts a rungate in the place of the one that was stopped: from now on it is `gateway`. */
   restart(): Promise<void>;
-  /** Kubernetes Events about the trigger, oldest first. */
+  /** Kubernetes Events about the trigger, oldest first, when none is left to be written. */
   eventsOf(name: string): Promise<readonly { type: string; reason: string; message: string; count?: number }[]>;
   /**
    * Waits until nothing is due (as the metrics of every rungate that was started say), and a moment more. Whoever has counted
@@ -308,6 +308,8 @@ export async function startTriggerWorld(options: WorldOptions = {}): Promise<Tri
       latest = await world.startGateway();
     },
     async eventsOf(name) {
+      const unwritten = 'rungate_open{what="kubernetes events triggers"}';
+      await eventually(async () => assert.equal(await gateway().metric(unwritten), 0), { withinMs: patienceMs });
       type Told = { type: string; reason: string; message: string; count?: number; firstTimestamp: string };
       const { items } = await admin.get<{ items: Told[] }>(
         `/api/v1/namespaces/${namespace}/events?fieldSelector=involvedObject.name%3D${name}%2CinvolvedObject.kind%3DPipelineTrigger`,
