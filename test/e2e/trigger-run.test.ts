@@ -94,6 +94,11 @@ clusterSuite('runs that callers ask for', { flux: true }, () => {
       await world.reached('fresh', `main@sha1:${first}`);
       await world.settled();
     }
+    for (const key of ['one', 'two']) {
+      const { eventID } = (await ask('fresh', key)).json<{ eventID: string }>();
+      const found = await world.gateway.get(`/runs/${world.namespace}?eventId=${eventID}&wait=300`);
+      assert.equal(found.json<{ items: unknown[] }>().items.length, 1, `${key}: ${found.text}`);
+    }
     assert.equal(await world.gateway.metric('rungate_runs_created_total{cause="hand"}'), 2);
     const told = (await world.eventsOf('fresh')).map(({ message }) => message);
     assert.equal(told.filter((message) => message.includes('got new event')).length, 1);

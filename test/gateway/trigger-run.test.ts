@@ -108,7 +108,7 @@ describe('POST /triggers/:namespace/:trigger/run', () => {
     const rig = new Rig();
     const answer = await rig.post().expect(202);
     assert.equal(answer.headers.location, '/triggers/ci/app');
-    assert.deepEqual(answer.body, { namespace: 'ci', name: 'app', runAt: rig.runAt, asked: 'now' });
+    assert.deepEqual(answer.body, { namespace: 'ci', name: 'app', eventID: rig.runAt, runAt: rig.runAt, asked: 'now' });
     assert.match(rig.runAt ?? '', /^key-[0-9a-f]{32}$/);
     assert.deepEqual(rig.audited, ['run asked for']);
   });

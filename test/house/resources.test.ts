@@ -123,6 +123,7 @@ describe('a status that is written', () => {
           sequence: 3,
           handledRunAt: 'now',
           handledKeys: ['key-0123456789abcdef0123456789abcdef'],
+          handledSequences: [2, 3],
           recentRuns: ['2026-01-31T11:59:00.000Z'],
           trusted: [{ cluster: 'edge', identity: 'main@03da4fd of edge', atMs: Date.UTC(2026, 0, 31) }],
           closed,

@@ -9,7 +9,7 @@ import { projectTrigger } from '../../src/controllers/triggers/resource.ts';
 import { projectSource } from '../../src/flux/project.ts';
 import type { SourceKind } from '../../src/flux/types.ts';
 import { mergeOf } from '../../src/kube/merge.ts';
-import { type JsonObject, objectOf } from '../../src/kube/objects.ts';
+import { type JsonObject, objectOf, present } from '../../src/kube/objects.ts';
 import { projectPipelineRun } from '../../src/tekton/project.ts';
 import type { PipelineRun } from '../../src/tekton/types.ts';
 import type { StoredEvent } from '../../src/triggers/told.ts';
@@ -51,7 +51,12 @@ export class Stage {
   look: Look | undefined;
   asked = 0;
   /** When each run was created, and whether somebody asked for it. */
-  readonly begun: { readonly at: number; readonly byHand: boolean; readonly event: string }[] = [];
+  readonly begun: {
+    readonly at: number;
+    readonly byHand: boolean;
+    readonly event: string;
+    readonly eventId?: string;
+  }[] = [];
   /** When the last decision wanted another look. */
   againMs: number | undefined;
   /** What happens to the next create. */
@@ -149,14 +154,14 @@ export class Stage {
     }
     const [order] = decision.orders;
     if (order === undefined) return false;
-    const { sequence, attempt, event, byHand } = order;
+    const { sequence, attempt, event, byHand, eventId } = order;
     const name = `t-${event.line}-${sequence}-${attempt}`;
     const came = this.nextCreate;
     this.nextCreate = 'taken';
     const isThere = this.runs.has(name);
     if (!isThere && (came === 'taken' || came === 'lost')) {
       this.created.push(name);
-      this.begun.push({ at: this.now, byHand, event: event.raw });
+      this.begun.push({ at: this.now, byHand, event: event.raw, ...present({ eventId }) });
       this.runs.set(name, run(name));
     }
     const generation = Number(objectOf(this.trigger.metadata).generation);

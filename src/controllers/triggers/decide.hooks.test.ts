@@ -521,6 +521,8 @@ describe('maxRunsPerHour', () => {
 });
 
 describe('a run by hand', () => {
+  const keyed = (key: string) => runAtOf('anna', { namespace: 'ci', name: 't' }, key);
+
   it('is told apart from one of something new, and both at once are one run', () => {
     const stage = new Stage(first);
     stage.push(A);
@@ -547,7 +549,7 @@ describe('a run by hand', () => {
     const stage = new Stage(first);
     stage.push(A);
     stage.rest();
-    const keys = Array.from({ length: 25 }, (_, place) => runAtOf('anna', `${place}`));
+    const keys = Array.from({ length: 25 }, (_, place) => keyed(`${place}`));
     for (const key of keys) {
       ask(stage, key);
       stage.rest();
@@ -556,6 +558,39 @@ describe('a run by hand', () => {
     stage.rest();
     assert.deepEqual(stage.status.handledKeys, keys.slice(-20));
     assert.equal(stage.status.handledRunAt, 'by kubectl');
+  });
+
+  it('carries the id of its request, and no other run does', () => {
+    const [one, two] = [keyed('one'), keyed('two')];
+    const stage = new Stage(first);
+    stage.push(A);
+    stage.rest();
+    ask(stage, one);
+    stage.nextCreate = 'refused';
+    stage.rest();
+    stage.crash();
+    stage.restAtLast();
+    stage.finish(stage.created.at(-1) ?? '', 'False');
+    stage.restAtLast();
+    stage.push(B);
+    stage.restAtLast();
+    ask(stage, two);
+    stage.push(C);
+    stage.restAtLast();
+    ask(stage, 'by kubectl');
+    stage.restAtLast();
+    assert.deepEqual(
+      stage.begun.map(({ event, eventId }) => [event, eventId]),
+      [
+        [A, undefined],
+        [A, one],
+        [A, one], // the retry
+        [B, undefined],
+        [C, two],
+        [C, undefined],
+      ],
+    );
+    assert.equal(stage.status.handledSequences, undefined);
   });
 
   describe('of a source that may hold something newer', () => {

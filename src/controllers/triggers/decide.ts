@@ -67,7 +67,8 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
           left -= 1;
         }
         const credential = facts.credential?.ready === true ? facts.credential : undefined;
-        orders.push({ event, sequence, attempt, byHand, ...present({ credential }) });
+        const eventId = requestOf(sequence, standing);
+        orders.push({ event, sequence, attempt, byHand, ...present({ credential, eventId }) });
       }
     }
     if (hindrance?.untilMs !== undefined) untils.push(hindrance.untilMs);
@@ -93,6 +94,12 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
     series: seriesOf(told, said, spec),
     ...present({ warning, againMs: untils.length > 0 ? Math.max(0, Math.min(...untils) - now) : undefined }),
   };
+}
+
+/** The request that asked for the run of an event, if one did. */
+function requestOf(sequence: number, { handledRunAt, handledSequences }: Standing): string | undefined {
+  const [first = 0, last = 0] = handledSequences ?? [];
+  return first <= sequence && sequence <= last ? handledRunAt : undefined;
 }
 
 /** Of those that are followed nothing is forgotten for the sake of others: they would be run for again. */

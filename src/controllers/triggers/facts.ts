@@ -70,6 +70,8 @@ export interface Order {
   readonly attempt: number;
   /** Somebody asked for it: nothing new has happened. */
   readonly byHand: boolean;
+  /** Of the request that asked for it, which finds it by that. */
+  readonly eventId?: string;
   readonly credential?: { readonly serviceAccountName?: string; readonly secretName?: string };
 }
 

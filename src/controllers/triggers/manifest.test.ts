@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { Fault } from '../../fault.ts';
 import { projectSource } from '../../flux/project.ts';
 import type { SourceKind } from '../../flux/types.ts';
-import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
+import { type JsonObject, objectOf, present, stringsOf } from '../../kube/objects.ts';
 import { EVENT_KEY_ANNOTATION, projectPipelineRun } from '../../tekton/project.ts';
 import { labelValue } from '../../triggers/names.ts';
 import { eventsOf, type TriggerEvent } from './event.ts';
@@ -418,6 +418,16 @@ describe('what a credential adds', () => {
 });
 
 describe('names and labels of runs', () => {
+  it('a request that asked for it finds it by the label that Tekton Triggers gives runs', () => {
+    const ofRequest = (eventId?: string) => {
+      const { metadata } = built(shapeB(B), git(), { ...V1, ...present({ eventId }) });
+      return objectOf(objectOf(metadata).labels);
+    };
+    const without = ofRequest();
+    assert.equal(without['triggers.tekton.dev/triggers-eventid'], undefined);
+    assert.deepEqual(ofRequest('key-1'), { ...without, 'triggers.tekton.dev/triggers-eventid': 'key-1' });
+  });
+
   it('the same intent gives the same name, any other another', () => {
     for (const trigger of [triggerOf(A), shapeB(B)]) {
       const name = (intent: Intent) => runName(trigger, git(), intent);

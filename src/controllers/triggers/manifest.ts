@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../fault.ts';
 import { type Json, type JsonObject, objectOf, present, stringOf } from '../../kube/objects.ts';
 import { EVENT_KEY_ANNOTATION, TRIGGER_LABEL } from '../../tekton/project.ts';
+import { EVENT_ID_LABEL } from '../../tekton/trigger.ts';
 import type { PipelineRun } from '../../tekton/types.ts';
 import { labelValue, TRIGGER_API_VERSION, TRIGGER_GROUP, TRIGGER_KIND } from '../../triggers/names.ts';
 import type { Shown, TriggerEvent } from './event.ts';
@@ -28,6 +29,8 @@ export interface RunGround {
   readonly tektonV1: boolean;
   /** What the trigger's ManagedCredential gives. */
   readonly credential?: { readonly serviceAccountName?: string; readonly secretName?: string };
+  /** Of the request that asked for it. */
+  readonly eventId?: string;
 }
 
 /** A run to create. */
@@ -72,7 +75,7 @@ export function buildRun(
   trigger: PipelineTrigger,
   event: TriggerEvent,
   intent: Intent,
-  { tektonV1, credential }: RunGround,
+  { tektonV1, credential, eventId }: RunGround,
 ): BuiltRun {
   const template = templateOf(trigger);
   const apiVersion = tektonV1 ? 'tekton.dev/v1' : 'tekton.dev/v1beta1';
@@ -86,7 +89,7 @@ export function buildRun(
       ...rest,
       apiVersion,
       kind: 'PipelineRun',
-      metadata: runMetadata(trigger, event, intent, objectAt(rest.metadata, 'spec.pipelineRun.metadata')),
+      metadata: runMetadata(trigger, event, intent, eventId, objectAt(rest.metadata, 'spec.pipelineRun.metadata')),
       spec: credential === undefined ? spec : withCredential(spec, credential, tektonV1),
     },
   };
@@ -133,7 +136,13 @@ function suffix(seed: string, alphabet: string, size: number): string {
   return Array.from({ length: size }, (_, place) => alphabet[hash.readUInt32BE(place * 4) % alphabet.length]).join('');
 }
 
-function runMetadata(trigger: PipelineTrigger, event: TriggerEvent, intent: Intent, given: JsonObject): JsonObject {
+function runMetadata(
+  trigger: PipelineTrigger,
+  event: TriggerEvent,
+  intent: Intent,
+  eventId: string | undefined,
+  given: JsonObject,
+): JsonObject {
   const { name: triggerName, namespace, uid } = trigger.meta;
   const { generateName, ...rest } = given;
   const field = 'spec.pipelineRun.metadata';
@@ -156,6 +165,7 @@ function runMetadata(trigger: PipelineTrigger, event: TriggerEvent, intent: Inte
       ...objectAt(rest.labels, `${field}.labels`),
       [TRIGGER_LABEL]: labelValue(triggerName),
       ...eventLabels(templateOf(trigger), event.shown),
+      ...present({ [EVENT_ID_LABEL]: eventId }),
     },
     annotations: {
       ...objectAt(rest.annotations, `${field}.annotations`),

@@ -114,7 +114,7 @@ function take(before: Standing, spec: TriggerSpec, facts: TriggerFacts, source: 
     lines,
     sequence,
     closed: remembered(closed, before.closed, now),
-    ...(isHandled ? handled(before, trigger) : {}),
+    ...(isHandled ? handled(before, trigger, sequence) : {}),
   };
   return {
     standing: after,
@@ -134,10 +134,15 @@ function isRunAsked({ runAt }: PipelineTrigger, { handledRunAt }: Standing): boo
   return runAt !== undefined && runAt !== handledRunAt;
 }
 
-/** What is noted of a run by hand that was taken note of. */
-function handled({ handledKeys }: Standing, { runAt = '' }: PipelineTrigger) {
-  const keys = isKeyed(runAt) ? [...handledKeys, runAt].slice(-MOST_KEYS) : handledKeys;
-  return { handledRunAt: runAt, handledKeys: keys };
+/** What is noted of a run by hand that was taken note of, with the events up to `last`. */
+function handled(
+  { handledKeys, sequence }: Standing,
+  { runAt = '' }: PipelineTrigger,
+  last: number,
+): Pick<Standing, 'handledRunAt' | 'handledKeys' | 'handledSequences'> {
+  if (!isKeyed(runAt)) return { handledRunAt: runAt, handledKeys, handledSequences: undefined };
+  const handledSequences = last > sequence ? ([sequence + 1, last] as const) : undefined;
+  return { handledRunAt: runAt, handledKeys: [...handledKeys, runAt].slice(-MOST_KEYS), handledSequences };
 }
 
 /**
@@ -219,7 +224,7 @@ function takeStored(before: Standing, spec: TriggerSpec, { trigger, stored, trie
     lines: line === undefined ? before.lines : new Map([['', line]]),
     sequence,
     trusted,
-    ...(isHandled ? handled(before, trigger) : {}),
+    ...(isHandled ? handled(before, trigger, sequence) : {}),
   };
   return { standing, events: new Map(own === undefined ? [] : [['', own.event]]), done, leftOut: 0 };
 }

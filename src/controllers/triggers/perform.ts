@@ -5,7 +5,7 @@ import { sameRevision } from '../../flux/revision.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import type { EventRecorder, Involved, Told } from '../../kube/events.ts';
 import { mergeOf } from '../../kube/merge.ts';
-import { type JsonObject, objectOf, stringsOf } from '../../kube/objects.ts';
+import { type JsonObject, objectOf, present, stringsOf } from '../../kube/objects.ts';
 import { type KubeWriter, WriteFault } from '../../kube/writer.ts';
 import type { Metrics } from '../../metrics.ts';
 import { EVENT_KEY_ANNOTATION } from '../../tekton/project.ts';
@@ -180,7 +180,7 @@ async function createRun(
   { reader, caches, writer, secondCluster, servesV1, runPath, orphanRuns }: PerformParts,
   signal: AbortSignal,
 ): Promise<{ readonly run: string } | { readonly taken: string } | 'covered'> {
-  const { event, sequence, attempt, byHand, credential } = order;
+  const { event, sequence, attempt, byHand, eventId, credential } = order;
   const tektonV1 = await servesV1();
   const key = eventKey(trigger.meta.uid, sequence, attempt);
   /** Whether a run is the one that is meant: made by an order whose answer was lost, or before a crash. */
@@ -196,8 +196,8 @@ async function createRun(
   const left = attempt > 0 || byHand ? undefined : unrecordedRun(trigger, event, caches.runIndex.of(trigger.meta));
   if (left !== undefined) return { run: left.meta.name };
   for (let salt = 0; salt < MOST_SALTS; salt++) {
-    const more = { tektonV1, ...(credential === undefined ? {} : { credential }) };
-    const built = buildRun(trigger, event, { sequence, attempt, salt }, more);
+    const ground = { tektonV1, ...present({ credential, eventId }) };
+    const built = buildRun(trigger, event, { sequence, attempt, salt }, ground);
     const object = orphanRuns ? withoutOwner(built.object) : built.object;
     const name = String(objectOf(object.metadata).name);
     if (salt === 0 && attempt === 0 && secondCluster !== undefined) {

@@ -74,6 +74,8 @@ export interface Standing {
   readonly handledRunAt?: string;
   /** Those of the last values of it that were made from keys of requests: a request that comes late is known again. */
   readonly handledKeys: readonly string[];
+  /** The first and the last of the events whose runs a request asked for by that value. */
+  readonly handledSequences?: readonly [first: number, last: number] | undefined;
   readonly closed: readonly ClosedBranch[];
   /** When runs were started, those by hand apart, RFC 3339 and in order; only as far back as `maxRunsPerHour` looks. */
   readonly recentRuns: readonly string[];
@@ -117,8 +119,16 @@ export function readStanding({ status, spec }: PipelineTrigger): Standing {
     recentRuns,
     trusted,
     handledKeys: listOf(status.handledKeys).filter((key) => typeof key === 'string'),
-    ...present({ handledRunAt: stringOf(status.handledRunAt) }),
+    ...present({
+      handledRunAt: stringOf(status.handledRunAt),
+      handledSequences: readSequences(status.handledSequences),
+    }),
   };
+}
+
+function readSequences(value: Json | undefined): Standing['handledSequences'] {
+  const [first, last] = listOf(value).map(numberOf);
+  return first === undefined || last === undefined ? undefined : [first, last];
 }
 
 /** The line of a source that has only one: our fields, else those that the original wrote for the shape. */
@@ -231,6 +241,7 @@ export function writeStatus(trigger: PipelineTrigger, written: WrittenStatus): J
     eventSequence: standing.sequence > 0 ? standing.sequence : status.eventSequence,
     handledRunAt: standing.handledRunAt,
     handledKeys: standing.handledKeys.length > 0 ? standing.handledKeys : undefined,
+    handledSequences: standing.handledSequences,
     recentRuns: standing.recentRuns.length > 0 ? standing.recentRuns : undefined,
     trustedEvents: trustedField(standing.trusted),
     latestEvent: event || status.latestEvent,

@@ -32,7 +32,7 @@ const runOperation = {
   tag: 'triggers',
   summary: 'Runs the current event of a trigger once more',
   description:
-    'For callers to whom ACCESS_FILE gives `run`. The answer comes before the run: `/triggers/:namespace/:trigger` tells of it. Where the source may hold something newer than it has told, Flux is asked to look first, and what it finds is run instead. A trigger that has had no event waits for one. While one run is asked for and not begun another is refused with 409.',
+    'For callers to whom ACCESS_FILE gives `run`. The answer comes before the run, which `/runs/:namespace?eventId=` finds by the `eventID` of the answer when it is there; `/triggers/:namespace/:trigger` tells what it waits for. Where the source may hold something newer than it has told, Flux is asked to look first, and what it finds is run instead. A trigger that has had no event waits for one. While one run is asked for and not begun another is refused with 409.',
   options: {},
   headers: ['Idempotency-Key'],
   answers: {
@@ -61,14 +61,14 @@ export function triggerRunRoutes({ reader, writer, served, log }: TriggerRunPart
         const caller = callerOf(request);
         requireRead(caller, trigger.namespace, served);
         requireRun(caller, trigger.namespace);
-        const runAt = runAtOf(caller.name, keyOf(request));
+        const runAt = runAtOf(caller.name, trigger, keyOf(request));
         const gone = new AbortController();
         response.once('close', () => gone.abort());
         const asked = await askForRun(trigger, runAt, { reader, writer }, gone.signal);
         auditRunAsked(log, request, trigger, asked);
         if (response.destroyed) return;
         const { namespace, name } = trigger;
-        const body = { namespace, name, runAt, asked };
+        const body = { namespace, name, eventID: runAt, runAt, asked };
         sendJson(request, response, 202, body, ['Location', `/triggers/${namespace}/${name}`]);
       },
     },

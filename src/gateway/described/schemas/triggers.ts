@@ -90,6 +90,9 @@ export const triggerListSchema = shape(
 export const runAskedSchema = shape('RunAsked', 'That a run is asked for', {
   namespace: text('The namespace of the trigger'),
   name: text('Its name'),
+  eventID: text(
+    'The run that comes of it is found by this: `/runs/:namespace?eventId=`; of a PullRequest the runs of all branches are',
+  ),
   runAt: text(
     'What stands in its annotation `rungate.dev/runAt` for this run, and in its status once the run is taken note of',
   ),
