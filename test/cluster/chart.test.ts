@@ -73,6 +73,17 @@ const pairs: Readonly<Record<string, { readonly folders: readonly string[]; read
     folders: ['base', 'components/triggers-read', 'components/triggers-run'],
     values: { gateway: { runTriggers: true } },
   },
+  'triggers of all namespaces that are run by hand': {
+    folders: ['base', ...['gateway', 'triggers-read', 'triggers-run'].map((part) => `components/${part}-cluster`)],
+    values: { gateway: { runTriggers: true }, allNamespaces: true },
+  },
+  'hooks of all namespaces that act as somebody': {
+    folders: [
+      'base',
+      ...['gateway', 'triggers', 'hooks', 'hooks-impersonation'].map((part) => `components/${part}-cluster`),
+    ],
+    values: { triggers: { enabled: true }, hooks: { enabled: true, impersonation: true }, allNamespaces: true },
+  },
   'credentials, and hooks that act as somebody': {
     folders: [
       'base',
