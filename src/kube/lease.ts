@@ -84,6 +84,8 @@ export function createElection(parts: ElectionParts): Election {
   /** When the last renewal that was answered had been sent. */
   let renewedAt = 0;
   let expiry = new AbortController();
+  /** `stop` has broken off a try, which the server may have taken. */
+  let isUnheard = false;
   let electing: Promise<void> = Promise.resolve();
 
   const leftOf = (sentAt: number) => sentAt + deadlineMs - clock.steady();
@@ -144,9 +146,14 @@ export function createElection(parts: ElectionParts): Election {
     const timeoutMs = leads ? Math.max(1, Math.min(callMs, remainingMs())) : callMs;
     const options = { signal: stopping.signal, timeoutMs };
     const record = recordOf(known, { identity, leaseSeconds, now: clock.now() });
-    const written = await (known?.lease === undefined
-      ? client.create(collection, { ...NEW_LEASE, metadata: { name, namespace }, spec: record }, options)
-      : client.replace(path, { ...known.lease, spec: record }, options));
+    const writing =
+      known?.lease === undefined
+        ? client.create(collection, { ...NEW_LEASE, metadata: { name, namespace }, spec: record }, options)
+        : client.replace(path, { ...known.lease, spec: record }, options);
+    const written = await writing.catch((error: unknown) => {
+      isUnheard = stopping.signal.aborted;
+      throw error;
+    });
     if (see(written).holder === identity) win(sentAt);
   };
 
@@ -193,8 +200,11 @@ export function createElection(parts: ElectionParts): Election {
       const freed = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: time, acquireTime: time };
       see(await client.replace(path, { ...held.lease, spec: { ...objectOf(held.lease.spec), ...freed } }, options));
     };
+    const giveLive = async () => give(see(await client.get(path, options)));
+    // Whoever did not lead does not know that he has it by now.
+    if (isUnheard) return giveLive().catch(orElse(['not-found'], async () => {}));
     // A conflict: the last renewal was taken after all, although its answer was not waited for.
-    await give(seen).catch(orElse(['conflict'], async () => give(see(await client.get(path, options)))));
+    await give(seen).catch(orElse(['conflict'], giveLive));
   };
 
   return {

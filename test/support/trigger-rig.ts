@@ -38,6 +38,7 @@ export class TriggerRig {
   /** What the API server says to creates, one after another, before it takes one. */
   readonly refusals: Fault[] = [];
   onCreate = () => {};
+  onLook = () => {};
   /** The source as the watch has it, and as the API server has it; undefined: it has what the watch has. */
   kept: JsonObject;
   live: JsonObject | Fault | undefined;
@@ -161,6 +162,7 @@ export class TriggerRig {
         const name = path.slice(path.lastIndexOf('/') + 1);
         if (path.startsWith('/sources/')) {
           this.looks++;
+          this.onLook();
           if (this.live instanceof Fault) throw this.live;
           return this.live ?? this.kept;
         }

@@ -154,6 +154,17 @@ describe('the controller of triggers', () => {
     await rig.until(() => assert.deepEqual([...rig.shown], ['t']));
   });
 
+  it('a trigger that goes while its source is asked for shows no conditions any more', async () => {
+    rig = new TriggerRig(['a']);
+    await rig.start();
+    await rig.until(() => assert.equal(rig.status.latestPipelineRun, [...rig.runs.keys()][0]));
+    rig.onLook = () => rig.triggers.writer.remove(projectTrigger(rig.trigger));
+    rig.ring();
+    await rig.until(() => assert.equal(rig.looks, 1));
+    await rig.clock.turn(60_000);
+    assert.deepEqual([...rig.shown], []);
+  });
+
   it('a trigger that goes while its runs are made gets no more of them', async () => {
     rig = new TriggerRig(['a', 'b', 'c']);
     rig.onCreate = () => rig.triggers.writer.remove(projectTrigger(rig.trigger));

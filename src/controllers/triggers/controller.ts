@@ -126,7 +126,7 @@ export function createTriggers(parts: TriggersParts): Triggers {
           problem: decision.warning,
         });
       }
-      if (!signal.aborted) metrics.triggerCondition(key, decision.series);
+      if (!signal.aborted && !isGone(trigger)) metrics.triggerCondition(key, decision.series);
       if (decision.done.length > 0) await putAway(decision.done, trigger, parts, signal);
       if (decision.asksFlux) {
         const look = await askFlux(facts, signal);
