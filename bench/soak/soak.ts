@@ -67,8 +67,10 @@ const LEAST_STRUCK_PER_MINUTE = 2;
 const MOST_GROWN_BYTES = 48 * 2 ** 20;
 /** One that leaks with every sixth fault is found; how many there are at a moment wavers with what was just cut. */
 const MOST_GROWN_SOCKETS = 100;
-/** Longer than the slowest recovery: a half-open connection, then a stalled watch. */
-const LONGEST_END_MS = 180_000;
+/** Longer than the slowest recovery: a half-open connection, then a stalled watch, of a run that a busy cluster has yet to begin with. */
+const LONGEST_END_MS = 300_000;
+/** Longer than a busy cluster needs to begin with two runs, one after another. */
+const LONGEST_STRIKE_MS = 180_000;
 /** About as long as a run takes. */
 const RUN_SECONDS = 16;
 
@@ -139,6 +141,7 @@ class Soak {
       if (second % 60 === 59) this.#world.faults.forget();
       if (second % 15 === 14) say(this.#progress(second + 1, memory));
     }
+    await this.#struck();
     this.#world.faults.lift();
     this.#over.abort();
     say('No more faults: waiting for the runs that are followed.');
@@ -146,6 +149,13 @@ class Soak {
     await this.#nothingLeft(replicas, idle.sockets);
     this.#given.abort();
     return this.#report(memory, sockets);
+  }
+
+  /** A fault waits for the request that it befalls: a cluster whose pods are slow to begin may have had none yet. */
+  async #struck(): Promise<void> {
+    const isLeft = () => [...this.#counts].filter(([, { struck }]) => struck === 0).map(([name]) => name);
+    const untilMs = performance.now() + LONGEST_STRIKE_MS;
+    while (isLeft().length > 0 && performance.now() < untilMs) await sleep(500);
   }
 
   #follower(place: number, replicas: Replicas): Follower {

@@ -345,10 +345,10 @@ describe('kubeClient', () => {
       const { client } = await world({
         answer: (_request, response) => {
           response.flushHeaders();
-          setTimeout(() => response.end('late'), 1_100);
+          setTimeout(() => response.end('late'), 3_100);
         },
       });
-      const { body } = await client.stream(RUNS, { headTimeoutMs: 1_000 });
+      const { body } = await client.stream(RUNS, { headTimeoutMs: 3_000 });
       assert.equal(await text(body), 'late');
     });
 

@@ -50,16 +50,16 @@ describe('a sandbox', () => {
   it('leaves nothing open', async () => {
     const open = () =>
       process.getActiveResourcesInfo().filter((resource) => /TCP|TLS|Process|FSEvent|Stat/.test(resource));
-    const before = open();
+    await eventually(() => assert.deepEqual(open(), [])); // connections of tests before this one close when they like
     const clock = new HandClock();
     const sandbox = await start({ life: true, clock });
     const target = await openTarget('sandbox', sandbox.kubeconfigFile);
     const lines = await target.stream('/api/v1/pods?watch=true');
-    assert.ok(open().length > before.length);
+    assert.ok(open().length > 0);
     await sandbox.end();
     lines.close();
     target.close();
-    await eventually(() => assert.deepEqual([open(), clock.sleeping], [before, 0]));
+    await eventually(() => assert.deepEqual([open(), clock.sleeping], [[], 0]));
   });
 
   it('forgets everything, unless it is to keep it', async () => {
@@ -132,7 +132,7 @@ describe('a sandbox', () => {
   });
 
   it('runs what it is given to run', async function () {
-    this.timeout(30_000);
+    this.timeout(90_000);
     const sandbox = await start({ life: true });
     const taskRuns = { group: 'tekton.dev', version: 'v1', plural: 'taskruns' };
     sandbox.client.create(taskRuns, {
@@ -152,7 +152,7 @@ describe('a sandbox', () => {
         assert.match(JSON.stringify(conditions), /"reason":"Succeeded"/);
         assert.deepEqual(results, [{ name: 'sum', type: 'string', value: '3' }]);
       },
-      { withinMs: 25_000 },
+      { withinMs: 60_000 },
     );
   });
 });

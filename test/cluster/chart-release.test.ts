@@ -20,9 +20,11 @@ import { type Installation, kubectlIn, restrictedNamespace } from './installatio
 /** Helm may have to be built, and the image. */
 const buildMs = 25 * 60_000;
 /** Pods, one at a time and slowly: several suites share the machine. */
-const wait = ['--wait', '--timeout', '4m'];
+const wait = ['--wait', '--timeout', '10m'];
+const patience = { withinMs: 240_000, everyMs: 250 };
 
-clusterSuite('a release of the chart', { root: true }, () => {
+clusterSuite('a release of the chart', { root: true }, function () {
+  this.timeout(900_000);
   let helm: Helm;
   let world: World;
   let namespace: string;
@@ -55,7 +57,17 @@ clusterSuite('a release of the chart', { root: true }, () => {
   });
   const url = async () => `http://${await kubectl('get', 'service', name, '--output=jsonpath={.spec.clusterIP}')}:8080`;
   const answerTo = async (path: string, password: string): Promise<string> => {
-    const { stdout } = await world.curl('-s', '-u', `ci:${password}`, '-w', '%{http_code}', `${await url()}${path}`);
+    // What is still led to a pod that is gone is asked again, not waited for.
+    const patient = ['--connect-timeout', '5', '--max-time', '90'];
+    const { stdout } = await world.curl(
+      '-s',
+      ...patient,
+      '-u',
+      `ci:${password}`,
+      '-w',
+      '%{http_code}',
+      `${await url()}${path}`,
+    );
     return stdout;
   };
 
@@ -78,7 +90,9 @@ clusterSuite('a release of the chart', { root: true }, () => {
   it('installs, with the values of the listener’s chart, and shows a run through its Service', async () => {
     await helm.done(['install', release, packed, '--namespace', namespace, ...wait], values(first));
     const run = await world.run('green');
-    await world.finished(run);
+    await world.finished(run, { withinMs: 600_000 });
+    // Its pod is ready before every packet for the Service is led to it.
+    await eventually(async () => assert.match(await answerTo('/ready', first), /200$/), patience);
     assert.match(await answerTo(`/status/${world.namespace}/${run}?wait=60`, first), /"status":"True".*200$/s);
     const own = await world.gateway.get(`/logs/${run}?color=never`);
     assert.equal(await answerTo(`/logs/${world.namespace}/${run}?color=never`, first), `${own.text}200`);
@@ -123,18 +137,15 @@ clusterSuite('a release of the chart', { root: true }, () => {
       service: { type: 'ClusterIP' },
     };
     await helm.done(['upgrade', release, packed, '--namespace', namespace, ...wait], next);
-    await eventually(async () => assert.match(await answerTo('/ready', second), /200$/), { withinMs: 60_000 });
-    await eventually(async () => assert.match(await answerTo('/ready', first), /401$/), { withinMs: 60_000 });
+    await eventually(async () => assert.match(await answerTo('/ready', second), /200$/), patience);
+    await eventually(async () => assert.match(await answerTo('/ready', first), /401$/), patience);
     // The last pod of before may still be about to end.
-    await eventually(
-      async () => {
-        const there = await everythingIn(namespace);
-        for (const each of [`poddisruptionbudget.policy/${name}`, `networkpolicy.networking.k8s.io/${name}`])
-          assert.ok(there.includes(each), there.join('\n'));
-        assert.equal(there.filter((each) => each.startsWith('pod/')).length, 2, there.join('\n'));
-      },
-      { withinMs: 120_000 },
-    );
+    await eventually(async () => {
+      const there = await everythingIn(namespace);
+      for (const each of [`poddisruptionbudget.policy/${name}`, `networkpolicy.networking.k8s.io/${name}`])
+        assert.ok(there.includes(each), there.join('\n'));
+      assert.equal(there.filter((each) => each.startsWith('pod/')).length, 2, there.join('\n'));
+    }, patience);
   });
 
   it('answers while a pod of two is gone, and has two again', async () => {
@@ -143,23 +154,26 @@ clusterSuite('a release of the chart', { root: true }, () => {
     await kubectl('delete', gone, '--wait=false');
     const answers = async () => assert.match(await answerTo(`/runs/${world.namespace}`, second), /200$/);
     // Until the node knows that it goes, some may still be led to it.
-    await eventually(answers, { withinMs: 60_000 });
-    await eventually(async () => assert.ok(!(await pods()).includes(gone)), { withinMs: 120_000, everyMs: 250 });
-    await eventually(answers, { withinMs: 60_000 });
-    await kubectl('rollout', 'status', `deployment/${name}`, '--timeout=240s');
+    await eventually(answers, patience);
+    await eventually(async () => assert.ok(!(await pods()).includes(gone)), patience);
+    await eventually(answers, patience);
+    await kubectl('rollout', 'status', `deployment/${name}`, '--timeout=600s');
   });
 
   it('goes back to what it was', async () => {
     await helm.done(['rollback', release, '1', '--namespace', namespace, ...wait]);
-    await eventually(async () => assert.match(await answerTo('/ready', first), /200$/), { withinMs: 60_000 });
-    await eventually(async () => assert.match(await answerTo('/ready', second), /401$/), { withinMs: 60_000 });
-    const there = await everythingIn(namespace);
-    assert.ok(!there.some((name) => /poddisruption|networkpolicy/.test(name)), there.join('\n'));
+    await eventually(async () => assert.match(await answerTo('/ready', first), /200$/), patience);
+    await eventually(async () => assert.match(await answerTo('/ready', second), /401$/), patience);
+    // A kind that another suite takes away meanwhile cannot be listed.
+    await eventually(async () => {
+      const there = await everythingIn(namespace);
+      assert.ok(!there.some((name) => /poddisruption|networkpolicy/.test(name)), there.join('\n'));
+    }, patience);
   });
 
   it('leaves nothing of its own', async () => {
     await helm.done(['uninstall', release, '--namespace', namespace, ...wait]);
     for (const place of [namespace, world.namespace])
-      await eventually(async () => assert.deepEqual(await everythingIn(place), []), { withinMs: 120_000 });
+      await eventually(async () => assert.deepEqual(await everythingIn(place), []), patience);
   });
 });

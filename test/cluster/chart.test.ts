@@ -295,7 +295,8 @@ clusterSuite('the chart', { root: true }, () => {
   });
 });
 
-clusterSuite('charts/rungate/README.md', { root: true }, () => {
+clusterSuite('charts/rungate/README.md', { root: true }, function () {
+  this.timeout(900_000);
   const page = 'charts/rungate/README.md';
   const blocks = blocksOf(page, readFileSync(checkout + page, 'utf8'));
   let site: Site;

@@ -5,10 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
-import { checkout } from '../support/gateway.ts';
+import { checkout, freePort } from '../support/gateway.ts';
 import { clusterSuite, type Needs } from '../support/needs.ts';
 import { runProgram } from '../support/program.ts';
 import { type Block, blocksOf, type Desk, sitDown, type Typist } from '../support/typed-docs.ts';
@@ -30,8 +29,15 @@ export interface Site {
   readonly operator: string;
   /** Runs kubectl as administrator, with `input` on its standard input; throws where it fails, or prints what is not as expected. */
   kubectl(args: readonly string[], options?: { readonly input?: string; readonly expect?: RegExp }): Promise<void>;
+  /** Waits until no pod of rungate or of the operator is about to end: who asks for any pod of a Service may be led to one of those. */
+  settled(): Promise<void>;
   /** Deletes what the page has left, and does not wait for it. */
   close(): Promise<void>;
+}
+
+/** An object, as far as it may be about to end. */
+interface Ending {
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
 }
 
 /** Folders of the checkout that pages speak of. */
@@ -42,7 +48,8 @@ const spokenOf = ['k8s', 'charts', 'examples', 'monitoring'];
  * has before the first line. What comes behind a block that failed is not typed.
  */
 export function typing(title: string, { pages = [title], prepare, afterwards, ...needs }: Needs & Typing = {}): void {
-  clusterSuite(title, { root: true, ...needs }, () => {
+  clusterSuite(title, { root: true, ...needs }, function () {
+    this.timeout(900_000);
     const texts = pages.map((page) => blocksOf(page, readFileSync(checkout + page, 'utf8')));
     let site: Site;
     let typist: Typist;
@@ -65,6 +72,7 @@ export function typing(title: string, { pages = [title], prepare, afterwards, ..
         // A command before it has failed, and that failure counts: in what it left this one would say nothing.
         if (isBroken) this.skip();
         isBroken = true;
+        await site.settled();
         await typist.type(block);
         isBroken = false;
       });
@@ -102,7 +110,7 @@ export async function installed({ desk, home, team, kubectl }: Site): Promise<vo
     }
   }
   await kubectl(['-n', home, 'set', 'env', 'deployment/rungate', `NAMESPACES=${team}`]);
-  await kubectl(['-n', home, 'rollout', 'status', 'deployment/rungate', '--timeout=4m']);
+  await kubectl(['-n', home, 'rollout', 'status', 'deployment/rungate', '--timeout=9m']);
 }
 
 /** Opens a site, with the image of this checkout on the node; helm is built where a block needs it. */
@@ -149,9 +157,21 @@ export async function openSite(blocks: readonly Block[]): Promise<Site> {
     operator,
     kubectl: async (args, { input = '', expect = /(?:)/ } = {}) => {
       const env = { ...process.env, KUBECONFIG: kubeconfig };
-      const { code, stdout, stderr } = await runProgram(kubectl.file, args, { input, env, withinMs: 280_000 });
+      const { code, stdout, stderr } = await runProgram(kubectl.file, args, { input, env, withinMs: 600_000 });
       assert.equal(code, 0, `kubectl ${args.join(' ')}: ${stderr}`);
       assert.match(stdout, expect);
+    },
+    settled: async () => {
+      for (const place of [home, operator]) {
+        await eventually(
+          async () => {
+            const { items } = await admin.get<{ items: readonly Ending[] }>(`/api/v1/namespaces/${place}/pods`);
+            const ending = items.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+            assert.equal(ending.length, 0, ending.map(({ metadata }) => metadata.name).join());
+          },
+          { withinMs: 240_000, everyMs: 250 },
+        );
+      }
     },
     close: async () => {
       const rbac = '/apis/rbac.authorization.k8s.io/v1';
@@ -181,14 +201,4 @@ async function keepToItself(file: string, namespace: string): Promise<void> {
   const kept = text.replace(/^( +)env:\n/m, `$&$1  - name: NAMESPACES\n$1    value: ${namespace}\n`);
   assert.notEqual(kept, text, `${file} has no env`);
   await writeFile(file, kept);
-}
-
-/** A port that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  // An address of a TCP server is no path.
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

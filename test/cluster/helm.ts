@@ -29,6 +29,9 @@ export interface Helm {
   done(args: readonly string[], values?: Values): Promise<string>;
 }
 
+/** More than any `--timeout` that it is told. */
+const HELM_MS = 11 * 60_000;
+
 const takingValues = ['template', 'install', 'upgrade', 'lint'];
 
 /** Starts a world with Helm beside it, which is built if it is not there. */
@@ -70,7 +73,7 @@ function helmOn(world: World, program: string): Helm {
     const file = join(world.folder, `values-${randomBytes(4).toString('hex')}.yaml`);
     await writeFile(file, stringify(values), { mode: 0o600 });
     const given = takingValues.includes(args[0] ?? '') ? ['--values', file] : [];
-    return runProgram(program, [...args, ...given], { env, withinMs: 280_000 });
+    return runProgram(program, [...args, ...given], { env, withinMs: HELM_MS });
   };
   return {
     world,

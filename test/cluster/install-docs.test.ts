@@ -44,7 +44,7 @@ async function report({ team, kubectl }: Site, digit: string): Promise<void> {
   await kubectl(['-n', team, 'patch', ...source, '--subresource=status', '--type=merge', '-p', status]);
   for (const so of [`{.status.latestEvent}=${revision}`, '{.status.outcome.status}=True']) {
     const trigger = 'pipelinetriggers.pipeline.jquad.rocks/app';
-    await kubectl(['-n', team, 'wait', trigger, '--timeout=4m', `--for=jsonpath=${so}`]);
+    await kubectl(['-n', team, 'wait', trigger, '--timeout=9m', `--for=jsonpath=${so}`]);
   }
 }
 

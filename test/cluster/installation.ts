@@ -15,7 +15,7 @@ import { checkout } from '../support/gateway.ts';
 import { testLabel, type World } from '../support/world.ts';
 
 /** Pods, one at a time and slowly: several suites share the machine. */
-const ROLLOUT_MS = 300_000;
+const ROLLOUT_MS = 600_000;
 
 /** A rungate in the cluster. */
 export interface Installation {
@@ -34,13 +34,19 @@ export interface Installation {
   rolledOut(): Promise<void>;
   /** Its pods that are not about to end. */
   pods(): Promise<readonly InstalledPod[]>;
+  /** Waits until none of its pods is about to end any more: those of before a restart go on for as long as somebody listens. */
+  noneEnding(): Promise<void>;
   /** Runs kubectl in its namespace and resolves with what it printed; throws where it fails. */
   kubectl(...args: string[]): Promise<string>;
 }
 
 /** A pod as the API server has it, as far as tests of installations look at it. */
 export interface InstalledPod extends Manifest {
-  readonly metadata: Manifest['metadata'] & { readonly name: string; readonly uid: string };
+  readonly metadata: Manifest['metadata'] & {
+    readonly name: string;
+    readonly uid: string;
+    readonly deletionTimestamp?: string;
+  };
   readonly spec: { readonly containers: readonly { readonly image: string }[] };
   readonly status: {
     readonly containerStatuses?: readonly { readonly restartCount: number; readonly ready: boolean }[];
@@ -97,6 +103,10 @@ export async function installationOf(
     admin.get<{ spec: { clusterIP: string } }>(`/api/v1/namespaces/${namespace}/services/${deployment}`),
     admin.get<{ spec: { replicas: number } }>(`/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`),
   ]);
+  const everyPod = async () => {
+    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name=rungate`;
+    return (await admin.get<{ items: readonly InstalledPod[] }>(path)).items;
+  };
   return {
     name,
     namespace,
@@ -109,11 +119,18 @@ export async function installationOf(
     rolledOut: async () => {
       await kubectl('rollout', 'status', `deployment/${deployment}`, `--timeout=${ROLLOUT_MS / 1000}s`);
     },
-    pods: async () => {
-      const { items } = await admin.get<{
-        items: readonly (InstalledPod & { readonly metadata: { readonly deletionTimestamp?: string } })[];
-      }>(`/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name=rungate`);
-      return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    pods: async () => (await everyPod()).filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+    noneEnding: async () => {
+      await eventually(
+        async () => {
+          const ending = (await everyPod()).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+          assert.deepEqual(
+            ending.map((pod) => pod.metadata.name),
+            [],
+          );
+        },
+        { withinMs: 240_000, everyMs: 250 },
+      );
     },
   };
 }

@@ -20,6 +20,9 @@ import { taskRunToTry } from './tekton.ts';
 import { type Knob, noteBefore, noteRestored, type Positions, turnedKnobs } from './turned.ts';
 import { eventually } from './waiting.ts';
 
+/** A Tekton that is busy with the runs of other suites takes a minute to begin with ours. */
+const TEKTON_MS = 120_000;
+
 /** Turns a knob back to where it was. */
 export type Restore = () => Promise<void>;
 
@@ -133,7 +136,7 @@ async function restartKubelet(cluster: Cluster, positions: Positions): Promise<v
   await start(folder, kubelet);
   await eventually(
     'the restarted kubelet to be ready with its new settings',
-    60_000,
+    180_000,
     async () => {
       if (!running(folder, 'kubelet')) throw stopped(folder, 'kubelet');
       // What the kubelet says of itself, not what we wrote; and a heartbeat of this kubelet, not of the one before.
@@ -166,7 +169,7 @@ async function changeFlags(cluster: Cluster, changes: Positions): Promise<void> 
   await patchConfigMap(kubectl, namespace, 'feature-flags', changes);
   await eventually(
     `Tekton's controller to go by ${JSON.stringify(changes)}`,
-    40_000,
+    TEKTON_MS,
     async () => {
       const now = await flagsInForce(kubectl);
       return now.every((flagsOfKind, place) => !isDeepStrictEqual(flagsOfKind, before[place])) || undefined;
@@ -199,7 +202,7 @@ async function webhookIsAbreast(kubectl: Kubectl, namespace: string): Promise<vo
   try {
     await eventually(
       "Tekton's webhook to take in its ConfigMaps",
-      90_000,
+      TEKTON_MS,
       async () => (await labelGiven(kubectl)) === mark || undefined,
     );
   } finally {
@@ -233,7 +236,7 @@ async function flagsInForce(kubectl: Kubectl): Promise<unknown[]> {
   await kubectl.pipe(probes(name), 'create', '-f', '-');
   try {
     const failed = '--for=condition=Succeeded=False';
-    await kubectl.run('wait', '-n', 'default', failed, '--timeout=60s', ...runs);
+    await kubectl.run('wait', '-n', 'default', failed, `--timeout=${TEKTON_MS / 1000}s`, ...runs);
     return await Promise.all(
       runs.map(async (run) => {
         const text = await kubectl.run('get', '-n', 'default', run, '-o', 'jsonpath={.status.provenance.featureFlags}');

@@ -9,6 +9,9 @@ import { runProgram } from '../support/program.ts';
 import { type RunningSandbox, startSandbox } from '../support/sandbox.ts';
 import { connect } from './cluster.ts';
 
+/** A kubectl takes its time to begin on a busy machine. */
+const patience = { withinMs: 120_000 };
+
 let sandbox: RunningSandbox;
 let program: string;
 let environment: Readonly<Record<string, string | undefined>>;
@@ -231,7 +234,7 @@ spec: { steps: [{ name: say, image: ${image}, command: [echo, hello] }] }
           '-',
         );
         assert.ok(watch.lines.includes('configmap/watched'));
-      });
+      }, patience);
     } finally {
       watch.end();
     }
@@ -324,7 +327,7 @@ spec:
       additionalPrinterColumns: [{ name: Size, type: integer, jsonPath: .spec.size }]
 `;
     await piped(definition, 'apply', '-f', '-');
-    await kubectl('wait', '--for=condition=Established', 'crd/gadgets.kubectl.test.rungate.dev', '--timeout=20s');
+    await kubectl('wait', '--for=condition=Established', 'crd/gadgets.kubectl.test.rungate.dev', '--timeout=120s');
     const gadget = (size: string) =>
       `apiVersion: kubectl.test.rungate.dev/v1\nkind: Gadget\nmetadata: { name: g }\nspec: { size: ${size} }\n`;
     await piped(gadget('3'), 'apply', '-f', '-');
@@ -362,7 +365,7 @@ describe('kubectl against the sandbox: pods', () => {
     await piped(pod('lines', 'echo one; echo two; echo three'), 'apply', '-f', '-');
     const beside = '    - { name: beside, image: busybox, command: [sh, -c, echo beside] }\n';
     await piped(pod('both', 'echo main', beside), 'apply', '-f', '-');
-    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/lines', 'pod/both', '--timeout=30s');
+    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/lines', 'pod/both', '--timeout=120s');
   });
 
   it('get, describe: show how it ended', async () => {
@@ -401,10 +404,10 @@ describe('kubectl against the sandbox: pods', () => {
 
   it('logs -f: as lines come, and to the end', async () => {
     await piped(pod('ticking', 'echo one; sleep 1; echo two; sleep 1000'), 'apply', '-f', '-');
-    await kubectl('wait', '--for=condition=Ready', 'pod/ticking', '--timeout=30s');
+    await kubectl('wait', '--for=condition=Ready', 'pod/ticking', '--timeout=120s');
     const follow = staying('logs', '-f', 'ticking');
     try {
-      await eventually(() => assert.deepEqual(follow.lines, ['one', 'two']));
+      await eventually(() => assert.deepEqual(follow.lines, ['one', 'two']), patience);
     } finally {
       follow.end();
     }
@@ -413,15 +416,17 @@ describe('kubectl against the sandbox: pods', () => {
 
   it('wait: for a deletion', async () => {
     await piped(pod('sleeping', 'sleep 1000'), 'apply', '-f', '-');
-    await kubectl('wait', '--for=condition=Ready', 'pod/sleeping', '--timeout=30s');
+    await kubectl('wait', '--for=condition=Ready', 'pod/sleeping', '--timeout=120s');
     await kubectl('delete', 'pod', 'sleeping', '--wait=false');
-    await kubectl('wait', '--for=delete', 'pod/sleeping', '--timeout=30s');
+    await kubectl('wait', '--for=delete', 'pod/sleeping', '--timeout=120s');
   });
 
   it('events: what happened to a pod', async () => {
-    const events = await kubectl('events', '--for', 'pod/lines');
-    assert.match(events, /Normal +Scheduled +Pod\/lines/);
-    assert.match(events, /Normal +Started +Pod\/lines/);
+    await eventually(async () => {
+      const events = await kubectl('events', '--for', 'pod/lines');
+      assert.match(events, /Normal +Scheduled +Pod\/lines/);
+      assert.match(events, /Normal +Started +Pod\/lines/);
+    }, patience);
     assert.match(await kubectl('get', 'events'), /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n/);
   });
 
@@ -430,7 +435,7 @@ describe('kubectl against the sandbox: pods', () => {
       await kubectl('run', 'said', '--image=busybox', '--restart=Never', '--', 'echo', 'said'),
       'pod/said created\n',
     );
-    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/said', '--timeout=30s');
+    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/said', '--timeout=120s');
     assert.equal(await kubectl('logs', 'said'), 'said\n');
   });
 });
@@ -448,7 +453,7 @@ spec:
         taskSpec: { steps: [{ name: say, image: busybox, script: echo hello }] }
 `;
     const name = (await piped(run, 'create', '-o', 'name', '-f', '-')).trim();
-    await kubectl('wait', '--for=condition=Succeeded', name, '--timeout=60s');
+    await kubectl('wait', '--for=condition=Succeeded', name, '--timeout=120s');
     assert.match(
       await kubectl('get', name),
       /^NAME +SUCCEEDED +REASON +STARTTIME +COMPLETIONTIME\ntried-\w{5} +True +Succeeded /,

@@ -136,7 +136,7 @@ clusterSuite('monitoring', { root: true }, () => {
       assert.equal(rules.length, groups.flatMap((group: { rules: readonly object[] }) => group.rules).length);
       for (const { name, health, lastError } of rules) assert.equal(health, 'ok', `${name}: ${lastError}`);
       const state = (alert: string) => rules.find(({ name }) => name === alert)?.state;
-      assert.equal(state('RungateTriggerError'), 'pending');
+      assert.match(state('RungateTriggerError') ?? '', /^(?:pending|firing)$/); // after 15 minutes it fires
       for (const quiet of [
         'RungateDown',
         'RungateNoLeader',
@@ -149,7 +149,7 @@ clusterSuite('monitoring', { root: true }, () => {
   });
 
   it('tells in its runbooks, and in docs/logging.md, only commands that work', async function () {
-    this.timeout(280_000);
+    this.timeout(600_000);
     const { kubectl, kubeconfig } = await connect();
     const typist = await sitDown({
       folder: checkout,
@@ -287,8 +287,8 @@ async function brokenGateway(world: HookWorld): Promise<Gateway> {
   const gateway = await world.startGateway({ env: { PARTS: 'gateway' } });
   world.faults.add({ on: on.follow(), fault: { kind: 'cut', at: { lines: 3 }, how: 'clean' }, times: 1 });
   world.faults.add({ on: on.watch('taskruns'), fault: expiredFrame({ ms: 0 }), times: 1 });
-  const run = await world.run('ticking', { params: { count: '10' } });
-  const log = await gateway.stream(`/logs/${run}`);
+  const run = await world.run('ticking', { params: { count: '30' } });
+  const log = await gateway.stream(`/logs/${run}?wait=30`);
   world.faults.reset();
   assert.equal(await log.ended(), 'complete');
   return gateway;
@@ -324,7 +324,7 @@ async function everything(world: HookWorld, pod: Installation): Promise<void> {
     assert.equal(answer?.status, 202, answer?.text);
   }, patience);
   assert.equal((await postOnce({ address, token: 'not this one' }, body))?.status, 401);
-  const many = await Promise.all(Array.from({ length: 12 }, () => postOnce({ address, token: world.token }, body)));
+  const many = await Promise.all(Array.from({ length: 40 }, () => postOnce({ address, token: world.token }, body)));
   assert(
     many.some((answer) => answer?.status === 429),
     many.map((answer) => answer?.status).join(),

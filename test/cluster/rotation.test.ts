@@ -36,13 +36,13 @@ clusterSuite('a log that the kubelet rotates while it is followed', { knobs: tru
   let world: World;
   let restore: Restore | undefined;
   before(async function () {
-    this.timeout(240_000);
+    this.timeout(420_000);
     restore = await setKubeletLogging(await connect(), quickRotation);
     world = await startWorld({ faults: true, env: { STALL_SECONDS: '4' } });
   });
   afterEach(() => world?.faults.lift());
   after(async function () {
-    this.timeout(240_000);
+    this.timeout(420_000);
     await world?.end();
     await restore?.();
   });
@@ -67,7 +67,7 @@ clusterSuite('a log that the kubelet rotates while it is followed', { knobs: tru
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
     assert.equal(await log.ended(), 'complete');
     assertHonest(log);
-  }).timeout(180_000);
+  }).timeout(420_000);
 
   it('run 13: cut again and again besides, no line comes twice and no loss is hushed up', async () => {
     for (let cut = 1; cut <= 6; cut++) {
@@ -78,7 +78,7 @@ clusterSuite('a log that the kubelet rotates while it is followed', { knobs: tru
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
     assert.equal(await log.ended(), 'complete');
     assertHonest(log);
-  }).timeout(180_000);
+  }).timeout(420_000);
 
   it('run 14: a follow that is silent while the log grows and is rotated is left and gone on with', async () => {
     world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { lines: 100 } }, times: 1 });
@@ -88,5 +88,5 @@ clusterSuite('a log that the kubelet rotates while it is followed', { knobs: tru
     assertHonest(log);
     assert.ok((await world.gateway.metric('rungate_log_resumes_total{reason="stall"}')) >= 1);
     assert.equal(numbers(log).at(-1), LINES);
-  }).timeout(180_000);
+  }).timeout(420_000);
 });

@@ -11,7 +11,7 @@ import { startWorld, type World } from '../support/world.ts';
 const PACKAGES = { schemathesis: '4.32.5', 'openapi-spec-validator': '0.9.0' };
 /** Of each operation; there are about twenty. */
 const MOST_EXAMPLES = 150;
-const WITHIN_MS = 8 * 60_000;
+const WITHIN_MS = 12 * 60_000;
 
 /** What it may be told beforehand, as its own settings have it. */
 const SETTINGS = `

@@ -1,4 +1,5 @@
 /** Server-side apply, and who manages which fields. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '../../src/sandbox/object.ts';
 import { contract } from './contract.ts';
 import type { Conversation } from './conversation.ts';
@@ -9,6 +10,9 @@ const { configMaps } = paths;
 const by = (manager: string, more = '') => `?fieldManager=${manager}${more}`;
 const managed = only('data', 'metadata.managedFields');
 const managedSpec = only('spec', 'metadata.managedFields');
+
+/** Managers come in the order of the seconds of their last changes, and by their names within one: until another second has begun. */
+const anotherSecond = () => sleep(1_100);
 
 /** A case in which managedFields matter. */
 const about = (run: (api: Conversation) => Promise<void>) => async (api: Conversation) => {
@@ -172,6 +176,7 @@ contract(
         spec: { tags: ['b'], parts: parts('q') },
       };
       await api.patch(`${paths.widgets}/items${by('two')}`, 'apply', second, managedSpec);
+      await anotherSecond();
       await api.patch(`${paths.widgets}/items${by('one')}`, 'apply', widget('items', { size: 2 }), managedSpec);
     }),
     'a custom object: a conflict names the item': about(async (api) => {
@@ -197,6 +202,7 @@ contract(
       };
       const shown = only('status', 'metadata.managedFields', 'metadata.generation');
       await api.patch(`${paths.widgets}/status/status${by('two')}`, 'apply', status, shown);
+      await anotherSecond();
       await api.patch(
         `${paths.widgets}/status${by('one')}`,
         'apply',

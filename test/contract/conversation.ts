@@ -63,6 +63,8 @@ export interface Conversation extends Verbs {
   stream(path: string, more?: More): Promise<Stream>;
   /** Asks again, unrecorded, until the answer makes this true; resolves with it. */
   until(path: string, holds: (answer: Told) => boolean): Promise<Told>;
+  /** The same, and writes that answer down: what is asked for once more could have changed again. */
+  getWhen(path: string, holds: (answer: Told) => boolean, more?: More): Promise<Told>;
   /** A token of a service account of the suite's namespace, made with no rights unless it was there. */
   tokenOf(serviceAccount: string): Promise<string>;
   /** Writes `metadata.managedFields` down too. */
@@ -182,21 +184,28 @@ export function converse(target: Target, known: Known): { api: Conversation; end
     };
   }
 
+  const until = (path: string, holds: (answer: Told) => boolean, sent: Sent = {}): Promise<Told> =>
+    eventually(
+      async () => {
+        const answer = await send('GET', path, sent);
+        if (!holds(answer)) throw new Error(`GET ${fill(path)} still says ${JSON.stringify(answer.body)}`);
+        return answer;
+      },
+      { withinMs: target.name === 'real' ? 240_000 : 60_000 },
+    );
+
   const api: Conversation = {
     ...verbs(ask),
     given: verbs(must),
     ask,
     stream,
     tokenOf,
-    until: (path, holds) =>
-      eventually(
-        async () => {
-          const answer = await send('GET', path, {});
-          if (!holds(answer)) throw new Error(`GET ${fill(path)} still says ${JSON.stringify(answer.body)}`);
-          return answer;
-        },
-        { withinMs: target.name === 'real' ? 120_000 : 20_000 },
-      ),
+    until: (path, holds) => until(path, holds),
+    async getWhen(path, holds, { show, ...sent } = {}) {
+      const answer = await until(path, holds, sent);
+      write(`GET ${path}`, answer, show);
+      return answer;
+    },
     keepManagedFields() {
       mask.keepManagedFields = true;
     },

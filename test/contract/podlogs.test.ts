@@ -98,8 +98,7 @@ contract(
     },
     'the log of the time before': async (api) => {
       // The oldest container may be cleaned away while it is asked for; the next one is as good.
-      await api.until(`${pods}/restarts/log?previous=true`, ({ body }) => body === 'once\n');
-      await api.get(`${pods}/restarts/log?previous=true`);
+      await api.getWhen(`${pods}/restarts/log?previous=true`, ({ body }) => body === 'once\n');
     },
     'following ends with the container': async (api) => {
       const log = await api.stream(`${pods}/lines/log?follow=true`);

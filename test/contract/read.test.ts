@@ -1,7 +1,7 @@
 /** Getting and listing objects. */
 import { contract } from './contract.ts';
 import { configMap, paths, unschedulable } from './objects.ts';
-import { names, page } from './show.ts';
+import { names, namesOf, page } from './show.ts';
 
 const { configMaps, secrets, pods } = paths;
 const many = 'labelSelector=set%3Dmany';
@@ -168,6 +168,10 @@ contract(
       const before = await api.given.get(`${configMaps}?labelSelector=set%3Dexact`);
       await api.given.post(configMaps, configMap('exact', {}, { labels: { set: 'exact' } }));
       const then = `resourceVersion=${before.at('metadata.resourceVersion')}`;
+      // Not older is what a server has at hand, which is what is stored a moment later.
+      await api.until(`${configMaps}?labelSelector=set%3Dexact&resourceVersion=0`, ({ body }) =>
+        JSON.stringify(body).includes('"name":"exact"'),
+      );
       await api.get(`${configMaps}?labelSelector=set%3Dexact&${then}&resourceVersionMatch=Exact`, names);
       await api.get(`${configMaps}?labelSelector=set%3Dexact&${then}&resourceVersionMatch=NotOlderThan`, names);
     },
@@ -218,6 +222,8 @@ contract(
         reason: 'Tested',
         type: 'Normal',
       });
+      // What resourceVersion=0 is answered from.
+      await api.until(`${configMaps}?${many}&resourceVersion=0`, ({ body }) => namesOf(body)?.length === 5);
     },
   },
 );

@@ -78,7 +78,8 @@ export function valueAt(value: Json, path: string): Json | undefined {
   return found;
 }
 
-function namesOf(body: Json): Json[] | undefined {
+/** The names of the items; undefined when it is no list. */
+export function namesOf(body: Json | undefined): Json[] | undefined {
   const items = isObject(body) ? body.items : undefined;
   return Array.isArray(items) ? items.map((item) => valueAt(item, 'metadata.name') ?? null) : undefined;
 }

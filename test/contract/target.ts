@@ -28,7 +28,7 @@ export interface Answer {
 export interface Lines {
   readonly status: number;
   readonly headers: Answer['headers'];
-  /** The next line; undefined when the server has ended the answer. Throws after 30 s without one. */
+  /** The next line; undefined when the server has ended the answer. Throws after four minutes without one. */
   next(): Promise<string | undefined>;
   close(): void;
 }
@@ -43,8 +43,8 @@ export interface Target {
   close(): void;
 }
 
-/** A line that does not come within this time will not come. */
-const silenceMs = 30_000;
+/** A line that does not come within this time will not come: as long as a real pod may take to start. */
+const silenceMs = 240_000;
 
 /** Opens the server that a kubeconfig names, as the user it names. */
 export async function openTarget(name: Target['name'], kubeconfig: string): Promise<Target> {

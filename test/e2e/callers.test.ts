@@ -48,7 +48,7 @@ describe('rungate hash-password', () => {
 });
 
 describe('callers', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let world: World;
   let gateway: Gateway;
   let folder: string;
@@ -100,7 +100,7 @@ describe('callers', function () {
     for (const who of [as('jobs', 'password of narrow'), as('nobody', 'password of ci'), as('ci', 'password of ci')]) {
       assert.equal(await statusOf(who), 401, JSON.stringify(who));
     }
-    assert.match(gateway.log(), /"caller":"jobs"/);
+    await eventually(() => assert.match(gateway.log(), /"caller":"jobs"/));
     assert.match(gateway.log(), /AUTH_FILE line 5 \(\\"apache\\"\) has a bcrypt hash of cost 6/);
     for (const { username, password } of people as readonly { username: string; password: string }[]) {
       const encoded = Buffer.from(`${username}:${password}`).toString('base64');
@@ -155,11 +155,11 @@ describe('callers', function () {
     assert.equal(await cut.ended(), 'unfinished');
     assert.equal(await statusOf(old), 401);
     const soFar = going.text().match(/tick/g)?.length ?? 0;
-    await eventually(() => assert((going.text().match(/tick/g)?.length ?? 0) > soFar));
+    await eventually(() => assert((going.text().match(/tick/g)?.length ?? 0) > soFar), { withinMs: 240_000 });
     assert.equal(going.state, 'open');
     going.close();
     await eventually(() => assert.match(gateway.log(), /"event":"caller removed","caller":"old"/));
-    assert.match(gateway.log(), /"event":"stream closed","outcome":"revoked".*"caller":"old"/);
+    await eventually(() => assert.match(gateway.log(), /"event":"stream closed","outcome":"revoked".*"caller":"old"/));
     await world.remove(run);
   });
 
@@ -167,11 +167,11 @@ describe('callers', function () {
     await mount(`${lines.ci}eve:plain-text-secret\n`, `narrow: [${world.namespaces[1]}]\n`);
     await eventually(() => assert.match(gateway.log(), /AUTH_FILE line 2 \(\\"eve\\"\) has no hash/));
     assert.doesNotMatch(gateway.log(), /plain-text-secret/);
-    assert.equal(await gateway.metric('rungate_reload_current{setting="AUTH_FILE"}'), 0);
+    await eventually(async () => assert.equal(await gateway.metric('rungate_reload_current{setting="AUTH_FILE"}'), 0));
     assert.equal(await statusOf(as('narrow', 'password of narrow')), 200);
     await mount(`${lines.ci}`, '{}\n');
     await eventually(async () => assert.equal(await statusOf(as('narrow', 'password of narrow')), 401));
-    assert.equal(await gateway.metric('rungate_reload_current{setting="AUTH_FILE"}'), 1);
+    await eventually(async () => assert.equal(await gateway.metric('rungate_reload_current{setting="AUTH_FILE"}'), 1));
   });
 
   it('with a mistake from the start are told line by line, and rungate ends with 2', async () => {
@@ -205,6 +205,8 @@ describe('callers', function () {
   });
 
   it('guesses are slowed down, and whoever has the right password gets in', async () => {
+    // Who was right within the last minute makes no attempt; the tests before this one may have taken longer.
+    assert.equal(await statusOf(as('jobs', 'password of ci')), 200);
     for (let guess = 0; guess < 5; guess++) assert.equal(await statusOf(as('jobs', `guess ${guess}`)), 401);
     // Four of these wait, for longer than anybody wants to watch; they end with rungate.
     const answers: number[] = [];

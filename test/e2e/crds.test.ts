@@ -328,7 +328,7 @@ const left: readonly (readonly [string, object])[] = [
 ];
 
 describe('k8s/crds', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let world: World;
   const path = (kind: string, name: string) =>
     `/apis/pipeline.jquad.rocks/v1alpha1/namespaces/${world.namespace}/${kind}/${name}`;
@@ -362,7 +362,7 @@ describe('k8s/crds', function () {
   describe('trigger 38: manifests of every release, side by side in one namespace', () => {
     for (const manifest of manifestsIn(released)) {
       it(`${manifest.kind} ${manifest.metadata.name} is taken whole`, async () => {
-        const taken = await eventually(() => createStrictly(world, manifest), { withinMs: 20_000 });
+        const taken = await eventually(() => createStrictly(world, manifest), { withinMs: 90_000 });
         assert.deepEqual(taken.spec, manifest.spec);
       });
     }
@@ -380,12 +380,19 @@ describe('k8s/crds', function () {
   describe('trigger 38: is refused with words that name the field:', () => {
     for (const [title, spec, words] of refused) {
       it(title, async () => {
-        await assert.rejects(createStrictly(world, trigger('refused', spec)), (error: unknown) => {
-          assert(error instanceof AdminError, String(error));
-          assert.equal(error.status, 422);
-          assert.match(error.message, words);
-          return true;
-        });
+        // An API server goes by the kind as it was for a moment, where this cluster had another version of it.
+        const { metadata: _name, ...nameless } = trigger('refused', spec);
+        await eventually(() =>
+          assert.rejects(
+            createStrictly(world, { ...nameless, metadata: { generateName: 'refused-' } } as Manifest),
+            (error: unknown) => {
+              assert(error instanceof AdminError, String(error));
+              assert.equal(error.status, 422);
+              assert.match(error.message, words);
+              return true;
+            },
+          ),
+        );
       });
     }
   });

@@ -113,7 +113,8 @@ describe('ManagedCredentials', () => {
     }
   });
 
-  it('a changed token is taken over, and what is deleted is made again', async () => {
+  it('a changed token is taken over, and what is deleted is made again', async function () {
+    this.timeout(300_000); // Secrets are not watched, but looked at every half minute
     await makeSecret('forge-token', { token: newToken, username: 'robot' });
     await world.admin.remove(core('serviceaccounts', 'forge-sa'));
     await eventually(
@@ -122,7 +123,7 @@ describe('ManagedCredentials', () => {
         assert.deepEqual(plain(data), { username: 'robot', password: newToken });
         await world.admin.get(core('serviceaccounts', 'forge-sa'));
       },
-      { withinMs: 120_000, everyMs: 500 },
+      { withinMs: 240_000, everyMs: 500 },
     );
   });
 
@@ -256,16 +257,19 @@ describe('ManagedCredentials', () => {
             new RegExp(`managedcredentials.credentials.jquad.rocks "${name}" not found`),
           );
         },
-        { withinMs: 30_000 },
+        { withinMs: 240_000 },
       );
       assert.deepEqual(await runs(), []);
 
       await makeCredential(name, {});
       await stands(name, 'Ready False SecretNotFound', 'SecretNotFound True SecretNotFound');
-      await eventually(async () => {
-        const { status } = await world.admin.get<Conditioned>(triggerPath(name));
-        assert.match(JSON.stringify(status?.conditions), /is not ready: Secret [^ ]* does not exist/);
-      });
+      await eventually(
+        async () => {
+          const { status } = await world.admin.get<Conditioned>(triggerPath(name));
+          assert.match(JSON.stringify(status?.conditions), /is not ready: Secret [^ ]* does not exist/);
+        },
+        { withinMs: 240_000 },
+      );
       assert.deepEqual(await runs(), []);
 
       await makeSecret(`${name}-token`, { token });
@@ -276,7 +280,7 @@ describe('ManagedCredentials', () => {
           assert.notEqual(found.length, 0);
           return found;
         },
-        { withinMs: 30_000 },
+        { withinMs: 240_000 },
       );
       assert.ok(run);
       assert.deepEqual(more, []);

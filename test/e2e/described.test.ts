@@ -20,7 +20,7 @@ const kinds = [
 ];
 
 describe('what is served', function () {
-  this.timeout(5 * 60_000);
+  this.timeout(10 * 60_000);
   let world: World;
   let document: OpenApiDocument;
   let runs: readonly string[];

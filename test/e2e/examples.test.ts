@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from '../support/eventually.ts';
 import { checkout, type Gateway } from '../support/gateway.ts';
 import { type Ran, runProgram } from '../support/program.ts';
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
@@ -29,7 +30,8 @@ spec:
     name: build
 `;
 
-describe('the examples of docs/api.md', () => {
+describe('the examples of docs/api.md', function () {
+  this.timeout(600_000);
   let world: TriggerWorld;
   let gateway: Gateway;
   let folder: string;
@@ -46,6 +48,13 @@ describe('the examples of docs/api.md', () => {
     await world.apply(readFileSync(`${checkout}examples/hello.yaml`, 'utf8'));
     await world.finished('hello');
     await world.says('app', 'Success', 'True');
+    // What the cluster has, the gateway may have yet to hear of.
+    const as = { username: 'ci', password: 'secret' };
+    await eventually(async () => {
+      assert.equal((await gateway.get('/status/hello', { as })).status, 200);
+      const answer = await gateway.get(`/triggers/${world.namespace}/app`, { as });
+      assert.equal(answer.json<{ state: string }>().state, 'succeeded', answer.text);
+    });
     // The page speaks of localhost:8080, where something else may listen.
     const { host } = new URL(gateway.url);
     await writeFile(join(world.folder, '.curlrc'), `connect-to = "localhost:8080:${host}"\nsilent\nshow-error\n`);

@@ -7,7 +7,7 @@ import { assertSameAsKubelet } from '../support/log-text.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 describe('when the way to the cluster breaks', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: World;
   before(async () => {
     world = await startWorld({ faults: true });
@@ -43,7 +43,7 @@ describe('when the way to the cluster breaks', function () {
     await world.faults.away();
     assert.equal((await world.gateway.get('/status/unknown')).status, 503);
     assert.equal((await world.gateway.get(`/status/${run}`)).status, 400, 'what is known is still answered');
-    await eventually(() => assert.match(log.text(), /the log cannot be read at the moment/), { withinMs: 90_000 });
+    await eventually(() => assert.match(log.text(), /the log cannot be read at the moment/), { withinMs: 240_000 });
     assert.equal(log.state, 'open');
     await world.faults.back();
     assert.equal(await log.ended(), 'complete');
@@ -52,7 +52,8 @@ describe('when the way to the cluster breaks', function () {
     ]);
     assert.equal(log.trailers['x-log-complete'], 'true');
     assert.match(log.text(), /the log can be read again/);
-    assert.equal((await world.gateway.get('/ready')).status, 200);
+    // Each watch comes back by itself.
+    await eventually(async () => assert.equal((await world.gateway.get('/ready')).status, 200), { withinMs: 90_000 });
   });
 
   it('run 11: a connection that is cut again and again, in lines and between them, loses nothing and repeats nothing', async () => {
@@ -163,9 +164,12 @@ describe('when the way to the cluster breaks', function () {
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
     assert.equal(await log.ended(), 'complete');
     assert.match(log.text(), /1 test failed/);
-    const status = (await gateway.get(`/status/${run}?full=true`)).json<RunStatus>();
-    assert.equal(status.phase, 'failed');
-    assert.ok(status.failure?.step);
+    // TaskRuns have a watch of their own, which may come behind that of their run.
+    await eventually(async () => {
+      const status = (await gateway.get(`/status/${run}?full=true`)).json<RunStatus>();
+      assert.equal(status.phase, 'failed');
+      assert.ok(status.failure?.step);
+    });
     await gateway.stop();
   });
 });

@@ -162,7 +162,8 @@ function sectionsIn(text: string): { readonly line: string; readonly within: rea
     });
 }
 
-describe('formats of real runs', () => {
+describe('formats of real runs', function () {
+  this.timeout(600_000);
   let world: World;
   before(async () => {
     world = await startWorld();
@@ -179,7 +180,12 @@ describe('formats of real runs', () => {
       assert.equal(await log.ended(), 'complete');
       assert.equal(log.trailers['x-log-complete'], 'true');
     }
-    const status = (await world.gateway.get(`/status/${run}?full=true`)).json<RunStatus>();
+    const status = await eventually(async () => {
+      const whole = (await world.gateway.get(`/status/${run}?full=true`)).json<RunStatus>();
+      // TaskRuns have a watch of their own, which may come behind that of their run.
+      assert.ok(whole.completed !== undefined && whole.progress.running === 0, `${run} is still ${whole.phase}`);
+      return whole;
+    });
     return { run, status, texts: logs.map((log) => log.text()), logs };
   }
 

@@ -22,6 +22,8 @@ const AT_ONCE = 24;
 const ANSWER_WITHIN_MS = 60_000;
 /** Of a request in a complaint. */
 const LONGEST_SHOWN = 300;
+/** Of a request that a busy cluster has not answered in time. */
+const MOST_TRIES = 5;
 /** A request that asks to wait is left after this. */
 const WAIT_MS = 150;
 
@@ -51,7 +53,10 @@ describe('requests that nobody should send', function () {
         const request = requests.next().value;
         const { method, isMalformed, mayWait } = request;
         const withinMs = mayWait ? WAIT_MS : ANSWER_WITHIN_MS;
-        const outcome = await client.ask(request.bytes, { method, withinMs, alone: isMalformed }).catch(String);
+        const ask = () => client.ask(request.bytes, { method, withinMs, alone: isMalformed }).catch(String);
+        let outcome = await ask();
+        // A cluster that has much else to do may answer later than rungate waits; once more it does not.
+        for (let tries = 1; onCluster && tries < MOST_TRIES && isOfCluster(outcome); tries++) outcome = await ask();
         const key =
           typeof outcome === 'string'
             ? 'error'
@@ -79,9 +84,15 @@ describe('requests that nobody should send', function () {
     for (const reached of ['200', '400', '401', '403', '404', '405']) {
       assert(statuses.has(reached), `${reached} was never met: these requests say too little`);
     }
-    await eventually(async () => assert.equal(await gateway.metric('rungate_streams_open'), 0));
+    await eventually(async () => assert.equal(await gateway.metric('rungate_log_streams_open'), 0));
   });
 });
+
+/** Whether it says that the cluster did not answer. */
+function isOfCluster(outcome: RawOutcome | string): boolean {
+  if (typeof outcome === 'string' || outcome.is !== 'answered') return false;
+  return outcome.answer.status === 503 || outcome.answer.status === 504;
+}
 
 /** What is wrong with an outcome; nothing where all is well. */
 function complaintAbout(

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { checkout, type Gateway } from '../support/gateway.ts';
 import { type PostOptions, postOnce } from '../support/hook-client.ts';
 import { identityOf } from '../support/hook-manifests.ts';
-import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { type HookResult, type HookWorld, patiently, startHookWorld } from '../support/hooks.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
 
@@ -33,7 +33,9 @@ clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
     });
     body = await fixture('article.json');
     await world.apply(pipeline);
-    for (const object of account(await accountName(), world.namespace)) await world.apply(object);
+    const name = await accountName();
+    for (const object of account(name, world.namespace)) await world.apply(object);
+    await world.mayCreateRuns(name);
     const source = await sourceOf(world);
     // An object's uid cannot be chosen; the one of the body is put into what rungate is shown of it.
     const shown = { ...source, metadata: { ...source.metadata, uid } };
@@ -49,10 +51,8 @@ clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
 
   const addressOf = (gateway: Gateway) => `${gateway.url}/hooks/${world.namespace}/flux-event-listener`;
   const post = async (gateway: Gateway, options: PostOptions = {}) => {
-    const answer = await postOnce({ address: addressOf(gateway) }, body, {
-      component: 'source-controller',
-      ...options,
-    });
+    const how = { component: 'source-controller', ...options };
+    const answer = await patiently(() => postOnce({ address: addressOf(gateway) }, body, how));
     assert.equal(answer?.status, 202, answer?.text);
     return answer.json<{ results: HookResult[] }>().results;
   };
@@ -106,7 +106,8 @@ clusterSuite('the way from Flux to Tekton', { triggers: true }, function () {
     const gateway = await world.startGateway();
     await world.served('flux-event-listener', [gateway]);
     const host = `el-flux-event-listener.${world.namespace}.svc.cluster.local:8080`;
-    const answer = await postOnce({ address: `${gateway.url}/` }, body, { component: 'source-controller', host });
+    const how = { component: 'source-controller', host };
+    const answer = await patiently(() => postOnce({ address: `${gateway.url}/` }, body, how));
     assert.equal(answer?.status, 202, answer?.text);
     const { results } = answer.json<{ results: HookResult[] }>();
     assert.equal(results[0]?.outcome, 'duplicate', JSON.stringify(results));

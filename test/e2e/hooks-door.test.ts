@@ -8,9 +8,12 @@ import { on, refusal } from '../support/fault-proxy.ts';
 import { type HookAnswer, notify, postOnce, signatureOf } from '../support/hook-client.ts';
 import { type EventBody, goJson } from '../support/hook-events.ts';
 import { listenerOf } from '../support/hook-manifests.ts';
-import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { type HookResult, type HookWorld, patiently, startHookWorld } from '../support/hooks.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { revisionOf } from '../support/shapes.ts';
+
+/** Of one hook: so few that a slow machine takes less time to send a flood than the limit takes to let all of it through. */
+const PER_SECOND = 3;
 
 clusterSuite('the door of hooks', { triggers: true }, function () {
   this.timeout(180_000);
@@ -19,7 +22,10 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   let body: string;
 
   before(async () => {
-    world = await startHookWorld({ faults: true, env: { TEKTON_TRIGGERS_COMPAT: 'true' } });
+    world = await startHookWorld({
+      faults: true,
+      env: { TEKTON_TRIGGERS_COMPAT: 'true', HOOKS_PER_SECOND: String(PER_SECOND) },
+    });
     await world.pipeline('skips');
     await world.repository('build', revisionOf(2));
     await world.listen('build');
@@ -56,7 +62,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     ];
     const said = new Set<string>();
     for (const [name, more, sent] of attempts) {
-      const answer = await postOnce(unsigned(), sent, { more });
+      const answer = await patiently(() => postOnce(unsigned(), sent, { more }));
       assert.equal(answer?.status, 401, `${name}: ${answer?.text}`);
       said.add(words(answer));
       assert.ok(answer.text.length < 256);
@@ -69,7 +75,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   it('a signature by another of the algorithms that are good is taken', async () => {
     for (const algorithm of ['sha256', 'sha384', 'sha512']) {
       const more = [`X-Signature: ${signatureOf(world.token, body, algorithm)}`];
-      const answer = await postOnce(unsigned(), body, { more });
+      const answer = await patiently(() => postOnce(unsigned(), body, { more }));
       assert.equal(answer?.status, 202, answer?.text);
     }
   });
@@ -77,7 +83,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   it('event 8: the bytes of the key count, a newline at its end as well', async () => {
     await world.secret('newline', { token: 'key\n' });
     await world.listen('newline', { secret: 'newline' });
-    const post = (token: string) => world.post('newline', event, { with: { token } });
+    const post = (token: string) => world.deliver('newline', event, { with: { token } });
     assert.equal((await post('key\n')).status, 202);
     assert.equal((await post('key')).status, 401);
   });
@@ -90,7 +96,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
       ['old', 202],
       ['older', 401],
     ] as const) {
-      assert.equal((await world.post('rotated', event, { with: { token } })).status, status, token);
+      assert.equal((await world.deliver('rotated', event, { with: { token } })).status, status, token);
     }
   });
 
@@ -100,13 +106,13 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     const bad = ['', '{', '[]', '[{}]', '"text"', 'null', '{"a":1} more', '\xff', '{"__proto__":{"a":1}}'];
     for (const hook of ['build', 'native']) {
       for (const sent of bad) {
-        const { status, text, json } = await world.post(hook, Buffer.from(sent, 'latin1'));
+        const { status, text, json } = await world.deliver(hook, Buffer.from(sent, 'latin1'));
         assert.equal(status, 400, `${hook} ${sent}: ${text}`);
         assert.equal(typeof json<{ errorMessage: string }>().errorMessage, 'string');
         assert.ok(text.length < 256, text);
       }
     }
-    const { status, text } = await world.post('native', '{}');
+    const { status, text } = await world.deliver('native', '{}');
     assert.equal(status, 400, text);
   });
 
@@ -114,7 +120,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     const { address } = world.provider('build');
     const long = Buffer.alloc(1024 * 1024 + 1, ' ');
     assert.equal((await world.post('build', long)).status, 413);
-    const typed = (type: string) => world.post('build', body, { with: { headers: { 'Content-Type': type } } });
+    const typed = (type: string) => world.deliver('build', body, { with: { headers: { 'Content-Type': type } } });
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', '']) {
       assert.equal((await typed(type)).status, 415, type);
     }
@@ -136,7 +142,8 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   });
 
   it('event 11: a hook that is not there says what a wrong signature says, and costs no look at anything', async () => {
-    const wrong = await postOnce(unsigned(), body, { more: [`X-Signature: ${signatureOf('another', body)}`] });
+    const more = [`X-Signature: ${signatureOf('another', body)}`];
+    const wrong = await patiently(() => postOnce(unsigned(), body, { more }));
     world.faults.forget();
     for (const name of ['not-there', 'build2', 'a'.repeat(253), '..%2f', '%00']) {
       const { address } = world.provider(name);
@@ -162,8 +169,8 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     await world.secret('bearer', { bearer: 'a-long-token' });
     await world.listen('bearer', { secret: 'bearer' });
     const { address } = world.provider('bearer');
-    const post = (authorization: string) =>
-      postOnce({ address, headers: { Authorization: authorization } }, body).then((answer) => answer?.status);
+    const post = async (Authorization: string) =>
+      (await patiently(() => postOnce({ address, headers: { Authorization } }, body)))?.status;
     assert.equal(await post('Bearer a-long-token'), 202);
     assert.equal(await post('bearer a-long-token'), 202); // the scheme is case-insensitive
     assert.equal(await post('Bearer another-token'), 401);
@@ -176,7 +183,8 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     await world.served('open', [open]);
     const closed = await postOnce({ address: world.provider('open').address }, body);
     assert.ok([401, 404].includes(closed?.status ?? 0), closed?.text);
-    const answer = await postOnce({ address: world.provider('open', open).address }, body);
+    const { address } = world.provider('open', open);
+    const answer = await patiently(() => postOnce({ address }, body));
     assert.equal(answer?.status, 202, answer?.text);
     await open.stop();
   });
@@ -201,8 +209,8 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     await world.listen('named', { secret: 'named' });
     const at = (hook: string) => world.provider(hook, secure).address.replace(/^http:/, 'https:');
     const ca = authority.certificate;
-    const post = (hook: string, tls: object) =>
-      postOnce({ address: at(hook), token: world.token, tls: { ca, ...tls } }, body).then((answer) => answer?.status);
+    const post = async (hook: string, tls: object) =>
+      (await patiently(() => postOnce({ address: at(hook), token: world.token, tls: { ca, ...tls } }, body)))?.status;
     const shown = async (by: Authority, name: string) => {
       const { key, certificate } = await by.client(name);
       return { key, cert: certificate };
@@ -217,6 +225,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   });
 
   it('event 39: 200 events within a second: as many as the limit lets through, 429 to the rest, nothing twice', async () => {
+    world.faults.forget();
     await world.repository('flood', revisionOf(2));
     await world.listen('flood');
     const events = await Promise.all(
@@ -224,17 +233,30 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
         world.event('flood', { revision: revisionOf(2), message: `the same, told for the ${place}th time` }),
       ),
     );
+    const began = performance.now();
     const answers = await Promise.all(events.map((each) => world.post('flood', each)));
+    const most = 50 + 1 + (PER_SECOND * (performance.now() - began)) / 1_000;
     const of = (status: number) => answers.filter((answer) => answer.status === status);
-    const [taken, refused] = [of(202), of(429)];
-    assert.equal(taken.length + refused.length, 200, answers.map(({ status }) => status).join());
-    assert.ok(taken.length >= 50 && refused.length > 0, `${taken.length} taken`);
-    for (const { headers } of refused) assert.equal(headers['retry-after'], '3');
+    // 503: let through, and the API server did not answer fifty at once in time.
+    const [taken, refused, late] = [of(202), of(429), of(503)];
+    assert.equal(taken.length + refused.length + late.length, 200, answers.map(({ status }) => status).join());
+    const through = taken.length + late.length;
+    assert.ok(through >= 50 && through <= most && refused.length > 0, `${through} of at most ${most}`);
+    for (const { headers } of [...refused, ...late]) assert.equal(headers['retry-after'], '3');
     const outcomes = taken.map(({ json }) => json<{ results: HookResult[] }>().results[0]?.outcome);
-    assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1, outcomes.join());
-    assert.equal(outcomes.filter((outcome) => outcome === 'duplicate').length, outcomes.length - 1, outcomes.join());
+    const created = outcomes.filter((outcome) => outcome === 'created').length;
+    assert.equal(
+      outcomes.filter((outcome) => outcome === 'duplicate').length,
+      outcomes.length - created,
+      outcomes.join(),
+    );
+    // None says that it has created the run when the one that did was not heard in time, or none came so far.
+    const unheard = world.faults.matching(on.create('pipelineruns')).filter(({ status }) => status === undefined);
+    assert.ok(created === 1 || (created === 0 && (unheard.length > 0 || taken.length === 0)), outcomes.join());
+    assert.ok((await notify(world.provider('flood'), events[0] ?? body, { haste: 10 })).isDelivered);
     assert.equal((await world.runs('flood-')).length, 1);
-    assert.equal((await world.post('build', event)).status, 202, 'another hook has a limit of its own');
+    const other = await world.event('build', { revision: revisionOf(2) });
+    assert.equal((await world.deliver('build', other)).status, 202, 'another hook has a limit of its own');
   });
 
   it('event 40: stopped in the middle of a delivery: it is finished, or 503, and readiness ends first', async () => {
@@ -271,7 +293,7 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
     await world.listen('late');
     await world.served('late', [leaving]);
     const told = await world.event('late', { revision: revisionOf(3) });
-    const answer = await postOnce(world.provider('late', leaving), told);
+    const answer = await patiently(() => postOnce(world.provider('late', leaving), told));
     assert.match(answer?.text ?? '', /"outcome":"pending"/);
     const ended = leaving.stop('SIGTERM');
     await eventually(async () => assert.equal((await fetch(`${leaving.metricsUrl}/readyz`)).status, 503));
@@ -281,7 +303,9 @@ clusterSuite('the door of hooks', { triggers: true }, function () {
   });
 
   it('a replica is ready when it knows its hooks: not every sender tries again', async () => {
-    world.faults.add({ on: { path: /\/eventlisteners$/ }, fault: { kind: 'delay', ms: 10_000 }, times: 1 });
+    // The first list of the one that comes: whoever watches already says from where on.
+    const first = { path: /\/eventlisteners$/, query: { resourceVersion: /^$/ } };
+    world.faults.add({ on: first, fault: { kind: 'delay', ms: 10_000 }, times: 1 });
     const coming = await world.startGateway({ ready: false });
     await eventually(async () => {
       const { status, text } = await coming.get('/ready');

@@ -35,7 +35,8 @@ clusterSuite(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, { trigge
     world = await startHookWorld({
       faults: true,
       gateway: false,
-      env: { TEKTON_TRIGGERS_COMPAT: 'true', ...withoutLimits },
+      // Who is killed is followed before the next kill.
+      env: { TEKTON_TRIGGERS_COMPAT: 'true', LEASE_SECONDS: '3', ...withoutLimits },
     });
     await world.pipeline('skips');
     for (let place = 0; place < HOOKS; place++) {
@@ -108,8 +109,8 @@ clusterSuite(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, { trigge
         const { hook, number, kind, dice } = next;
         if (kind !== 'web' && (shown.get(hook) ?? 0) < number) {
           shown.set(hook, number); // Flux shows it right after it has told of it, or right before
-          if (dice.whole(0, 1) === 0) await world.push(hook, revisionOf(number));
-          else void sleep(dice.whole(0, 400)).then(() => shownAsLast(hook));
+          if (dice.whole(0, 1) === 0) await shownAsLast(hook);
+          else later.push(sleep(dice.whole(0, 400)).then(() => shownAsLast(hook)));
         }
         await sleep(dice.whole(0, 60));
         const body = await bodyOf(next);
@@ -119,8 +120,18 @@ clusterSuite(`a storm of ${deliveries} deliveries (HOOK_SEED=${seed})`, { trigge
         });
       }
     };
-    const shownAsLast = (hook: string) => world.push(hook, revisionOf(shown.get(hook) ?? 0));
+    const later: Promise<void>[] = [];
+    const pushes = new Map<string, Promise<void>>();
+    /** One after another: a push that is overtaken would show what was before, and going back is an event of its own. */
+    const shownAsLast = (hook: string): Promise<void> => {
+      const push = (pushes.get(hook) ?? Promise.resolve()).then(() =>
+        world.push(hook, revisionOf(shown.get(hook) ?? 0)),
+      );
+      pushes.set(hook, push);
+      return push;
+    };
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
+    await Promise.all(later);
     weather.abort();
     await Promise.all(bad);
     world.faults.lift();

@@ -204,7 +204,7 @@ describe('hooks of PipelineTriggers', function () {
   it('event 14: an object of another namespace rings nothing', async () => {
     await begin('own');
     const elsewhere = fluxEvent({ namespace: world.namespaces[1] ?? '', name: 'own', revision: revisionOf(1) });
-    const answer = await world.post('own', elsewhere);
+    const answer = await world.deliver('own', elsewhere);
     const denied = answer.status === 403 || answer.json<{ results: { outcome: string }[] }>().results[0]?.outcome;
     assert.ok(denied === true || denied === 'denied', answer.text);
     await world.settled();
@@ -326,7 +326,7 @@ describe('hooks of PipelineTriggers', function () {
 
   it('event 29: a body that is no event of Flux is refused', async () => {
     await begin('strict');
-    const { status, text } = await world.post('strict', '{"ref":"refs/heads/main"}');
+    const { status, text } = await world.deliver('strict', '{"ref":"refs/heads/main"}');
     assert.equal(status, 400, text);
     assert.match(text, /involvedObject/);
     await has('strict', 1);

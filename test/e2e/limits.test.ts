@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/eventually.ts';
 import type { Gateway } from '../support/gateway.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -29,7 +30,7 @@ spec:
 `;
 
 describe('limits', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let world: World;
   let gateway: Gateway;
   let ticking: string;
@@ -45,7 +46,8 @@ describe('limits', function () {
         MAX_CONNECTIONS: '200',
         MAX_HEADER_BYTES: '8192',
         MAX_URL_BYTES: '2048',
-        HEADER_SECONDS: '2',
+        // Longer than a busy machine lies between a connection and what is sent on it.
+        HEADER_SECONDS: '8',
         IDLE_SECONDS: '2',
         SLOW_CLIENT_SECONDS: '2',
         LOG_LEVEL: 'info',
@@ -53,7 +55,7 @@ describe('limits', function () {
     });
     const { username, password } = gateway.credentials;
     authorization = `Authorization: Basic ${Buffer.from(`${username}:${password}`).toString('base64')}\r\n`;
-    ticking = await world.run('ticking', { params: { count: '600', pause: '1' } });
+    ticking = await world.run('ticking', { params: { count: '3600', pause: '1' } }); // longer than all of this takes
     large = await world.run(LARGE);
     await Promise.all([world.podOf(ticking, 'clock'), world.finished(large)]);
   });
@@ -76,6 +78,7 @@ describe('limits', function () {
   }
   const closed = (socket: Socket) =>
     socket.destroyed ? Promise.resolve() : new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const heard = (socket: Socket) => new Promise<void>((resolve) => socket.once('data', () => resolve()));
   const open = (what: string) => gateway.metric(`rungate_open{what="${what}"}`);
   /** The whole answer to what is written on a connection of its own. */
   async function answerTo(bytes: string): Promise<string> {
@@ -92,7 +95,7 @@ describe('limits', function () {
     await eventually(async () => assert.equal(await open('streams'), 1));
     assert.equal(await gateway.metric('rungate_log_streams_total{outcome="dropped"}'), 1);
     const soFar = other.bytes().length;
-    await eventually(() => assert(other.bytes().length > soFar));
+    await eventually(() => assert(other.bytes().length > soFar), { withinMs: 90_000 });
     assert.equal(other.state, 'open');
     other.close();
     socket.destroy();
@@ -110,15 +113,26 @@ describe('limits', function () {
   });
 
   it('run 34: after a thousand clients that came and went everything is back where it was', async () => {
-    await eventually(async () => assert.equal(await open('streams'), 0));
-    const before = await levels();
+    // What others before it have closed must not be counted, nor what is open only at this moment.
+    const before = await eventually(
+      async () => {
+        const now = await levels();
+        assert.deepEqual([now.streams, now.places, now.waiters, now.connections], [0, 0, 0, 0]);
+        await sleep(500);
+        const { timers, upstream } = now;
+        assert.deepEqual({ ...(await levels()), timers, upstream }, now);
+        return now;
+      },
+      { withinMs: 90_000 },
+    );
     for (let round = 0; round < 50; round++) {
       const sockets = await Promise.all(Array.from({ length: 20 }, () => opened()));
       // Most follow the log, some wait for a change; in two rounds of three they get to hear something.
       for (const [place, socket] of sockets.entries()) {
         socket.write(headOf(place % 5 === 4 ? `/status/${ticking}?wait=60` : `/logs/${ticking}`));
       }
-      if (round % 3 > 0) await Promise.all(sockets.slice(0, 4).map((socket) => once(socket, 'data')));
+      if (round % 3 > 0)
+        await Promise.all(sockets.slice(0, 4).map((socket) => Promise.race([heard(socket), closed(socket)])));
       for (const [place, socket] of sockets.entries()) {
         if (place % 2 === 0) socket.destroy();
         else socket.resetAndDestroy();
@@ -133,7 +147,7 @@ describe('limits', function () {
         assert(timers < timersBefore + 20, `${timers} timers, ${timersBefore} before`);
         assert(upstream < upstreamBefore + 20, `${upstream} sockets, ${upstreamBefore} before`);
       },
-      { withinMs: 30_000, everyMs: 250 },
+      { withinMs: 120_000, everyMs: 250 },
     );
   });
 
@@ -166,9 +180,12 @@ describe('limits', function () {
     assert.deepEqual(Object.keys(refused.json<object>()), ['error', 'code', 'requestId']);
     assert.equal((await gateway.get(`/status/${ticking}?pending=202`)).status, 202);
     const soFar = streams.map((stream) => stream.bytes().length);
-    await eventually(() => {
-      for (const [place, stream] of streams.entries()) assert(stream.bytes().length > (soFar[place] ?? 0));
-    });
+    await eventually(
+      () => {
+        for (const [place, stream] of streams.entries()) assert(stream.bytes().length > (soFar[place] ?? 0));
+      },
+      { withinMs: 90_000 },
+    );
     streams[0]?.close();
     await eventually(async () => assert.equal(await open('streams'), 39));
     const next = await gateway.stream(`/logs/${ticking}?tail=1`);
@@ -181,7 +198,7 @@ describe('limits', function () {
     const waiting = await Promise.all(
       Array.from({ length: 5 }, async () => {
         const socket = await opened();
-        socket.write(headOf(`/status/${ticking}?wait=60`));
+        socket.write(headOf(`/status/${ticking}?wait=300`));
         return socket;
       }),
     );
@@ -245,7 +262,7 @@ describe('limits', function () {
     assert.equal((await gateway.get('/health')).status, 200);
     const more = await Promise.all(Array.from({ length: 50 }, () => opened()));
     await eventually(() => assert(more.filter((socket) => socket.destroyed).length >= 30));
-    assert.match(gateway.log(), /as many as MAX_CONNECTIONS allows are open/);
+    await eventually(() => assert.match(gateway.log(), /as many as MAX_CONNECTIONS allows are open/));
     await Promise.all(sockets.map(closed));
     for (const socket of more) socket.destroy();
     await eventually(async () => assert.equal((await gateway.get('/health')).status, 200));
@@ -269,22 +286,23 @@ describe('limits', function () {
   });
 
   it('run 38: after SIGTERM streams end with a notice within the drain time, and new ones are 503', async () => {
-    const ending = await world.startGateway({ env: { DRAIN_SECONDS: '20' } });
+    const ending = await world.startGateway({ env: { DRAIN_SECONDS: '120' } });
     const logs = await Promise.all(Array.from({ length: 10 }, () => ending.stream(`/logs/${ticking}?color=never`)));
-    await eventually(() => assert(logs.every((log) => /tick/.test(log.text()))));
+    await eventually(() => assert(logs.every((log) => /tick/.test(log.text()))), { withinMs: 90_000 });
     // Somebody who takes nothing, once every buffer is full, keeps the process from ending before the test has looked.
     world.faults.forget();
     const socket = await deaf(ending);
     let before = 0;
+    let quiet = 0;
     await eventually(
       () => {
         const read = world.faults.requests.filter(({ path }) => path.endsWith('/log'));
         const now = read.reduce((sum, { bytes }) => sum + bytes, 0);
-        const isStuck = now > 1_000_000 && now === before;
+        quiet = now > 1_000_000 && now === before ? quiet + 1 : 0;
         before = now;
-        assert(isStuck, `${now} bytes were read`);
+        assert(quiet >= 6, `${now} bytes were read`);
       },
-      { everyMs: 500 },
+      { withinMs: 240_000, everyMs: 500 },
     );
     const waits = ending.get(`/status/${ticking}?wait=60`);
     await eventually(async () => assert.equal(await ending.metric('rungate_open{what="waiters"}'), 1));

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
-import type { Gateway, LiveAnswer } from '../support/gateway.ts';
+import { checkout, type Gateway, type LiveAnswer } from '../support/gateway.ts';
 import { assertSameAsKubelet, linesFrom, sourcesIn } from '../support/log-text.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -67,7 +67,7 @@ spec:
 }
 
 describe('what callers of /logs can ask for', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: World;
   before(async () => {
     world = await startWorld();
@@ -75,7 +75,7 @@ describe('what callers of /logs can ask for', function () {
   after(() => world?.end());
 
   it('run 35: silence is broken by a sign of life, never within a line', async () => {
-    const run = await world.run(runOf('silent', "echo before\nsleep 6\nprintf 'half a '\nsleep 5\necho line"));
+    const run = await world.run(runOf('silent', "echo before\nsleep 20\nprintf 'half a '\nsleep 5\necho line"));
     const answers = await Promise.all(
       ['ndjson', 'sse', 'text'].map((format) =>
         world.gateway.stream(`/logs/${run}?format=${format}&heartbeat=2&color=never&wait=30`),
@@ -96,7 +96,9 @@ describe('what callers of /logs can ask for', function () {
   });
 
   it('run 29: what a sidecar said before it was stopped is shown, and the stream ends', async () => {
-    const run = await world.run('sidecar');
+    // What it says is read while it runs: a second later its container may be another, and its log gone.
+    const manifest = await readFile(`${checkout}test/cluster/runs/sidecar.yaml`, 'utf8');
+    const run = await world.run(manifest.replace('sleep 2\n', 'sleep 20\n'));
     const log = await world.gateway.stream(`/logs/${run}?color=never&include=sidecar&wait=30`);
     assert.equal(await log.ended(), 'complete');
     assert.match(log.text(), /\[build : sidecar-registry\] serving\n/);
@@ -227,7 +229,7 @@ spec:
 });
 
 describe('a client that comes back to another process', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: World;
   let env: Readonly<Record<string, string>>;
   before(async () => {
@@ -291,7 +293,7 @@ describe('a client that comes back to another process', function () {
   }
 
   it('run 37: text goes on with the cursor of its trailer, and a cursor of another key is refused', async () => {
-    const run = await world.run('ticking', { params: { count: '12', pause: '0.5' } });
+    const run = await world.run('ticking', { params: { count: '60', pause: '0.5' } });
     const gateway = await world.startGateway({ env });
     const first = await gateway.stream(`/logs/${run}?color=never&wait=60`);
     await eventually(() => assert.match(first.text(), /tick 3\n/), { withinMs: 240_000 });

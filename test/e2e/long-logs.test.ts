@@ -30,7 +30,7 @@ spec:
 const MEGABYTE = 1_000_000;
 
 describe('logs that are long, or shared, or not where they were', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: World;
   before(async () => {
     world = await startWorld({ faults: true, wholeLogs: true });
@@ -64,7 +64,8 @@ describe('logs that are long, or shared, or not where they were', function () {
       const fault: WireFault = { kind: 'cut', at: { bytes: cut * 150_007 }, how };
       world.faults.add({ on: on.follow(), fault, times: 1 });
     }
-    const run = await world.run(step('records', script));
+    // A busy kubelet tells late that a container runs; the log of one that is over is not followed, and so not cut.
+    const run = await world.run(step('records', `sleep 20; ${script}`));
     const log = await world.gateway.stream(`/logs/${run}?color=never&wait=30`);
     assert.equal(await log.ended(), 'complete');
     await assertSameAsKubelet(world, log.bytes(), 'write : say', [{ pod: await podName(run), container: 'step-say' }]);
@@ -79,7 +80,7 @@ describe('logs that are long, or shared, or not where they were', function () {
   it('run 14: a stream that goes silent while lines are written is noticed beside it, and nothing is lost', async () => {
     const gateway = await world.startGateway({ env: { STALL_SECONDS: '2' } });
     world.faults.add({ on: on.follow(), fault: { kind: 'stall', at: { lines: 5, into: 9 } }, times: 1 });
-    const run = await world.run('ticking', { params: { count: '20' } });
+    const run = await world.run('ticking', { params: { count: '40' } });
     const log = await gateway.stream(`/logs/${run}?color=never&wait=30`);
     await eventually(() => assert.match(log.text(), /tick 7\n/), { withinMs: 240_000 });
     assert.ok((await gateway.metric('rungate_log_resumes_total{reason="stall"}')) >= 1);
@@ -104,7 +105,8 @@ describe('logs that are long, or shared, or not where they were', function () {
   });
 
   it('fifty who follow one step share one stream from the API server, and each reads all of it', async () => {
-    const run = await world.run('ticking', { params: { count: '12' } });
+    // Long enough for all to be looked at together while it goes on.
+    const run = await world.run('ticking', { params: { count: '40' } });
     const pod = await eventually(async () => {
       const name = await podName(run);
       assert.notEqual(name, '');
@@ -120,14 +122,14 @@ describe('logs that are long, or shared, or not where they were', function () {
       },
       { withinMs: 240_000 },
     );
-    assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 1);
+    await eventually(async () => assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 1));
     for (const log of logs) {
       assert.equal(await log.ended(), 'complete');
       await assertSameAsKubelet(world, log.bytes(), 'clock : tick', [{ pod, container: 'step-tick' }]);
       assert.equal(log.trailers['x-log-complete'], 'true');
     }
     await eventually(async () => assert.equal(await world.gateway.metric('rungate_open{what="log_upstreams"}'), 0));
-    assert.equal(following(run), 0);
+    await eventually(() => assert.equal(following(run), 0));
   });
 
   it('run 33: a client that reads 10 KB/s of 100 MB costs less than 2 MiB, and others keep their order', async () => {
@@ -182,16 +184,19 @@ describe('logs that are long, or shared, or not where they were', function () {
         assert.equal(sidecar?.restartCount, 1);
         assert.ok(sidecar?.state.terminated);
       },
-      { withinMs: 90_000 },
+      { withinMs: 240_000 },
     );
-    const log = await world.gateway.get(`/logs/${run}?color=never&include=sidecar`);
-    const lines = linesFrom(log.body, 'build : sidecar-registry').map(String);
-    // A kubelet keeps one ended container of a pod at most, and not for long.
-    const isKept = lines.length > 0;
-    assert.deepEqual(lines, isKept ? ['serving'] : []);
-    assert.equal(log.trailers['x-log-complete'], String(isKept));
-    assert.match(log.text, isKept ? /serving/ : /\[gateway\] \[build : sidecar-registry\] /);
-    assert.deepEqual(linesFrom(log.body, 'build : compile').map(String), ['compiling']);
+    // That it was replaced the gateway may have yet to hear.
+    await eventually(async () => {
+      const log = await world.gateway.get(`/logs/${run}?color=never&include=sidecar`);
+      const lines = linesFrom(log.body, 'build : sidecar-registry').map(String);
+      // A kubelet keeps one ended container of a pod at most, and not for long.
+      const isKept = lines.length > 0;
+      assert.deepEqual(lines, isKept ? ['serving'] : []);
+      assert.equal(log.trailers['x-log-complete'], String(isKept));
+      assert.match(log.text, isKept ? /serving/ : /\[gateway\] \[build : sidecar-registry\] /);
+      assert.deepEqual(linesFrom(log.body, 'build : compile').map(String), ['compiling']);
+    });
   });
 
   it('the logs of pods that are gone come from the server that keeps them, and its troubles are told', async () => {
@@ -214,11 +219,14 @@ describe('logs that are long, or shared, or not where they were', function () {
         await world.admin.remove(`/api/v1/namespaces/${world.namespace}/pods/${metadata.name}`);
       }
       await eventually(async () => assert.equal((await world.pods(run)).length, 0), { withinMs: 240_000 });
-      const log = await gateway.get(`/logs/${run}?color=never`);
-      assert.match(log.text, /^\[\S+ : \S+\] kept of step-/m);
-      assert.doesNotMatch(log.text, /stack of the keeper/);
-      assert.equal(log.trailers['x-log-complete'], 'false');
-      assert.match(log.text, /\[gateway\] \[test : unit\] the server that keeps logs of deleted pods answers 500/);
+      // That pods are gone the gateway may have yet to hear.
+      await eventually(async () => {
+        const log = await gateway.get(`/logs/${run}?color=never`);
+        assert.match(log.text, /^\[\S+ : \S+\] kept of step-/m);
+        assert.doesNotMatch(log.text, /stack of the keeper/);
+        assert.equal(log.trailers['x-log-complete'], 'false');
+        assert.match(log.text, /\[gateway\] \[test : unit\] the server that keeps logs of deleted pods answers 500/);
+      });
       for (const path of asked) {
         assert.match(path, new RegExp(`^/logs/${world.namespace}/${run}-`), 'only pods of the run are asked for');
         assert.match(path, /\?startTime=\d{4}-.*&completionTime=\d{4}-/);

@@ -62,7 +62,7 @@ describe('the rights of k8s/components/credentials', () => {
     });
 
   before(async function () {
-    this.timeout(240_000);
+    this.timeout(600_000);
     world = await startWorld({
       namespaces: rights.length + 1,
       components: ['triggers', 'credentials'],
@@ -289,7 +289,7 @@ describe('a rungate that is to start runs, with the rights of k8s/base alone', (
   it('serves runs, says once of each kind and of the Lease that it lacks the right, and starts nothing', async () => {
     const run = await world.run('green');
     await world.finished(run);
-    assert.equal((await world.gateway.get(`/status/${run}`)).status, 200);
+    assert.equal((await world.gateway.get(`/status/${run}?wait=300`)).status, 200);
     await logSays(world.gateway, right('list pipelinetriggers.pipeline.jquad.rocks'), world.namespace);
     await logSays(world.gateway, right('get leases.coordination.k8s.io'), world.namespace);
     const { status, text } = await world.gateway.get(`/triggers/${world.namespace}`);
@@ -322,7 +322,7 @@ describe('a rungate that is to start runs, with the rights of k8s/base alone', (
       namespace: world.namespace,
       folders: ['base', 'components/triggers'],
     });
-    await world.hasRuns('app', 1, 120_000);
+    await world.hasRuns('app', 1, 240_000);
     await eventually(
       async () => {
         assert.equal((await world.gateway.get(`/triggers/${world.namespace}/app`)).status, 200);

@@ -12,7 +12,8 @@ interface Rule {
   readonly resources: readonly string[];
 }
 
-describe('the rights of k8s/base', () => {
+describe('the rights of k8s/base', function () {
+  this.timeout(600_000);
   let world: World;
 
   before(async () => {
@@ -102,7 +103,7 @@ describe('the rights of k8s/base', () => {
       const log = await world.gateway.get(`/logs/${namespace}/${run}?prefix=none&color=never`);
       assert.equal(log.status, 200);
       assert.match(log.text, /^compiling$/m);
-      const status = await world.gateway.get(`/status/${namespace}/${run}?wait=60`);
+      const status = await world.gateway.get(`/status/${namespace}/${run}?wait=300`);
       assert.equal(status.status, 200, status.text);
     }
   });

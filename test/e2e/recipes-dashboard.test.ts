@@ -84,13 +84,21 @@ describe('the recipe for dashboards', () => {
         [[run, 'succeeded']],
       ),
     );
+    // Before it ends: of an answer that is on its way then nothing is shown.
+    await eventually(() => {
+      const answered = asked().filter(({ status }) => status === 200);
+      assert.equal(answered.length, watched.lists.length);
+    });
     await watched.end();
     const [first, ...later] = asked();
     assert.equal(first?.query.get('wait'), null);
     assert.ok(later.length > 0 && later.every(({ query }) => query.get('wait') === '50'));
-    const answered = asked().filter(({ status }) => status === 200);
-    assert.equal(answered.length, watched.lists.length);
     await world.remove(run, { wait: true });
+    // The next tests begin with a list that does not change any more.
+    await eventually(async () => {
+      const { items } = (await world.gateway.get('/runs')).json<List>();
+      assert.deepEqual(items, []);
+    });
   });
 
   it('a list that is the same is 304, and is not shown again', async () => {
@@ -164,7 +172,9 @@ browserSuite('the recipe for dashboards, in a browser', () => {
   const signIn = async (at: Gateway, password = at.credentials.password) => {
     const page = await browser.open(`${origin}/index.html?rungate=${encodeURIComponent(at.url)}`);
     const field = (name: string) => `document.forms[0].elements.${name}`;
-    await eventually(async () => assert.equal(await page.value(`${field('url')}.value`), at.url));
+    await eventually(async () => assert.equal(await page.value(`${field('url')}.value`), at.url), {
+      withinMs: 120_000,
+    });
     await page.value(`${field('username')}.value = ${JSON.stringify(at.credentials.username)}`);
     await page.value(`${field('password')}.value = ${JSON.stringify(password)}`);
     await page.value('document.forms[0].requestSubmit()');

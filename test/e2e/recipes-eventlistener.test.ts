@@ -11,7 +11,7 @@ import { nodeAddress } from '../cluster/settings.ts';
 import { checkout } from '../support/gateway.ts';
 import { onCluster } from '../support/ground.ts';
 import { type HookAnswer, postOnce, signatureOf } from '../support/hook-client.ts';
-import { type HookResult, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { type HookResult, type HookWorld, patiently, startHookWorld } from '../support/hooks.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { runProgram } from '../support/program.ts';
 import { commandsBelow, inPlace, recipe } from '../support/recipe.ts';
@@ -37,7 +37,7 @@ const push = async (
     'X-Hub-Signature-256': signatureOf(key, body),
   };
   const host = `el-build.${namespace}.svc.cluster.local:8080`;
-  const answer = await postOnce({ address: `${address}/`, headers }, body, { host });
+  const answer = await patiently(() => postOnce({ address: `${address}/`, headers }, body, { host }));
   return answer ?? assert.fail('the connection ended without an answer');
 };
 const resultOf = (answer: HookAnswer): HookResult | undefined => {
@@ -51,6 +51,7 @@ clusterSuite('the recipe for an estate of EventListeners', { triggers: true }, (
     world = await startHookWorld({ components: ['hooks-impersonation'], env: settings, gateway: false });
     await world.secret('build-webhook', { token });
     await world.apply(recipe('eventlistener/estate.yaml'));
+    await world.mayCreateRuns('build-bot');
     await world.startGateway();
     await world.served('build');
   });

@@ -12,7 +12,7 @@ import { manifestsIn } from '../support/admin.ts';
 import { on } from '../support/fault-proxy.ts';
 import { checkout } from '../support/gateway.ts';
 import { type FluxRelay, startFluxRelay } from '../support/hook-relay.ts';
-import { type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { discovered, type HookWorld, startHookWorld } from '../support/hooks.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { type Ran, runProgram } from '../support/program.ts';
 import { commandsBelow } from '../support/recipe.ts';
@@ -46,10 +46,7 @@ clusterSuite('the recipe for Flux', { flux: true, knobs: true, triggers: true },
     world = await startHookWorld({ faults: true });
     for (const kind of manifestsIn(await readFile(`${checkout}test/fixtures/hooks/notification-crds.yaml`, 'utf8'))) {
       await world.admin.apply(kind);
-      const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${kind.metadata.name}`;
-      await world.until(async () =>
-        assert.match(JSON.stringify((await world.admin.get(path)).status ?? {}), /"type":"Established"/),
-      );
+      await discovered(world.admin, kind);
     }
     repository = await makeRepository(cluster.own, `${world.namespace}-app`);
     const work = join(world.folder, 'work');
@@ -99,7 +96,7 @@ clusterSuite('the recipe for Flux', { flux: true, knobs: true, triggers: true },
       const address = `${world.gateway.url}${pathname}`;
       const token = Buffer.from(secret.data.token, 'base64');
       for (const { kind, name } of spec.eventSources)
-        relay?.alert({ kind, name, namespace, provider: { address, token } });
+        relay?.alert({ kind, name, namespace, provider: { ...world.provider('app'), address, token } });
     }
   };
   const hasRuns = (commits: readonly string[]) =>
@@ -123,7 +120,10 @@ clusterSuite('the recipe for Flux', { flux: true, knobs: true, triggers: true },
       metadata: { annotations: { 'reconcile.fluxcd.io/requestedAt': new Date().toISOString() } },
     });
     await hasRuns([first ?? '', second ?? '']);
-    await world.until(async () => assert.ok(relay?.sent.some(({ came }) => came.isDelivered)));
+    await world.until(async () => {
+      const delivered = relay?.sent.filter(({ came }) => came.isDelivered).map(({ event }) => event.metadata?.revision);
+      assert.ok(delivered?.includes(`main@sha1:${second}`), delivered?.join());
+    });
     assert.ok(
       relay?.sent.every(({ came }) => came.isDelivered),
       'every event is taken',

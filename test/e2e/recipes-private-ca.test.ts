@@ -107,13 +107,14 @@ describe('the recipe for a private authority', () => {
           ...more,
         },
       });
+    await world.finished(run);
     const { code, stderr } = await script({ CURL_CA_BUNDLE: join(folder, 'ca.crt') })(run);
     assert.equal(code, 0, stderr);
     assert.notEqual((await script({})(run)).code, 0);
   });
 
   it('Node.js believes it with NODE_EXTRA_CA_CERTS, and says why not without', async () => {
-    await world.finished(run, { withinMs: 240_000 });
+    await world.finished(run);
     const status = (more: Readonly<Record<string, string>>) =>
       runProgram(
         process.execPath,
@@ -157,7 +158,7 @@ describe('the recipe for a private authority', () => {
     const strange = await start({ EXTERNAL_LOGS_URL });
     const believing = await start({ EXTERNAL_LOGS_URL, NODE_EXTRA_CA_CERTS: join(folder, 'ca.crt') });
     try {
-      await world.finished(run, { withinMs: 240_000 });
+      await world.finished(run);
       const { metadata } = await world.podOf(run, 'build');
       await world.admin.remove(`/api/v1/namespaces/${world.namespace}/pods/${metadata.name}`);
       await eventually(

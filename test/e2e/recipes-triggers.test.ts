@@ -117,6 +117,7 @@ describe('the recipes that start runs', () => {
       const again = await trigger('one', { RUNGATE_WAIT: '5' });
       assert.deepEqual([again.code, again.stdout], [0, first.stdout]);
       const second = await trigger('two');
+      assert.equal(second.code, 0, second.stderr);
       assert.notEqual(second.stdout, first.stdout);
       await world.settled();
       assert.deepEqual(await names(), [...before, first.stdout.trim(), second.stdout.trim()].sort());
@@ -137,7 +138,7 @@ describe('the recipes that start runs', () => {
       between.add({ on: { method: 'POST' }, fault: { kind: 'answer', status: 409, body }, times: 2 });
       const { code, stdout, stderr } = await trigger('patient');
       assert.equal(code, 0, stderr);
-      assert.equal(between.matching({ method: 'POST' }).filter(({ status }) => status === 409).length, 2);
+      assert.equal(between.matching({ method: 'POST' }).filter(({ fault }) => fault === 'answer').length, 2);
       assert.deepEqual(await names(), [...before, stdout.trim()].sort());
     });
 

@@ -20,7 +20,7 @@ const ENDS = 6;
 const MIB = 2 ** 20;
 
 describe('a stream that outlives its gateway', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: World;
   let gateway: Gateway;
 
@@ -130,7 +130,7 @@ describe('a stream that outlives its gateway', function () {
   });
 
   it('run 38: on SIGTERM open streams end with a retry and a cursor, new ones are 503, and the cursor goes on elsewhere', async () => {
-    const run = await world.run('ticking', { params: { count: '12' } });
+    const run = await world.run('ticking', { params: { count: '24' } });
     const before = gateway;
     const log = await before.stream(`/logs/${run}?format=ndjson&wait=60`);
     await eventually(() => assert.match(log.text(), /tick 3"/), { withinMs: 240_000 });
@@ -152,7 +152,7 @@ describe('a stream that outlives its gateway', function () {
     const ticks = [...said, ...objectsOf(rest.body)].filter(({ type }) => type === 'log').map(({ line }) => line);
     assert.deepEqual(
       ticks,
-      Array.from({ length: 12 }, (_, place) => `tick ${place + 1}`),
+      Array.from({ length: 24 }, (_, place) => `tick ${place + 1}`),
     );
     assert.equal(objectsOf(rest.body).at(-1)?.complete, true);
     await world.remove(run);

@@ -55,11 +55,15 @@ async function settled(world: World, read: Read, run: string): Promise<RunStatus
   return eventually(async () => {
     const status = await read<RunStatus>('/runs/{namespace}/{name}', `/runs/${world.namespace}/${run}?tail=20`);
     assert.ok(status.completed !== undefined && status.progress.running === 0, `${run} is still ${status.phase}`);
+    // Of a cluster that is busy the log may not come in time, which is said instead.
+    const { logProblem } = (status.failure ?? {}) as { readonly logProblem?: string };
+    assert.equal(logProblem, undefined);
     return status;
   });
 }
 
-describe('runs of a real cluster', () => {
+describe('runs of a real cluster', function () {
+  this.timeout(600_000);
   let world: World;
   let read: Read;
   let components: object;
@@ -83,9 +87,12 @@ describe('runs of a real cluster', () => {
     const { failure } = status;
     assert.deepEqual([status.phase, failure?.task, failure?.step, failure?.exitCode], ['failed', 'build', 'kill', 137]);
     assert.deepEqual((failure as { logTail?: readonly string[] }).logTail, ['out of luck']);
-    const log = await world.gateway.get(`${failure?.logs}&follow=false&color=never&prefix=none&notices=none`);
-    assert.equal(log.status, 200);
-    assert.equal(log.text.trim(), 'out of luck');
+    // Pods have a watch of their own, which may come behind those of runs.
+    await eventually(async () => {
+      const log = await world.gateway.get(`${failure?.logs}&follow=false&color=never&prefix=none&notices=none`);
+      assert.equal(log.status, 200);
+      assert.equal(log.text.trim(), 'out of luck');
+    });
     assert.deepEqual(
       stepsOf(status).map(({ name, reason }) => `${name} ${reason}`),
       ['fetch Completed', 'kill Error', 'package Skipped', 'push Skipped', 'tell Completed'],
@@ -137,14 +144,16 @@ describe('runs of a real cluster', () => {
       spec: { taskSpec: { steps: [{ name: say, image: "docker.io/library/busybox:1", script: "echo hello; exit 3" }] } }
     `);
     const name = alone?.metadata.name ?? '';
-    const verdict = await world.gateway.get(`/taskruns/${name}/status?wait=240`);
+    const verdict = await world.gateway.get(`/taskruns/${name}/status?wait=300`);
     assert.deepEqual([verdict.status, verdict.json<{ status: string }>().status], [400, 'False']);
-    const status = await read<TaskRunStatus & { failure: { logTail?: readonly string[] } }>(
-      '/taskruns/{namespace}/{name}',
-      `/taskruns/${world.namespace}/${name}?tail=5`,
-    );
-    assert.deepEqual([status.phase, status.failure.step, status.failure.exitCode], ['failed', 'say', 3]);
-    assert.deepEqual(status.failure.logTail, ['hello']);
+    await eventually(async () => {
+      const status = await read<TaskRunStatus & { failure: { logTail?: readonly string[] } }>(
+        '/taskruns/{namespace}/{name}',
+        `/taskruns/${world.namespace}/${name}?tail=5`,
+      );
+      assert.deepEqual([status.phase, status.failure.step, status.failure.exitCode], ['failed', 'say', 3]);
+      assert.deepEqual(status.failure.logTail, ['hello']);
+    });
     await read('/taskruns/{namespace}/{name}/status', `/taskruns/${world.namespace}/${name}/status?full=true`);
   });
 
@@ -167,8 +176,12 @@ describe('runs of a real cluster', () => {
       },
       { withinMs: 240_000 },
     );
-    const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?limit=500`);
-    assert.ok(items.length >= 9);
+    // A list is of what the gateway has heard of; a run that it has not is looked up.
+    const items = await eventually(async () => {
+      const list = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?limit=500`);
+      assert.ok(list.items.length >= 9);
+      return list.items;
+    });
     for (const { name } of items) {
       await readRun(name, '?tail=20');
       await read('/status/{namespace}/{name}', `/status/${world.namespace}/${name}?full=true`);
@@ -208,11 +221,13 @@ describe('runs of a real cluster', () => {
       assert.deepEqual([phase, condition.reason, condition.message], ['failed', 'InventedTomorrow', 'nobody knows it']);
     });
     assert.equal((await world.gateway.get(`/status/${run}`)).status, 400);
-    const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?phase=failed&name=${run}`);
-    assert.deepEqual(
-      items.map(({ reason }) => reason),
-      ['InventedTomorrow'],
-    );
+    await eventually(async () => {
+      const { items } = await read<List>('/runs/{namespace}', `/runs/${world.namespace}?phase=failed&name=${run}`);
+      assert.deepEqual(
+        items.map(({ reason }) => reason),
+        ['InventedTomorrow'],
+      );
+    });
     await world.remove(run);
   });
 
@@ -222,17 +237,20 @@ describe('runs of a real cluster', () => {
       const { items } = await read<List>('/runs', '/runs?limit=500');
       assert.ok(items.some(({ name, namespace }) => name === elsewhere && namespace === world.namespaces[1]));
     });
-    const whole = await read<List>('/runs', '/runs?limit=500');
-    const created = whole.items.map((item) => item.created);
-    assert.deepEqual(created, [...created].sort().reverse());
-    const paged: RunItem[] = [];
-    for (let more = ''; ; ) {
-      const page = await read<List>('/runs', `/runs?limit=3${more}`);
-      paged.push(...page.items);
-      if (page.continue === undefined) break;
-      more = `&continue=${page.continue}`;
-    }
-    assert.deepEqual(uidsOf(paged), uidsOf(whole.items));
+    // That others were removed may be heard between two pages.
+    await eventually(async () => {
+      const whole = await read<List>('/runs', '/runs?limit=500');
+      const created = whole.items.map((item) => item.created);
+      assert.deepEqual(created, [...created].sort().reverse());
+      const paged: RunItem[] = [];
+      for (let more = ''; ; ) {
+        const page = await read<List>('/runs', `/runs?limit=3${more}`);
+        paged.push(...page.items);
+        if (page.continue === undefined) break;
+        more = `&continue=${page.continue}`;
+      }
+      assert.deepEqual(uidsOf(paged), uidsOf(whole.items));
+    });
   });
 
   it('label selectors mean what they mean to the API server, and are refused where it refuses them', async () => {
@@ -336,7 +354,7 @@ describe('runs of a real cluster', () => {
     assert.ok(told.slice(0, -1).every(({ event }) => event === 'status'));
     const pending = await world.run('pending');
     const deleted = await world.gateway.stream(`/runs/${world.namespace}/${pending}/events?wait=60`);
-    await eventually(() => assert.match(deleted.text(), /^event: status$/m));
+    await eventually(() => assert.match(deleted.text(), /^event: status$/m), { withinMs: 90_000 });
     await world.remove(pending);
     assert.equal(await deleted.ended(), 'complete');
     assert.match(deleted.text(), /"phase":"deleted"/);
@@ -344,15 +362,19 @@ describe('runs of a real cluster', () => {
 
   it('curl --compressed gets the same bytes', async () => {
     const path = `/runs/${world.namespace}?limit=500&phase=succeeded,failed`;
-    const plain = await world.gateway.get(path);
-    const packed = await world.gateway.get(path, { headers: { 'accept-encoding': 'gzip' } });
-    assert.equal(gunzipSync(packed.body).toString(), plain.text);
-    const { stdout } = await world.curl('-s', '--compressed', `${world.gateway.url}${path}`);
-    assert.equal(stdout, plain.text);
+    // What was said last of the runs before this may come between.
+    await eventually(async () => {
+      const plain = await world.gateway.get(path);
+      const packed = await world.gateway.get(path, { headers: { 'accept-encoding': 'gzip' } });
+      assert.equal(gunzipSync(packed.body).toString(), plain.text);
+      const { stdout } = await world.curl('-s', '--compressed', `${world.gateway.url}${path}`);
+      assert.equal(stdout, plain.text);
+    });
   });
 });
 
-clusterSuite('nested runs', onCluster ? { knobs: true } : {}, () => {
+clusterSuite('nested runs', onCluster ? { knobs: true } : {}, function () {
+  this.timeout(600_000);
   let world: World;
   let restore: (() => Promise<void>) | undefined;
   before(async () => {
@@ -376,7 +398,8 @@ clusterSuite('nested runs', onCluster ? { knobs: true } : {}, () => {
   });
 });
 
-describe('runs where nothing is watched (CACHE=off)', () => {
+describe('runs where nothing is watched (CACHE=off)', function () {
+  this.timeout(600_000);
   let world: World;
   let read: Read;
   before(async () => {
@@ -411,7 +434,7 @@ describe('runs where nothing is watched (CACHE=off)', () => {
 
   it('run 7, 42: an event id is waited for, a page has its tag, and events end with the run', async () => {
     const eventId = `event-${world.namespace}`;
-    const waiting = world.gateway.get(`/runs?eventId=${eventId}&wait=60`);
+    const waiting = world.gateway.get(`/runs?eventId=${eventId}&wait=300`);
     const name = `green-${eventId}`;
     await world.run('green', { name });
     const events = await world.gateway.stream(`/runs/${world.namespace}/${name}/events`);
@@ -422,10 +445,13 @@ describe('runs where nothing is watched (CACHE=off)', () => {
     );
     assert.equal(await events.ended(), 'complete');
     assert.match(events.text(), /\nevent: end\n.*"phase":"succeeded"/);
-    const page = await world.gateway.get('/runs?phase=succeeded');
-    const same = await world.gateway.get('/runs?phase=succeeded', {
-      headers: { 'if-none-match': page.headers.etag ?? '' },
+    // Tekton may have something to add to a run that is over.
+    await eventually(async () => {
+      const page = await world.gateway.get('/runs?phase=succeeded');
+      const same = await world.gateway.get('/runs?phase=succeeded', {
+        headers: { 'if-none-match': page.headers.etag ?? '' },
+      });
+      assert.equal(same.status, 304);
     });
-    assert.equal(same.status, 304);
   });
 });

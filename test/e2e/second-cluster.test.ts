@@ -9,7 +9,8 @@ import { startWorld, type World } from '../support/world.ts';
 
 const sha = (digit: number) => String(digit).repeat(40);
 
-describe('a second cluster', () => {
+describe('a second cluster', function () {
+  this.timeout(600_000);
   let world: TriggerWorld;
   let second: World;
   let rungate: Gateway | undefined;
@@ -27,7 +28,7 @@ describe('a second cluster', () => {
     await second?.end();
   });
   afterEach(async () => {
-    await rungate?.stop('SIGKILL');
+    await rungate?.stop(); // and gives the Lease back
   });
 
   /** Of a ServiceAccount there that may list runs in the namespace, and no more. */

@@ -17,10 +17,10 @@ const branch = (name: string, commit: string, title: string) => ({
 });
 
 describe('examples/triggers/pull-request.yaml', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let world: World;
   before(async () => {
-    world = await startWorld({ components: ['triggers'], env: { PARTS: 'gateway,triggers', LEASE_SECONDS: '3' } });
+    world = await startWorld({ components: ['triggers'], env: { PARTS: 'gateway,triggers' } });
     await world.apply(readFileSync(`${checkout}examples/triggers/pull-request.yaml`, 'utf8'));
   });
   after(() => world?.end());
@@ -67,7 +67,7 @@ describe('examples/triggers/pull-request.yaml', function () {
     );
     const names = (await eventuallyRuns(2)).map(({ metadata }) => metadata.name ?? '');
     const login = names.find((name) => name.startsWith('feature-login-')) ?? '';
-    const { status, message } = await world.finished(login);
+    const { status, message } = await world.finished(login, { withinMs: 240_000 });
     assert.equal(status, 'True', message);
     const log = await world.gateway.get(`/logs/${world.namespace}/${login}?prefix=none&color=never`);
     assert.match(log.text, /^feature\/login is at 1{40} now - says "hello" & goes `date`$/m);
@@ -95,7 +95,7 @@ describe('examples/triggers/pull-request.yaml', function () {
         );
         assert.deepEqual(Object.keys(branches.branch).sort(), ['feature/login', 'fix']);
       },
-      { withinMs: 120_000 },
+      { withinMs: 240_000 },
     );
     assert.equal((await runs()).length, 3);
   });

@@ -12,7 +12,8 @@ interface Ready {
   readonly lastTransitionTime: string;
 }
 
-clusterSuite('triggers on failure', { flux: true }, () => {
+clusterSuite('triggers on failure', { flux: true }, function () {
+  this.timeout(600_000);
   let world: TriggerWorld;
   const origins: Origin[] = [];
 

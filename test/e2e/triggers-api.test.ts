@@ -225,7 +225,8 @@ describe('triggers that rungate may not read', () => {
   });
 });
 
-describe('triggers of a rungate that starts runs itself', () => {
+describe('triggers of a rungate that starts runs itself', function () {
+  this.timeout(600_000);
   let world: TriggerWorld;
   before(async () => {
     world = await startTriggerWorld();
@@ -247,7 +248,7 @@ spec:
     name: build
     inputParams: [{ name: rev, value: $(commit) }]
 `);
-    await eventually(async () => {
+    await world.until(async () => {
       const { state, waitingFor } = await ask();
       assert.deepEqual(
         [state, waitingFor],
@@ -266,7 +267,7 @@ spec:
         assert.deepEqual([trigger.state, trigger.runs[0]?.phase], ['succeeded', 'succeeded']);
         return trigger;
       },
-      { withinMs: 120_000 },
+      { withinMs: 240_000 },
     );
     assert.deepEqual(
       [told.latestEvent, told.runs.map(({ name }) => name), told.waitingFor],

@@ -15,7 +15,8 @@ interface Looked {
   readonly metadata: { readonly generation: number };
 }
 
-clusterSuite('triggers behind Flux', { flux: true }, () => {
+clusterSuite('triggers behind Flux', { flux: true }, function () {
+  this.timeout(600_000);
   let world: TriggerWorld;
   const origins: Origin[] = [];
   const tally = new Tally();
@@ -90,7 +91,7 @@ clusterSuite('triggers behind Flux', { flux: true }, () => {
       ['described-whole', wholeTrigger('described-whole', 'described')],
     ] as const) {
       await world.trigger(trigger);
-      const waited = await kubectl('wait', '--for=condition=Success', `pipelinetrigger/${name}`, '--timeout=60s');
+      const waited = await kubectl('wait', '--for=condition=Success', `pipelinetrigger/${name}`, '--timeout=240s');
       assert.equal(waited, `pipelinetrigger.pipeline.jquad.rocks/${name} condition met\n`);
       const [run] = await has(name, 1);
       await world.until(async () => {

@@ -7,7 +7,7 @@ const triggerPath = (world: TriggerWorld, name: string) =>
   `/apis/pipeline.jquad.rocks/v1alpha1/namespaces/${world.namespace}/pipelinetriggers/${name}`;
 
 describe('triggers that somebody means ill with', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let world: TriggerWorld;
   before(async () => {
     world = await startTriggerWorld();

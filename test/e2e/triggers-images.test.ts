@@ -5,7 +5,7 @@ import { paramsOf, Tally, valuesOf, wholeTrigger } from '../support/trigger-mani
 import { startTriggerWorld, type TriggerWorld } from '../support/triggers.ts';
 
 describe('triggers on images and artifacts', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);

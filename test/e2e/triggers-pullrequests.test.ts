@@ -13,7 +13,7 @@ interface Entry {
 }
 
 describe('triggers on pull requests', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);

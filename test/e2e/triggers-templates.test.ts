@@ -15,7 +15,7 @@ const skips = { pipelineRef: { name: 'skips' } };
 const revision = (digit: string) => `main@sha1:${sha(digit)}`;
 
 describe('templates of triggers', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);
@@ -171,6 +171,7 @@ describe('templates of triggers', function () {
     const said = await world.says('fixed', 'Error', 'False');
     assert.match(said.message, /^PipelineRun the-run exists already/);
     await world.push('fixed', revision('3'));
+    await world.until(async () => assert.equal((await world.status('fixed')).latestEvent, revision('3')));
     await world.settled();
     await world.remove('the-run', { wait: true });
     const again = await world.reached('fixed', revision('3'));

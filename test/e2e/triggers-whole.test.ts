@@ -8,7 +8,7 @@ const branchLabel = 'pipeline.jquad.rocks/git.repository.branch.name';
 const pending = { pipelineRef: { name: 'skips' }, status: 'PipelineRunPending' };
 
 describe('triggers with spec.pipelineRun', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let world: TriggerWorld;
   const tally = new Tally();
   const has = (trigger: string, runs: number) => tally.has(world, trigger, runs);
@@ -70,7 +70,7 @@ describe('triggers with spec.pipelineRun', function () {
       ['Success'],
     );
     await world.until(async () => {
-      const told = (await world.eventsOf('one')).map(({ type, reason, message }) => [type, reason, message]).sort();
+      const told = (await world.toldOf('one')).map(({ type, reason, message }) => [type, reason, message]).sort();
       assert.deepEqual(told, [
         ['Normal', 'Info', `Source one in namespace ${world.namespace} got new event main@sha1:${sha('1')}`],
         ['Normal', 'Info', `Started the pipeline ${run.metadata.name} in namespace ${world.namespace}`],
@@ -161,6 +161,7 @@ describe('triggers with spec.pipelineRun', function () {
     await world.trigger(wholeTrigger('early', 'early', { template: { pipelineRef: { name: 'to-come' } } }));
     assert.equal((await world.says('early', 'Error', 'False')).message, 'pipelines.tekton.dev "to-come" not found');
     await world.push('early', `main@sha1:${sha('5')}`);
+    await world.until(async () => assert.equal((await world.status('early')).latestEvent, `main@sha1:${sha('5')}`));
     await world.pipeline('skips', 'to-come');
     const [run] = await has('early', 1);
     assert.equal(run && paramsOf(run).rev, sha('5'));
@@ -267,13 +268,13 @@ describe('triggers with spec.pipelineRun', function () {
     const [first] = await world.hasRuns('gone', 1);
     const series = /pipelinetrigger_reconcile_condition\{[^}]*name="gone"/;
     await world.until(async () => assert.match(await world.gateway.metrics(), series));
-    await world.until(async () => assert.equal((await world.eventsOf('gone')).length, 2));
+    await world.until(async () => assert.equal((await world.toldOf('gone')).length, 2));
     await world.drop('gone');
     await world.until(async () => {
       assert.deepEqual(await world.runsOf('gone'), []);
       assert.doesNotMatch(await world.gateway.metrics(), series);
     });
-    assert.equal((await world.eventsOf('gone')).length, 2);
+    assert.equal((await world.toldOf('gone')).length, 2);
     await world.trigger(trigger);
     const [second] = await has('gone', 1);
     assert.notEqual(second?.metadata.uid, first?.metadata.uid);

@@ -49,7 +49,7 @@ export async function startDemo(folder: string, options: DemoStart = {}): Promis
   void demo.exit.then(() => {
     ended = true;
   });
-  await eventually(() => void (ended || greeted()), { withinMs: 30_000 });
+  await eventually(() => void (ended || greeted()), { withinMs: 120_000 });
   return { ...demo, ...greeted() };
 }
 

@@ -206,13 +206,13 @@ describe('the fault proxy', () => {
       });
     }
 
-    it('a reset is a TCP RST', async () => {
+    it('a reset is a TCP RST, behind all that comes before its place', async () => {
       let finish = () => {};
       answer = (_, response) => {
         finish = () => response.end();
         response.write(lines);
       };
-      proxy.add({ on: {}, fault: { kind: 'cut', at: { ms: 20 }, how: 'reset' } });
+      proxy.add({ on: {}, fault: { kind: 'cut', at: { lines: 10 }, how: 'reset' } });
       const seen = await see(log);
       assert.equal(seen.body.toString(), lines);
       assert.equal(seen.ended, 'reset');

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { loopbackCertificate } from './certificate.ts';
 import { concealIn, concealment, type HiddenApi } from './hidden-api.ts';
 import { type BodyFault, endToEnd, type Place, relay } from './relay.ts';
@@ -218,8 +218,8 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   const refusals: (() => void)[] = [];
   const requests: PassedRequest[] = [];
   const clients = new Set<Socket>();
-  /** The same, by the port with which the server behind the door knows them. */
-  const clientAt = new Map<number, Socket>();
+  /** The same, by the port with which the server behind the door knows them, and the sockets that lead there. */
+  const clientAt = new Map<number, { readonly client: Socket; readonly through: Socket }>();
   const servers = new Set<Socket>();
   const target = new URL(upstream.url);
 
@@ -247,7 +247,7 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
     clients.add(client);
     through.once('connect', () => {
       const { localPort = 0 } = through;
-      clientAt.set(localPort, client);
+      clientAt.set(localPort, { client, through });
       through.once('close', () => clientAt.delete(localPort));
     });
     client.once('close', () => clients.delete(client));
@@ -277,8 +277,18 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
   const { port } = door.address() as AddressInfo;
 
   function resetClient(response: ServerResponse): void {
-    clientAt.get(response.socket?.remotePort ?? 0)?.resetAndDestroy();
+    clientAt.get(response.socket?.remotePort ?? 0)?.client.resetAndDestroy();
     response.socket?.destroy();
+  }
+
+  /** Resets a client that has been sent a part: an RST would overtake what is still on its way through the door. */
+  async function resetBehind(response: ServerResponse): Promise<void> {
+    const { through } = clientAt.get(response.socket?.remotePort ?? 0) ?? {};
+    for (let passed = -1; through !== undefined && passed !== through.bytesRead; ) {
+      passed = through.bytesRead;
+      for (let turns = 0; turns < 2; turns++) await setImmediate(); // in between everything that is there is read
+    }
+    resetClient(response);
   }
 
   function resetAll(): void {
@@ -357,7 +367,7 @@ export async function startFaultProxy(upstream: Upstream, { secure = true } = {}
         to: response,
         closed,
         fault: fault?.kind === 'delay' ? undefined : fault,
-        reset: () => resetClient(response),
+        reset: () => resetBehind(response),
         count: (bytes) => {
           record.bytes += bytes;
         },

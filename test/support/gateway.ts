@@ -1,9 +1,8 @@
 /** The real rungate as a child process, and the clients that tests put in front of it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { eventually } from './eventually.ts';
 
@@ -89,14 +88,30 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-/** A port that was free a moment ago. */
+/** Between the ports of other servers here and those of NodePorts; the kernel hands out ports from 32768 (on other systems, higher). */
+const [FIRST_PORT, PORTS] = [20_000, 10_000];
+/** Each process begins in a place of its own. */
+let lastPort = (process.pid * 101) % PORTS;
+
+/**
+ * A port that was free a moment ago, and another one each time. Who asks the kernel for any port, as many do all the time, does not
+ * get it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let tries = 0; tries < PORTS; tries++) {
+    lastPort = (lastPort + 1) % PORTS;
+    const port = FIRST_PORT + lastPort;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port is free from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1}`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /**
@@ -104,17 +119,30 @@ export async function freePort(): Promise<number> {
  * is ready. It is the gateway alone unless `env` says PARTS; without the gateway nothing answers at `url`. `ready: false`
  * only waits until it answers at all. Throws with the end of its log when it does not come up.
  */
-export async function startGateway({
-  args = [],
-  env,
-  logFile,
-  ready = true,
-}: {
+export async function startGateway(start: GatewayStart): Promise<Gateway> {
+  const { env, logFile } = start;
+  for (let tries = 1; ; tries++) {
+    const before = existsSync(logFile) ? statSync(logFile).size : 0;
+    try {
+      return await startOnce(start);
+    } catch (error) {
+      // A port that was free may be somebody else's by now; those of `env` are what the test wants.
+      const isTaken = /is in use by another program/.test((error as Error).message);
+      if (!isTaken || tries === 5 || 'PORT' in env || 'METRICS_PORT' in env) throw error;
+      truncateSync(logFile, before);
+    }
+  }
+}
+
+/** What a gateway is started with. */
+interface GatewayStart {
   readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly ready?: boolean;
-}): Promise<Gateway> {
+}
+
+async function startOnce({ args = [], env, logFile, ready = true }: GatewayStart): Promise<Gateway> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const credentials = { username: 'ci', password: 'correct horse' };
   const output = openSync(logFile, 'a');
@@ -153,7 +181,7 @@ export async function startGateway({
         if (status !== 200) throw new Error(`/readyz answers ${status}`);
         if ((env.PARTS ?? 'gateway').includes('gateway')) await whole(await ask(`${url}/health`, { as: 'none' }));
       },
-      { withinMs: 60_000 },
+      { withinMs: 120_000 },
     );
     if (child.exitCode !== null) throw new Error(`rungate ended with exit code ${child.exitCode}`);
   } catch (error) {

@@ -50,6 +50,17 @@ export function listenerOf(name: string, wish: ListenerWish = {}): Manifest[] {
   ];
 }
 
+/** A listener of which no run comes: it names the templates among `objects`, those of `listener`, and what it says of an event shows whether they are known. */
+export function templateProbeOf(listener: string, objects: readonly Manifest[]): Manifest {
+  const templates = objects.filter(({ kind }) => kind === 'TriggerTemplate').map(({ metadata: { name = '' } }) => name);
+  return {
+    apiVersion: API,
+    kind: 'EventListener',
+    metadata: { name: `templates-of-${listener}`, annotations: { 'rungate.dev/hook-secret': keySecret } },
+    spec: { triggers: templates.map((name) => ({ name, template: { ref: name } })) },
+  };
+}
+
 const usualBindings = { rev: '$(body.metadata.revision)' };
 
 function triggerOf(template: string, trigger: ListenedTrigger): object {

@@ -4,13 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fluxCrds } from '../../src/sandbox/kinds/flux.ts';
-import { type Manifest, manifestsIn } from './admin.ts';
+import { type Admin, type Manifest, manifestsIn } from './admin.ts';
 import { eventually } from './eventually.ts';
+import { on } from './fault-proxy.ts';
 import { checkout, type Gateway } from './gateway.ts';
 import { type HookAnswer, type PostOptions, type Provider, postOnce } from './hook-client.ts';
 import { type EventBody, type EventWish, fluxEvent } from './hook-events.ts';
-import { hookedTrigger, keySecret, type ListenerWish, listenerOf } from './hook-manifests.ts';
+import { hookedTrigger, keySecret, type ListenerWish, listenerOf, templateProbeOf } from './hook-manifests.ts';
 import { type RunManifest, startTriggerWorld, type TriggerWorld } from './triggers.ts';
 import type { WorldOptions } from './world.ts';
 
@@ -46,16 +48,20 @@ export interface HookWorld extends TriggerWorld {
     body: EventBody | string | Buffer,
     options?: PostOptions & { readonly with?: Partial<Provider>; readonly gateway?: Gateway },
   ): Promise<HookAnswer>;
-  /** What came of an event that is sent once: its status is 202. */
+  /** As `post`, `patiently`. */
+  deliver(...sent: Parameters<HookWorld['post']>): Promise<HookAnswer>;
+  /** What came of an event that is delivered: its status is 202. A run that was created unheard counts as created. */
   results(hook: string, body: EventBody | string, gateway?: Gateway): Promise<readonly HookResult[]>;
   /** Applies a Secret. */
   secret(name: string, data: Readonly<Record<string, string>>): Promise<void>;
-  /** Applies an EventListener, and what it needs, and waits until it is served. */
+  /** Applies an EventListener, and what it needs, and waits until it is served with that. */
   listen(name: string, wish?: ListenerWish): Promise<void>;
   /** Applies a PipelineTrigger with a hook, and waits until that is served. */
   hook(name: string, wish?: Parameters<typeof hookedTrigger>[1]): Promise<void>;
-  /** Waits until every rungate of these, the world's own unless told, knows a hook. */
+  /** Waits until every rungate of these, the world's own unless told, knows a hook, and the templates of one that `listen` applied. */
   served(hook: string, gateways?: readonly Gateway[]): Promise<void>;
+  /** Waits until the API server lets a ServiceAccount create PipelineRuns. */
+  mayCreateRuns(account: string): Promise<void>;
   /** An event about an object of this world, with its uid as it is now; one that is not there has none. */
   event(name: string, wish?: Omit<EventWish, 'namespace' | 'name'>): Promise<EventBody>;
   /** A Kustomization, of which Flux says that it has applied `revision`; made if it is not there. */
@@ -69,6 +75,23 @@ export interface HookWorld extends TriggerWorld {
   /** Waits until one of these Events about an object is there. */
   tells(kind: string, name: string, reason: string): Promise<Told>;
 }
+
+/** How often something is delivered that is answered 503, and the gap. */
+const [MOST_TRIES, GAP_MS] = [5, 1_000];
+/**
+ * Posts, and posts again while the answer is 503, as often as notification-controller does: rungate waits two seconds for an answer
+ * of the API server, and one with much to do may need longer.
+ */
+export async function patiently<A extends HookAnswer | undefined>(post: () => Promise<A>): Promise<A> {
+  for (let tries = 1; ; tries++) {
+    const answer = await post();
+    if (answer?.status !== 503 || tries === MOST_TRIES) return answer;
+    await sleep(GAP_MS);
+  }
+}
+
+/** Of a Provider: a sender gives up for want of tries, not because the machine is slow. */
+const PROVIDER_MS = 60_000;
 
 /** Where objects of a kind are. */
 const collections: Readonly<Record<string, string>> = {
@@ -108,21 +131,49 @@ export async function startHookWorld(options: WorldOptions = {}): Promise<HookWo
       await admin.get<{ items: readonly Told[] }>(`/api/v1/namespaces/${namespace}/events?fieldSelector=${about}`)
     ).items;
   };
+  /** The listeners whose templates have a probe. */
+  const probed = new Set<string>();
+  let probes = 0;
+  /** Each kind has a watch of its own: who knows a listener may have yet to hear of its templates, which is told in a sentence. */
+  const knowsTemplates = async (listener: string, gateway: Gateway): Promise<void> => {
+    const probe = templateProbeOf(listener, []).metadata.name ?? '';
+    const body = fluxEvent({ namespace, name: listener, severity: 'error', message: `probe ${++probes}` });
+    const answer = await postOnce(hooks.provider(probe, gateway), body);
+    assert.equal(answer?.status, 202, answer?.text);
+    const { text } = await gateway.get(`/hooks/${namespace}/${probe}/deliveries?limit=1`);
+    assert.doesNotMatch(text, /there is no TriggerTemplate/);
+  };
+  /** Whether somebody who creates runs has given up since then before there was an answer. */
+  const isUnheard = (since: number) =>
+    options.faults === true &&
+    world.faults
+      .matching(on.create('pipelineruns'))
+      .some(({ start, end, status }) => start >= since && end !== undefined && status === undefined);
   const hooks: Omit<HookWorld, keyof TriggerWorld> = {
     token,
-    provider: (hook, gateway = world.gateway) => ({ address: `${gateway.url}/hooks/${namespace}/${hook}`, token }),
+    provider: (hook, gateway = world.gateway) => ({
+      address: `${gateway.url}/hooks/${namespace}/${hook}`,
+      token,
+      timeoutMs: PROVIDER_MS,
+    }),
     async post(hook, body, { with: other = {}, gateway, ...how } = {}) {
       const answer = await postOnce({ ...hooks.provider(hook, gateway), ...other }, body, how);
       return answer ?? assert.fail('the connection ended without an answer');
     },
+    deliver: (...sent) => patiently(() => hooks.post(...sent)),
     async results(hook, body, gateway) {
-      const answer = await hooks.post(hook, body, gateway === undefined ? {} : { gateway });
+      const began = performance.now();
+      const answer = await hooks.deliver(hook, body, gateway === undefined ? {} : { gateway });
       assert.equal(answer.status, 202, answer.text);
-      return answer.json<{ results: HookResult[] }>().results;
+      const { results } = answer.json<{ results: HookResult[] }>();
+      if (!isUnheard(began)) return results;
+      return results.map((result) => (result.outcome === 'duplicate' ? { ...result, outcome: 'created' } : result));
     },
     secret,
     async listen(name, wish) {
-      for (const object of listenerOf(name, wish)) await world.apply(object);
+      const objects = listenerOf(name, wish);
+      for (const object of [...objects, templateProbeOf(name, objects)]) await world.apply(object);
+      probed.add(name);
       await hooks.served(name);
     },
     async hook(name, wish) {
@@ -134,7 +185,21 @@ export async function startHookWorld(options: WorldOptions = {}): Promise<HookWo
         for (const gateway of gateways) {
           const { status, text } = await gateway.get(`/hooks/${namespace}/${hook}/deliveries`);
           assert.equal(status, 200, text);
+          if (probed.has(hook)) await knowsTemplates(hook, gateway);
         }
+      }),
+    mayCreateRuns: (account) =>
+      world.until(async () => {
+        const resourceAttributes = { namespace, verb: 'create', group: 'tekton.dev', resource: 'pipelineruns' };
+        const { status } = await admin.post<{ status: { allowed: boolean } }>(
+          '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+          {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SubjectAccessReview',
+            spec: { user: `system:serviceaccount:${namespace}:${account}`, resourceAttributes },
+          },
+        );
+        assert.ok(status.allowed, `${account} may create no runs`);
       }),
     async event(name, wish = {}) {
       const found = await hooks.object(wish.kind ?? 'GitRepository', name);
@@ -178,7 +243,7 @@ export async function startHookWorld(options: WorldOptions = {}): Promise<HookWo
           const all = await events(kind, name);
           return all.find((one) => one.reason === reason) ?? assert.fail(`told so far: ${JSON.stringify(all)}`);
         },
-        { withinMs: 60_000 },
+        { withinMs: 240_000 },
       ),
   };
   return Object.defineProperties(hooks, Object.getOwnPropertyDescriptors(world)) as HookWorld;
@@ -194,11 +259,27 @@ async function applyKinds({ ground, admin }: TriggerWorld): Promise<void> {
           .filter(({ metadata }) => metadata.name === 'kustomizations.kustomize.toolkit.fluxcd.io')
           .map((definition) => definition as unknown as Manifest); // the same thing in the words of the sandbox
   for (const definition of definitions) {
-    const at = path(definition.metadata.name);
-    if ((await admin.bytes(at)).status === 404) await admin.apply(definition);
-    await eventually(async () => {
-      const { status } = await admin.get(at);
-      assert.match(JSON.stringify(status ?? {}), /"type":"Established"/);
-    });
+    if ((await admin.bytes(path(definition.metadata.name))).status === 404) await admin.apply(definition);
+    await discovered(admin, definition);
   }
+}
+
+/** Waits until discovery tells of a kind, in each of its versions: one that is established may not be found yet. */
+export async function discovered(admin: Admin, definition: Manifest): Promise<void> {
+  const { group, names, versions } = definition.spec as {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string; readonly served: boolean }[];
+  };
+  await eventually(
+    async () => {
+      for (const { name: version, served } of versions) {
+        if (!served) continue;
+        const { resources } = await admin.get<{ resources: { name: string }[] }>(`/apis/${group}/${version}`);
+        const isThere = resources.some(({ name }) => name === names.plural);
+        assert.ok(isThere, `${group}/${version} has no ${names.plural} yet`);
+      }
+    },
+    { withinMs: 90_000 },
+  );
 }

@@ -103,6 +103,7 @@ export async function startMariaDb(): Promise<MariaDb> {
         `--socket=${join(folder, 'socket')}`,
         `--pid-file=${join(folder, 'pid')}`,
         `--port=${port}`,
+        '--port-open-timeout=60', // seconds for which somebody else may have it, when it is started again
         '--bind-address=127.0.0.1',
         '--skip-name-resolve',
         '--skip-log-bin',

@@ -62,7 +62,7 @@ export async function openPlace(world: World, letter: string): Promise<Place> {
     },
     async start(env = {}) {
       latest = await world.startGateway({
-        env: { KUBECONFIG: kubeconfig, PARTS: 'triggers', POD_NAME: name, LEASE_SECONDS: '3', ...env },
+        env: { KUBECONFIG: kubeconfig, PARTS: 'triggers', POD_NAME: name, ...env },
       });
       return latest;
     },

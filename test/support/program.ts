@@ -14,13 +14,13 @@ export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Ended with SIGKILL after so long; 120 s unless told. */
+  /** Ended with SIGKILL after so long; 280 s unless told, a little less than a test on the cluster has. */
   readonly withinMs?: number;
 }
 
 /** Runs a program and resolves when it has ended, however that was; rejects only when it cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { input, env, cwd, withinMs = 120_000 } = options;
+  const { input, env, cwd, withinMs = 280_000 } = options;
   const child = spawn(file, args, { env: { ...(env ?? process.env) }, cwd, timeout: withinMs, killSignal: 'SIGKILL' });
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on('data', (piece: Buffer) => stdout.push(piece));

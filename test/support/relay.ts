@@ -31,8 +31,8 @@ export interface Relay {
   /** Resolves when the client has gone or has been answered. */
   readonly closed: Promise<void>;
   readonly fault: BodyFault | undefined;
-  /** Sends the client a TCP RST. */
-  reset(): void;
+  /** Sends the client a TCP RST behind all that it was sent. */
+  reset(): Promise<void>;
   /** Is told of bytes handed to the client. */
   count(bytes: number): void;
 }
@@ -68,7 +68,7 @@ export async function relay(from: IncomingMessage, { to, closed, fault, reset, c
     struck = true;
     if (fault?.kind === 'insert') await send(Buffer.from(fault.text));
     over = fault?.kind !== 'insert' || fault.ends;
-    if (fault?.kind === 'cut' && fault.how === 'reset') reset();
+    if (fault?.kind === 'cut' && fault.how === 'reset') await reset();
     else if (fault?.kind === 'cut' && fault.how === 'unfinished') closeUnfinished(to);
     else if (ends) to.end();
   };

@@ -151,7 +151,7 @@ export async function sitDown({ folder, env, put }: Desk): Promise<Typist> {
       const { code, stdout, stderr } = await runProgram('bash', ['-c', script], {
         env,
         cwd: folder,
-        withinMs: 280_000,
+        withinMs: 600_000,
       });
       const where = `${block.page}:${block.line}`;
       if (code !== 0) throw new Error(`${where} ended with ${code}\n${text}\n--- printed\n${stdout}${stderr}`);

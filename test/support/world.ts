@@ -19,6 +19,11 @@ import { objectsOf, type Right, without } from './rights.ts';
 /** Namespaces of tests carry this label, with the process and machine that made them, so that what a killed one left can be found. */
 export const testLabel = 'rungate.dev/test';
 
+/** A run has several pods one after another, and each may take a minute on a node that others use as well. */
+const FINISHED_MS = { cluster: 280_000, sandbox: 120_000 };
+/** Commands of kubectl that wait are told by themselves for how long. */
+const KUBECTL_MS = 900_000;
+
 const machine = hostname()
   .replace(/[^a-z0-9]/gi, '')
   .slice(0, 40);
@@ -114,7 +119,7 @@ export interface World extends AsyncDisposable {
   read(run: string): Promise<Manifest>;
   /** Its condition; undefined before the controller has seen it. */
   condition(run: string): Promise<Succeeded | undefined>;
-  /** Waits until it is True or False (2 minutes unless told) and resolves with that. */
+  /** Waits until it is True or False (2 minutes unless told, on a cluster nearly 5) and resolves with that. */
   finished(run: string, options?: { readonly withinMs?: number }): Promise<Succeeded>;
   /** Its pods, oldest first: of every task and attempt, but not of runs below it. */
   pods(run: string): Promise<PodManifest[]>;
@@ -253,7 +258,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       },
       read: (run) => admin.get(runPath(run)),
       condition: async (run) => succeeded(await admin.get(runPath(run))),
-      finished: (run, { withinMs = 120_000 } = {}) =>
+      finished: (run, { withinMs = FINISHED_MS[ground.kind] } = {}) =>
         eventually(
           async () => {
             const condition = succeeded(await admin.get(runPath(run)));
@@ -288,7 +293,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         const { username, password } = world.gateway.credentials;
         return runProgram('curl', ['--user', `${username}:${password}`, ...args]);
       },
-      kubectl: (...args) => runProgram(ground.kubectl ?? 'kubectl', ['--kubeconfig', ground.kubeconfig, ...args]),
+      kubectl: (...args) =>
+        runProgram(ground.kubectl ?? 'kubectl', ['--kubeconfig', ground.kubeconfig, ...args], { withinMs: KUBECTL_MS }),
       tkn: (...args) =>
         runProgram(ground.tkn ?? 'tkn', [...args, '--kubeconfig', ground.kubeconfig, '--namespace', namespace]),
       end,
@@ -332,13 +338,27 @@ async function makeNamespace(admin: Admin, name: string): Promise<void> {
 export async function applyDefinitions(admin: Admin): Promise<void> {
   for (const object of objectsOf('crds')) {
     await admin.apply(object);
+    const spec = object.spec as {
+      readonly group: string;
+      readonly names: { readonly plural: string };
+      readonly versions: readonly { readonly name: string; readonly served: boolean }[];
+    };
     const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${object.metadata.name}`;
     await eventually(
       async () => {
         const { status } = await admin.get(path);
         const { conditions = [] } = status as { readonly conditions?: readonly { type: string; status: string }[] };
-        if (conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')) return;
-        throw new Error(`${object.metadata.name} is not established`);
+        if (!conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')) {
+          throw new Error(`${object.metadata.name} is not established`);
+        }
+        // Discovery tells of it a moment later, and a rungate that does not find it there looks again after a minute.
+        for (const { name } of spec.versions.filter(({ served }) => served)) {
+          const { resources } = await admin.get<{ resources: readonly { name: string }[] }>(
+            `/apis/${spec.group}/${name}`,
+          );
+          if (resources.some((resource) => resource.name === spec.names.plural)) continue;
+          throw new Error(`${object.metadata.name} is not among the resources of ${name}`);
+        }
       },
       { withinMs: 90_000 },
     );

@@ -12,12 +12,14 @@ import { type JsonObject, objectOf } from '../../kube/objects.ts';
 import { silentLog } from '../../log.ts';
 import { silentMetrics } from '../../metrics.ts';
 import type { NewObject } from '../../sandbox/api/client.ts';
+import type { KubeObject } from '../../sandbox/object.ts';
 import { createListenerCaches, type ListenerCaches } from './caches.ts';
 
 const definitions = parseAllDocuments(readFileSync('test/fixtures/hooks/triggers-crds.yaml', 'utf8')).map(
   // They are written here, for API servers.
   (document) => document.toJS() as NewObject,
 );
+const isDefined = ({ metadata }: KubeObject) => definitions.some((each) => each.metadata.name === metadata.name);
 const CRDS = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 const GROUP = '/apis/triggers.tekton.dev';
 
@@ -42,6 +44,8 @@ describe('the objects of listeners in a cluster', () => {
     await Promise.all(running.splice(0).map((caches) => caches.stop(AbortSignal.abort())));
     for (const each of closing.splice(0)) each.close();
     for (const { metadata } of definitions) sandbox.client.remove(CRDS, '', metadata.name ?? '');
+    // Objects go before their kinds.
+    await eventually(() => assert.deepEqual(sandbox.client.list(CRDS).filter(isDefined), []));
   });
 
   const define = async () => {

@@ -120,7 +120,7 @@ describe('runs that listeners order', () => {
   for (const status of [500, 503, 429]) {
     it(`event 17: an API server that says ${status} twice gets the same name a third time`, async () => {
       failCreation(status, 2);
-      assert.equal((await create(orderOf(namespace, 'a'))).came, 'created');
+      assert.equal((await create(orderOf(namespace, 'a'), never, impatient())).came, 'created');
       assert.deepEqual(await names(), ['build-a']);
     });
   }

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../../../test/support/eventually.ts';
+import { HandClock } from '../../../../test/support/hand-clock.ts';
 import { type KubeletRig, startKubelet } from '../../../../test/support/kubelet.ts';
 import type { JsonObject } from '../../object.ts';
 
@@ -144,21 +145,30 @@ spec:
   });
 
   it('an image that cannot be pulled', async () => {
-    rig.apply(podYaml('pull', 'true').replace('busybox:1', 'unpullable.test/x:1'));
-    await eventually(() => assert.equal((state('pull').waiting as JsonObject).reason, 'ErrImagePull'));
-    await assert.rejects(rig.log('pull'), {
-      code: 400,
-      message: `container "a" in pod "pull" is waiting to start: image can't be pulled`,
-    });
-    await eventually(() => assert.equal((state('pull').waiting as JsonObject).reason, 'ImagePullBackOff'));
-    await assert.rejects(rig.log('pull'), {
-      message: 'container "a" in pod "pull" is waiting to start: trying and failing to pull image',
-    });
-    assert.equal(phase('pull'), 'Pending');
-    assert.match(
-      rig.events('pull').join('\n'),
-      /Failed: Error: ErrImagePull\nBackOff: Back-off pulling image "unpullable.test\/x:1"\nFailed: Error: ImagePullBackOff$/,
-    );
+    // A state is gone on from by the clock: turned by hand, for nobody to come too late for it.
+    const clock = new HandClock();
+    const rig = await startKubelet({ clock });
+    try {
+      const waiting = () => ((rig.container('pull', 'a').state ?? {}) as JsonObject).waiting as JsonObject | undefined;
+      rig.apply(podYaml('pull', 'true').replace('busybox:1', 'unpullable.test/x:1'));
+      await eventually(() => assert.equal(waiting()?.reason, 'ErrImagePull'));
+      await assert.rejects(rig.log('pull'), {
+        code: 400,
+        message: `container "a" in pod "pull" is waiting to start: image can't be pulled`,
+      });
+      await clock.turn(1_000);
+      await eventually(() => assert.equal(waiting()?.reason, 'ImagePullBackOff'));
+      await assert.rejects(rig.log('pull'), {
+        message: 'container "a" in pod "pull" is waiting to start: trying and failing to pull image',
+      });
+      assert.equal(rig.status('pull').phase, 'Pending');
+      assert.match(
+        rig.events('pull').join('\n'),
+        /Failed: Error: ErrImagePull\nBackOff: Back-off pulling image "unpullable.test\/x:1"\nFailed: Error: ImagePullBackOff$/,
+      );
+    } finally {
+      await rig.end();
+    }
   });
 
   const configs: readonly { readonly name: string; readonly field: string; readonly want: string }[] = [

@@ -85,7 +85,7 @@ describe('a supervised process', () => {
     { name: 'what it left in the background', script: 'sleep 600 & echo $! > pids; exit 4' },
     {
       name: 'what ignores being asked',
-      script: `sh -c "trap '' TERM; echo \\$\\$ > pids; exec sleep 600" & sleep 0.2; exit 4`,
+      script: `sh -c "trap '' TERM; echo \\$\\$ > pids; exec sleep 600" & until [ -s pids ]; do sleep 0.05; done; exit 4`,
     },
     { name: 'what job control put into another group', script: 'set -m; sleep 600 & echo $! > pids; exit 4' },
   ]) {
@@ -99,7 +99,8 @@ describe('a supervised process', () => {
 
   it('does not wait for what has left its session and holds on to its output', async function () {
     if (!existsSync('/usr/bin/setsid')) return this.skip(); // a command of Linux alone
-    const running = await run('echo one; setsid sh -c "echo \\$\\$ > pids; exec sleep 600" & sleep 0.2; exit 4');
+    const leaves = 'setsid sh -c "echo \\$\\$ > pids; exec sleep 600" &';
+    const running = await run(`echo one; ${leaves} until [ -s pids ]; do sleep 0.05; done; exit 4`);
     try {
       assert.equal((await running.ended).code, 4);
       assert.equal(running.output, 'stdout: one\n');
@@ -110,13 +111,14 @@ describe('a supervised process', () => {
 
   it('is asked to end: the first process alone, or all', async () => {
     const first = await run(
-      `sh -c "trap 'echo child' TERM; sleep 0.4; :" & trap 'sleep 0.2; exit 7' TERM; echo ready; wait`,
+      `sh -c "trap 'echo child' TERM; sleep 600; :" & trap 'sleep 0.2; exit 7' TERM; echo ready; wait`,
     );
     await eventually(() => assert.match(first.output, /ready/));
     first.terminate('first');
     assert.equal((await first.ended).code, 7);
     assert.doesNotMatch(first.output, /child/);
-    const all = await run(`sh -c "trap 'echo child' TERM; echo ready; sleep 0.3" & trap 'wait; exit 7' TERM; wait`);
+    const child = `sh -c "trap 'echo child' TERM; echo ready; sleep 600; :"`;
+    const all = await run(`trap 'wait; exit 7' TERM; ${child} & wait`);
     await eventually(() => assert.match(all.output, /ready/));
     all.terminate('all');
     assert.equal((await all.ended).code, 7);
