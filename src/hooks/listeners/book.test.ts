@@ -155,6 +155,7 @@ describe('the hooks of EventListeners', () => {
 
   it('are waited for until everything that they may name is known', async () => {
     isKnown = false;
+    cluster.put(template);
     cluster.put(listener('build'));
     assert.deepEqual(await Promise.all([find('build'), find('other'), find('build', 'elsewhere')]), [
       'waiting',
@@ -174,9 +175,27 @@ describe('the hooks of EventListeners', () => {
     assert.equal((await found('build')).secret, 'other-key');
     const second = await found('build');
     cluster.remove('TriggerTemplate', 'run');
-    assert.notEqual(await found('build'), second);
+    const third = found('build');
+    await clock.turn(2_000);
+    assert.notEqual(await third, second);
     cluster.remove('EventListener', 'build');
     assert.equal(await find('build'), undefined);
+  });
+
+  it('wait a moment for what a listener names and is not there yet, and not for ever', async () => {
+    cluster.put(listener('build'));
+    const early = found('build');
+    await clock.turn(1_000);
+    cluster.put(template);
+    await clock.turn(1_000);
+    assert.deepEqual(told, []);
+    const hook = await early;
+    assert.equal(await find('build'), hook);
+    cluster.remove('TriggerTemplate', 'run');
+    const broken = found('build');
+    await clock.turn(2_000);
+    assert.notEqual(await broken, hook);
+    assert.equal(await find('build'), await broken);
   });
 
   it('may be in files, together with what is in the cluster', async () => {

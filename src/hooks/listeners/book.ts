@@ -38,7 +38,7 @@ export interface ListenerBookParts extends Pick<ListenerHookParts, 'world' | 'po
 /** A book as a part: while it runs, owners of listeners are told what is wrong with them, whether or not anything is delivered. */
 export interface ListenerBook extends HookBook, Part {}
 
-/** Whoever applies a listener applies what it names in the same breath. */
+/** Whoever applies a listener applies what it names in the same breath, and each kind has a watch of its own. */
 const SETTLE_MS = 2_000;
 /** How long a delivery waits for the expressions of its listener to be read. */
 const READ_MS = 5_000;
@@ -59,6 +59,8 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
   const resolving = new Map<string, Promise<Resolved | undefined>>();
   const told = new Set<string>();
   let changes = 0;
+  /** When the last change will have been followed by what belongs to it. */
+  let settledAt = clock.steady();
   let wake = () => {};
 
   const isServed = (namespace: string) => served === '*' || served.includes(namespace);
@@ -106,11 +108,22 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
     return resolved;
   };
 
+  /** Whether a listener has mistakes that may be gone in a moment: its sender would not come again for them. */
+  const isUnsettled = ({ listener }: Resolved): boolean =>
+    clock.steady() < settledAt && listener.triggers.some((trigger) => 'mistakes' in trigger);
+
+  const resolveSettled = async (object: EventListenerObject, signal: AbortSignal): Promise<Resolved | undefined> => {
+    const resolved = current(object) ?? (await resolve(object));
+    if (resolved === undefined || !isUnsettled(resolved)) return resolved;
+    await clock.sleep(settledAt - clock.steady(), signal);
+    return signal.aborted ? resolved : resolve(object);
+  };
+
   const resolveInTime = async (object: EventListenerObject): Promise<Found> => {
     const over = new AbortController();
     const late = clock.sleep(READ_MS, over.signal).then(() => 'waiting' as const);
     try {
-      const resolved = await Promise.race([resolve(object), late]);
+      const resolved = await Promise.race([resolveSettled(object, over.signal), late]);
       return resolved === 'waiting' ? resolved : resolved?.hook;
     } finally {
       over.abort();
@@ -194,6 +207,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
 
   shelf.onChange(() => {
     changes += 1;
+    settledAt = clock.steady() + SETTLE_MS;
     wake();
   });
   return {
@@ -203,7 +217,9 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
       // What a listener names may be in the cluster although the listener is in a file.
       if (!isKnown(ref.namespace)) return 'waiting';
       const object = shelf.get('EventListener', ref);
-      return object === undefined ? undefined : (current(object)?.hook ?? resolveInTime(object));
+      if (object === undefined) return undefined;
+      const known = current(object);
+      return known === undefined || isUnsettled(known) ? resolveInTime(object) : known.hook;
     },
     async start() {
       void look();
