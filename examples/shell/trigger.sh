@@ -17,8 +17,7 @@
 #   2   not asked properly: a variable is missing, or rungate refuses (the answer is printed)
 #   3   not known: rungate cannot be reached, or the run has not come. The same KEY again does not start another.
 #
-# rungate tells which run is the trigger's latest. Let jobs that use one trigger begin one after the other (in GitLab:
-# resource_group), or two that begin in the same second may take the same run for theirs.
+# Of a trigger on a PullRequest it is one of the runs of all branches.
 #
 # Needs a POSIX shell and curl 7.76 or newer.
 set -u
@@ -48,12 +47,12 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Asks, with credentials that a process list must not show, and leaves status, head and body of the answer. Whatever goes wrong on
+# Asks, with credentials that a process list must not show, and leaves status and body of the answer. Whatever goes wrong on
 # the way is tried again: the key makes a request that was lost on its way back the same one.
 ask() {
   user=$(printf '%s:%s' "$RUNGATE_USERNAME" "$RUNGATE_PASSWORD" | sed 's/["\\]/\\&/g')
   status=$(printf 'user = "%s"\n' "$user" | curl --config - --silent --show-error --retry 5 --retry-all-errors \
-    --output "$folder/body" --dump-header "$folder/head" --write-out '%{http_code}' "$@") || status=000
+    --output "$folder/body" --write-out '%{http_code}' "$@") || status=000
 }
 
 # The answer was no: prints it and ends.
@@ -69,45 +68,25 @@ in_time() {
   [ "$(date +%s)" -lt "$until" ]
 }
 
-latest() {
-  sed -n 's/.*"latestPipelineRun":"\([^"]*\)".*/\1/p' "$folder/body"
-}
-
-ask "$url/triggers/$trigger?runs=0"
-[ "$status" = 200 ] || refused
-before=$(latest)
-
 # 409: another run of the trigger was asked for and has not begun, which is over in a moment; or the trigger is suspended.
 while ask --data '' --header "Idempotency-Key: $key" "$url/triggers/$trigger/run"; [ "$status" = 409 ]; do
   if grep -q suspended "$folder/body" || ! in_time; then refused; fi
   sleep 1
-  ask "$url/triggers/$trigger?runs=0"
-  [ "$status" = 200 ] || refused
-  before=$(latest) # the other's, by now
 done
 [ "$status" = 202 ] || refused
+event=$(sed -n 's/.*"eventID":"\([^"]*\)".*/\1/p' "$folder/body")
 
-# Flux may be asked to look at the source first. A key that was used before may be that of the latest run: then no other comes,
-# and that is what is known when the time is over.
-grep -q '"asked":"before"' "$folder/body" && asked=before || asked=now
+# Flux may be asked to look at the source first.
+namespace=${trigger%%/*}
 until=$(($(date +%s) + ${RUNGATE_WAIT:-60}))
-run=
-tag=
 while :; do
-  ask --header "If-None-Match: $tag" "$url/triggers/$trigger?runs=0&wait=5"
-  case $status in
-    200)
-      run=$(latest)
-      tag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *\([^[:space:]]*\).*/\1/p' "$folder/head" | tail -n 1)
-      ;;
-    304) ;;
-    *) refused ;;
-  esac
-  if [ -n "$run" ] && [ "$run" != "$before" ]; then break; fi
+  ask "$url/runs/$namespace?eventId=$event&limit=1&wait=5"
+  [ "$status" = 200 ] || refused
+  run=$(sed -n 's/^{"items":\[{"namespace":"[^"]*","name":"\([^"]*\)".*/\1/p' "$folder/body")
+  if [ -n "$run" ]; then break; fi
   if ! in_time; then
-    if [ $asked = before ] && [ -n "$run" ]; then break; fi
     say "the run of $trigger has not come. Run this job again: the same key does not start another."
     exit 3
   fi
 done
-printf '%s/%s\n' "${trigger%%/*}" "$run"
+printf '%s/%s\n' "$namespace" "$run"

@@ -15,6 +15,9 @@ export const RANG_ANNOTATION = 'rungate.dev/rang';
 /** The revisions that events told of and that were not run yet, separated by spaces, the latest first: see `toldIn`. */
 export const TOLD_ANNOTATION = 'rungate.dev/event';
 
+/** Stands in a status where the name of a run will be: the original operator wrote it between an event and its run. */
+export const INTENDED_RUN = 'Unknown';
+
 /** The path of a trigger. */
 export function triggerPath({ namespace, name }: ObjectRef): string {
   return `/apis/${TRIGGER_API_VERSION}/namespaces/${namespace}/pipelinetriggers/${name}`;

@@ -15,6 +15,7 @@ import {
   shared,
   stringOf,
 } from '../kube/objects.ts';
+import { INTENDED_RUN } from './names.ts';
 
 /** How the last event of a line ended, where a controller wrote that down. */
 export interface SummaryOutcome {
@@ -58,8 +59,6 @@ export interface TriggerSummary extends Kept, SummaryLine {
   readonly branchesLeftOut: number;
 }
 
-/** The original operator writes it between an event and its run. */
-const INTENDED = 'Unknown';
 /** Longer texts are cut: an object may hold a megabyte of them. */
 const LONGEST_TEXT = 1_000;
 /** More are counted, not kept. */
@@ -155,7 +154,7 @@ function eventOf(block: JsonObject): string | undefined {
 
 function runOf(value: Json | undefined): string | undefined {
   const name = textOf(value);
-  return name === INTENDED ? undefined : name;
+  return name === INTENDED_RUN ? undefined : name;
 }
 
 function outcomeOf(value: Json | undefined): SummaryOutcome | undefined {

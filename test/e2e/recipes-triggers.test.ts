@@ -39,10 +39,11 @@ describe('the recipes that start runs', () => {
     await world?.end();
   });
 
-  /** The trigger of examples/flux, whose run does what `script` says. */
+  /** The trigger of examples/flux, whose run does what `script` says, and all of whose runs are kept. */
   const manifest = (script = 'echo "building $COMMIT of $BRANCH"') =>
     inPlace(recipe('flux/trigger.yaml'), {
       'namespace: default': [`namespace: ${world.namespace}`, 2],
+      "max-history: '10'": "max-history: '100'",
       'echo "building $COMMIT of $BRANCH"': script,
     });
   /** When Flux is said to have found what the source has. */
@@ -114,13 +115,21 @@ describe('the recipes that start runs', () => {
       const before = await names();
       const first = await trigger('one');
       assert.equal(first.code, 0, first.stderr);
-      const again = await trigger('one', { RUNGATE_WAIT: '5' });
-      assert.deepEqual([again.code, again.stdout], [0, first.stdout]);
       const second = await trigger('two');
       assert.equal(second.code, 0, second.stderr);
       assert.notEqual(second.stdout, first.stdout);
+      const again = await trigger('one', { RUNGATE_WAIT: '120' });
+      assert.deepEqual([again.code, again.stdout], [0, first.stdout]);
       await world.settled();
       assert.deepEqual(await names(), [...before, first.stdout.trim(), second.stdout.trim()].sort());
+    });
+
+    it('jobs that begin at once have a run each', async () => {
+      const before = await names();
+      const jobs = await Promise.all(['left', 'middle', 'right'].map((key) => trigger(key, { RUNGATE_WAIT: '120' })));
+      for (const { code, stderr } of jobs) assert.equal(code, 0, stderr);
+      await world.settled();
+      assert.deepEqual(await names(), [...before, ...jobs.map(({ stdout }) => stdout.trim())].sort());
     });
 
     it('an answer that is lost on its way back is asked for again, and starts nothing more', async () => {

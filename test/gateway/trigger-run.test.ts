@@ -137,6 +137,21 @@ describe('POST /triggers/:namespace/:trigger/run', () => {
     await rig.post().expect(202);
   });
 
+  it('another run waits until that of a request is there, and not for one that was not asked for', async () => {
+    const rig = new Rig();
+    await rig.post();
+    rig.begin();
+    const owed = { ...rig.status, handledSequences: [3, 4], eventSequence: 4, latestPipelineRun: 'Unknown' };
+    rig.status = owed;
+    await rig.post({ 'Idempotency-Key': 'two' }).expect(409);
+    assert.equal((await rig.post().expect(202)).body.asked, 'before');
+    rig.status = { ...owed, eventSequence: 5 };
+    await rig.post({ 'Idempotency-Key': 'two' }).expect(202);
+    rig.begin();
+    rig.status = { ...owed, handledRunAt: rig.runAt, latestPipelineRun: 'app-x' };
+    await rig.post({ 'Idempotency-Key': 'three' }).expect(202);
+  });
+
   it('a suspended trigger runs nothing', async () => {
     const rig = new Rig();
     rig.spec = { suspend: true };

@@ -593,6 +593,36 @@ describe('a run by hand', () => {
     assert.equal(stage.status.handledSequences, undefined);
   });
 
+  it('that could not begin is that of the newer event which took its place', () => {
+    const [one, two] = [keyed('one'), keyed('two')];
+    const stage = new Stage(first);
+    stage.push(A);
+    stage.rest();
+    stage.pipelineMissing = true;
+    ask(stage, one);
+    stage.rest();
+    stage.push(B);
+    stage.rest();
+    stage.push(C);
+    stage.rest();
+    assert.deepEqual(stage.created.length, 1);
+    stage.pipelineMissing = false;
+    stage.restAtLast();
+    stage.push(A);
+    stage.restAtLast();
+    ask(stage, two);
+    stage.restAtLast();
+    assert.deepEqual(
+      stage.begun.map(({ event, eventId }) => [event, eventId]),
+      [
+        [A, undefined],
+        [C, one],
+        [A, undefined],
+        [A, two],
+      ],
+    );
+  });
+
   describe('of a source that may hold something newer', () => {
     const old = (revision: string, more: JsonObject = {}): JsonObject => ({
       artifact: { revision, lastUpdateTime: '2025-12-31T00:00:00Z' },

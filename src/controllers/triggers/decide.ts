@@ -18,7 +18,15 @@ import {
   pipelineOf,
   type TriggerSpec,
 } from './resource.ts';
-import { type Line, readStanding, type Said, type Standing, type WrittenLine, writeStatus } from './status.ts';
+import {
+  type Line,
+  readStanding,
+  requestOf,
+  type Said,
+  type Standing,
+  type WrittenLine,
+  writeStatus,
+} from './status.ts';
 
 /** Decides. The same facts give the same decision; what it says of the status is equal to what stands there when nothing has happened. */
 export function decide(facts: TriggerFacts): Decision {
@@ -67,7 +75,7 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
           left -= 1;
         }
         const credential = facts.credential?.ready === true ? facts.credential : undefined;
-        const eventId = requestOf(sequence, standing);
+        const eventId = requestOf(standing, sequence);
         orders.push({ event, sequence, attempt, byHand, ...present({ credential, eventId }) });
       }
     }
@@ -94,12 +102,6 @@ function conclude({ standing, events, done, leftOut, look }: News, spec: Trigger
     series: seriesOf(told, said, spec),
     ...present({ warning, againMs: untils.length > 0 ? Math.max(0, Math.min(...untils) - now) : undefined }),
   };
-}
-
-/** The request that asked for the run of an event, if one did. */
-function requestOf(sequence: number, { handledRunAt, handledSequences }: Standing): string | undefined {
-  const [first = 0, last = 0] = handledSequences ?? [];
-  return first <= sequence && sequence <= last ? handledRunAt : undefined;
 }
 
 /** Of those that are followed nothing is forgotten for the sake of others: they would be run for again. */

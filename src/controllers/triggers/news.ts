@@ -9,7 +9,15 @@ import { eventsOf, sameAsUpstream, storedTriggerEvent, type TriggerEvent } from 
 import { LOOK_MS, type Tried, type TriggerFacts } from './facts.ts';
 import { isIntended, uncounted } from './follow.ts';
 import { isOfFirstReleases, type PipelineTrigger, type TriggerSpec } from './resource.ts';
-import { type ClosedBranch, type Line, type Outcome, roomBeside, type Standing, type TrustedEvent } from './status.ts';
+import {
+  type ClosedBranch,
+  type Line,
+  type Outcome,
+  requestOf,
+  roomBeside,
+  type Standing,
+  type TrustedEvent,
+} from './status.ts';
 
 /** How long a branch that is gone is remembered. */
 const REMEMBERED_MS = 7 * 24 * 3_600_000;
@@ -114,7 +122,7 @@ function take(before: Standing, spec: TriggerSpec, facts: TriggerFacts, source: 
     lines,
     sequence,
     closed: remembered(closed, before.closed, now),
-    ...(isHandled ? handled(before, trigger, sequence) : {}),
+    ...(isHandled ? handled(before, trigger, sequence) : handedOn(before, lines)),
   };
   return {
     standing: after,
@@ -143,6 +151,18 @@ function handled(
   if (!isKeyed(runAt)) return { handledRunAt: runAt, handledKeys, handledSequences: undefined };
   const handledSequences = last > sequence ? ([sequence + 1, last] as const) : undefined;
   return { handledRunAt: runAt, handledKeys: [...handledKeys, runAt].slice(-MOST_KEYS), handledSequences };
+}
+
+/** A newer event takes the place of one whose run was asked for and never began: then it has the run that was asked for. */
+function handedOn(before: Standing, after: ReadonlyMap<string, Line>): Pick<Standing, 'handledSequences'> {
+  const { handledSequences } = before;
+  if (handledSequences === undefined) return {};
+  const [first, last] = handledSequences;
+  const heirs = [...before.lines].flatMap(([name, line]) => {
+    const isOwed = isIntended(line) && line.attempt === 0 && requestOf(before, line.sequence) !== undefined;
+    return isOwed ? [after.get(name)?.sequence ?? 0] : [];
+  });
+  return { handledSequences: [first, Math.max(last, ...heirs)] };
 }
 
 /**
@@ -219,12 +239,13 @@ function takeStored(before: Standing, spec: TriggerSpec, { trigger, stored, trie
     const { raw, identity } = line;
     line = { raw, sequence: ++sequence, attempt: 0, byHand: true, ...present({ identity }) };
   }
+  const lines = line === undefined ? before.lines : new Map([['', line]]);
   const standing: Standing = {
     ...before,
-    lines: line === undefined ? before.lines : new Map([['', line]]),
+    lines,
     sequence,
     trusted,
-    ...(isHandled ? handled(before, trigger, sequence) : {}),
+    ...(isHandled ? handled(before, trigger, sequence) : handedOn(before, lines)),
   };
   return { standing, events: new Map(own === undefined ? [] : [['', own.event]]), done, leftOut: 0 };
 }

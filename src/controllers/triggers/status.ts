@@ -15,6 +15,7 @@ import {
   stringOf,
 } from '../../kube/objects.ts';
 import { plainText } from '../../kube/plain.ts';
+import { INTENDED_RUN } from '../../triggers/names.ts';
 import type { Shown } from './event.ts';
 import { isOfFirstReleases, type PipelineTrigger } from './resource.ts';
 
@@ -83,8 +84,11 @@ export interface Standing {
   readonly trusted: readonly TrustedEvent[];
 }
 
-/** Stands where the name of a run will be: the original operator wrote it between an event and its run. */
-const INTENDED = 'Unknown';
+/** The request that asked for the run of an event, if one did. */
+export function requestOf({ handledRunAt, handledSequences }: Standing, sequence: number): string | undefined {
+  const [first = 0, last = 0] = handledSequences ?? [];
+  return first <= sequence && sequence <= last ? handledRunAt : undefined;
+}
 
 /** Reads the status of a trigger, whoever wrote it. What is malformed reads as absent. */
 export function readStanding({ status, spec }: PipelineTrigger): Standing {
@@ -148,7 +152,7 @@ function readSourceLine(status: JsonObject): Line | undefined {
       byHand: status.byHand === true || undefined,
       counted: status.counted === true || undefined,
       recovered: status.recovered === true || undefined,
-      run: run === INTENDED ? undefined : run,
+      run: run === INTENDED_RUN ? undefined : run,
       outcome:
         readOutcome(status.outcome) ??
         (sequence > 0 ? undefined : readForeign(run, [status.conditions, block.conditions])),
@@ -169,7 +173,7 @@ function readLine(entry: JsonObject): Line | undefined {
       identity: stringOf(entry.identity),
       byHand: entry.byHand === true || undefined,
       counted: entry.counted === true || undefined,
-      run: run === INTENDED ? undefined : run,
+      run: run === INTENDED_RUN ? undefined : run,
       outcome: readOutcome(entry.outcome) ?? (sequence > 0 ? undefined : readForeign(run, [entry.conditions])),
     }),
   };
@@ -183,7 +187,7 @@ function readForeign(run: string | undefined, conditions: readonly (Json | undef
   if (run === undefined) {
     return { status: 'Unknown', reason: 'NotRun', message: 'the event was taken note of before, without a run' };
   }
-  if (run === INTENDED) return undefined;
+  if (run === INTENDED_RUN) return undefined;
   const said = conditions.flatMap((list) => listOf(list).map(objectOf));
   const success = said.find(({ type, status }) => type === 'Success' && (status === 'True' || status === 'False'));
   // Of the first releases only: their retries were used up. An error without a run of its own has the status True.
@@ -274,7 +278,7 @@ function trustedField(trusted: readonly TrustedEvent[]): Json | undefined {
 
 /** `Unknown` while a run is intended; nothing where there is none and none will be. */
 function runField(line: Line): string | undefined {
-  return line.run ?? (line.outcome === undefined ? INTENDED : undefined);
+  return line.run ?? (line.outcome === undefined ? INTENDED_RUN : undefined);
 }
 
 interface At {

@@ -2,10 +2,10 @@
 import type { Request } from 'express';
 import { Fault } from '../../fault.ts';
 import type { KubeReader } from '../../kube/client.ts';
-import { listOf, type ObjectRef, objectOf, stringOf, stringsOf } from '../../kube/objects.ts';
+import { type JsonObject, listOf, type ObjectRef, objectOf, stringOf, stringsOf } from '../../kube/objects.ts';
 import type { KubeWriter } from '../../kube/writer.ts';
 import type { Log } from '../../log.ts';
-import { RUN_AT_ANNOTATION, triggerPath } from '../../triggers/names.ts';
+import { INTENDED_RUN, RUN_AT_ANNOTATION, triggerPath } from '../../triggers/names.ts';
 import { runAtOf } from '../../triggers/runat.ts';
 import { sendJson } from '../answer.ts';
 import { auditRunAsked } from '../callers/audit.ts';
@@ -102,7 +102,7 @@ async function askForRun(
     const before = stringsOf(annotations)[RUN_AT_ANNOTATION] ?? '';
     if (before === runAt || listOf(status.handledKeys).includes(runAt)) return 'before';
     if (objectOf(raw.spec).suspend === true) throw new Fault('conflict', 'the trigger is suspended: it runs nothing');
-    if (before !== '' && before !== stringOf(status.handledRunAt)) {
+    if (before !== '' && (before !== stringOf(status.handledRunAt) || isOwed(status))) {
       throw new Fault('conflict', 'another run of this trigger was asked for and has not begun: ask when it has');
     }
     const metadata = { annotations: { [RUN_AT_ANNOTATION]: runAt }, resourceVersion };
@@ -113,6 +113,12 @@ async function askForRun(
       if (!(error instanceof Fault) || error.code !== 'conflict' || round === MOST_ROUNDS) throw error;
     }
   }
+}
+
+/** Whether the run that a request asked for was taken note of and is not there yet: another request would take its place. */
+function isOwed({ handledSequences, eventSequence, latestPipelineRun }: JsonObject): boolean {
+  const last = listOf(handledSequences)[1];
+  return last !== undefined && last === eventSequence && latestPipelineRun === INTENDED_RUN;
 }
 
 /** In words of this API: what Kubernetes says is about rungate, not about whoever asks. */
