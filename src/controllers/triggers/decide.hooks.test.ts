@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { first, Stage, whole } from '../../../test/support/trigger-stage.ts';
 import { type JsonObject, objectOf } from '../../kube/objects.ts';
-import { runAtOf } from '../../triggers/runat.ts';
+import { runAtOf, standingOf } from '../../triggers/runat.ts';
 import { type StoredEvent, storedKey } from '../../triggers/told.ts';
 
 const [A, B, C] = ['a', 'b', 'c'].map((letter) => `main@sha1:${letter.repeat(40)}`) as [string, string, string];
@@ -620,6 +620,48 @@ describe('a run by hand', () => {
         [A, undefined],
         [A, two],
       ],
+    );
+  });
+
+  it('whatever happens, each request that was taken has a run', () => {
+    const happening = fc.oneof(
+      { weight: 3, arbitrary: fc.constantFrom(A, B, C) },
+      { weight: 5, arbitrary: fc.constant('step') },
+      { weight: 3, arbitrary: fc.constant('ask') },
+      { weight: 3, arbitrary: fc.constantFrom('crash', 'sync', 'lost', 'refused', 'missing', 'there') },
+      { weight: 1, arbitrary: fc.integer({ min: 1, max: 60_000 }) },
+    );
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 60 }), (happenings) => {
+        const stage = new Stage(whole);
+        stage.report({});
+        const asked: string[] = [];
+        for (const [place, each] of happenings.entries()) {
+          if (typeof each === 'number') stage.later += each;
+          else if (each === 'step') stage.step();
+          else if (each === 'crash') stage.crash();
+          else if (each === 'sync') stage.seen = stage.trigger;
+          else if (each === 'missing' || each === 'there') stage.pipelineMissing = each === 'missing';
+          else if (each === 'lost' || each === 'refused') stage.nextCreate = each;
+          else if (each === 'ask') {
+            const runAt = keyed(`${place}`);
+            if (standingOf(stage.trigger, runAt) !== 'free') continue;
+            stage.annotate({ 'rungate.dev/runAt': runAt });
+            asked.push(runAt);
+          } else stage.push(each);
+        }
+        stage.push(B);
+        stage.pipelineMissing = false;
+        stage.restAtLast();
+        stage.restAtLast();
+        const begun = new Set(stage.begun.map(({ eventId }) => eventId));
+        assert.deepEqual(
+          asked.filter((each) => !begun.has(each)),
+          [],
+        );
+        assert.equal(new Set(stage.created).size, stage.created.length);
+      }),
+      { numRuns: 2_000 },
     );
   });
 

@@ -2,11 +2,11 @@
 import type { Request } from 'express';
 import { Fault } from '../../fault.ts';
 import type { KubeReader } from '../../kube/client.ts';
-import { type JsonObject, listOf, type ObjectRef, objectOf, stringOf, stringsOf } from '../../kube/objects.ts';
+import { type ObjectRef, objectOf } from '../../kube/objects.ts';
 import type { KubeWriter } from '../../kube/writer.ts';
 import type { Log } from '../../log.ts';
-import { INTENDED_RUN, RUN_AT_ANNOTATION, triggerPath } from '../../triggers/names.ts';
-import { runAtOf } from '../../triggers/runat.ts';
+import { RUN_AT_ANNOTATION, triggerPath } from '../../triggers/names.ts';
+import { runAtOf, standingOf } from '../../triggers/runat.ts';
 import { sendJson } from '../answer.ts';
 import { auditRunAsked } from '../callers/audit.ts';
 import { requireRead, requireRun, type ServedNamespaces } from '../callers/auth.ts';
@@ -97,14 +97,13 @@ async function askForRun(
 ): Promise<'now' | 'before'> {
   for (let round = 1; ; round++) {
     const raw = await explained(() => reader.get(triggerPath(trigger), { signal }));
-    const { annotations, resourceVersion } = objectOf(raw.metadata);
-    const status = objectOf(raw.status);
-    const before = stringsOf(annotations)[RUN_AT_ANNOTATION] ?? '';
-    if (before === runAt || listOf(status.handledKeys).includes(runAt)) return 'before';
-    if (objectOf(raw.spec).suspend === true) throw new Fault('conflict', 'the trigger is suspended: it runs nothing');
-    if (before !== '' && (before !== stringOf(status.handledRunAt) || isOwed(status))) {
+    const standing = standingOf(raw, runAt);
+    if (standing === 'asked') return 'before';
+    if (standing === 'suspended') throw new Fault('conflict', 'the trigger is suspended: it runs nothing');
+    if (standing === 'taken') {
       throw new Fault('conflict', 'another run of this trigger was asked for and has not begun: ask when it has');
     }
+    const { resourceVersion } = objectOf(raw.metadata);
     const metadata = { annotations: { [RUN_AT_ANNOTATION]: runAt }, resourceVersion };
     try {
       await explained(() => writer.patch(triggerPath(trigger), { metadata }, { signal }));
@@ -113,12 +112,6 @@ async function askForRun(
       if (!(error instanceof Fault) || error.code !== 'conflict' || round === MOST_ROUNDS) throw error;
     }
   }
-}
-
-/** Whether the run that a request asked for was taken note of and is not there yet: another request would take its place. */
-function isOwed({ handledSequences, eventSequence, latestPipelineRun }: JsonObject): boolean {
-  const last = listOf(handledSequences)[1];
-  return last !== undefined && last === eventSequence && latestPipelineRun === INTENDED_RUN;
 }
 
 /** In words of this API: what Kubernetes says is about rungate, not about whoever asks. */
