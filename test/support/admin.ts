@@ -62,6 +62,9 @@ export class AdminError extends Error {
   }
 }
 
+/** The server closed a connection in the moment in which it was used again. https://nodejs.org/api/http.html#requestreusedsocket */
+class KeptSocketClosed extends Error {}
+
 /** The objects in a YAML text of one or more documents. */
 export function manifestsIn(yaml: string): Manifest[] {
   return parseAllDocuments(yaml)
@@ -84,7 +87,15 @@ export async function openAdmin(kubeconfig: string): Promise<Admin> {
   await config.applyToHTTPSOptions(identity);
   const kinds = new Map<string, Promise<readonly Resource[]>>();
 
+  /** Once more where the server closed a connection that was kept for this, and nothing can have come of it that asking again would double. */
   function send(method: string, path: string, body?: unknown, type = 'application/json'): Promise<AdminAnswer> {
+    return sendOnce(method, path, body, type).catch((error: unknown) => {
+      if (error instanceof KeptSocketClosed && method !== 'POST') return sendOnce(method, path, body, type);
+      throw error;
+    });
+  }
+
+  function sendOnce(method: string, path: string, body: unknown, type: string): Promise<AdminAnswer> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const call = https.request(cluster?.server + path, {
@@ -96,7 +107,10 @@ export async function openAdmin(kubeconfig: string): Promise<Admin> {
           ...(payload ? { 'Content-Type': type, 'Content-Length': Buffer.byteLength(payload) } : {}),
         },
       });
-      call.on('error', reject);
+      call.on('error', (error: NodeJS.ErrnoException) => {
+        const isKeptSocketClosed = call.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        reject(isKeptSocketClosed ? new KeptSocketClosed(error.message, { cause: error }) : error);
+      });
       call.on('response', (answered) => {
         answered
           .toArray()
