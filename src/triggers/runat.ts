@@ -17,7 +17,7 @@ export function runAtOf(caller: string, { namespace, name }: ObjectRef, key: str
  * What becomes of a request, as the trigger stands: `asked` before, `suspended`, `taken` by another request whose run is not there yet and
  * would be lost, or `free` to be written down.
  */
-export function standingOf(trigger: JsonObject, runAt: string): 'asked' | 'suspended' | 'taken' | 'free' {
+export function judgeRequest(trigger: JsonObject, runAt: string): 'asked' | 'suspended' | 'taken' | 'free' {
   const status = objectOf(trigger.status);
   const before = stringsOf(objectOf(trigger.metadata).annotations)[RUN_AT_ANNOTATION] ?? '';
   if (before === runAt || listOf(status.handledKeys).includes(runAt)) return 'asked';

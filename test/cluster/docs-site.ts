@@ -14,7 +14,7 @@ import { type Block, blocksOf, type Desk, sitDown, type Typist } from '../suppor
 import { startWorld, testLabel } from '../support/world.ts';
 import { connect } from './cluster.ts';
 import { raiseImage } from './image.ts';
-import { restrictedNamespace } from './installation.ts';
+import { noPodEnding, restrictedNamespace } from './installation.ts';
 import { raiseHelm } from './parts.ts';
 import { showProgress } from './progress.ts';
 
@@ -33,11 +33,6 @@ export interface Site {
   settled(): Promise<void>;
   /** Deletes what the page has left, and does not wait for it. */
   close(): Promise<void>;
-}
-
-/** An object, as far as it may be about to end. */
-interface Ending {
-  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
 }
 
 /** Folders of the checkout that pages speak of. */
@@ -79,7 +74,7 @@ export function typing(title: string, { pages = [title], prepare, afterwards, ..
     }
     if (afterwards !== undefined) {
       it('has led to what it says', async function () {
-        if (isBroken) this.skip(); // as above
+        if (isBroken) this.skip(); // a command of the page has failed, and that failure counts
         await afterwards(site);
       });
     }
@@ -163,14 +158,7 @@ export async function openSite(blocks: readonly Block[]): Promise<Site> {
     },
     settled: async () => {
       for (const place of [home, operator]) {
-        await eventually(
-          async () => {
-            const { items } = await admin.get<{ items: readonly Ending[] }>(`/api/v1/namespaces/${place}/pods`);
-            const ending = items.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-            assert.equal(ending.length, 0, ending.map(({ metadata }) => metadata.name).join());
-          },
-          { withinMs: 240_000, everyMs: 250 },
-        );
+        await noPodEnding(admin, `/api/v1/namespaces/${place}/pods`);
       }
     },
     close: async () => {

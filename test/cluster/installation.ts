@@ -9,7 +9,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import { type Manifest, manifestsIn } from '../support/admin.ts';
+import { type Admin, type Manifest, manifestsIn } from '../support/admin.ts';
 import { eventually } from '../support/eventually.ts';
 import { checkout } from '../support/gateway.ts';
 import { testLabel, type World } from '../support/world.ts';
@@ -103,10 +103,7 @@ export async function installationOf(
     admin.get<{ spec: { clusterIP: string } }>(`/api/v1/namespaces/${namespace}/services/${deployment}`),
     admin.get<{ spec: { replicas: number } }>(`/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`),
   ]);
-  const everyPod = async () => {
-    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name=rungate`;
-    return (await admin.get<{ items: readonly InstalledPod[] }>(path)).items;
-  };
+  const podsPath = `/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name=rungate`;
   return {
     name,
     namespace,
@@ -119,19 +116,11 @@ export async function installationOf(
     rolledOut: async () => {
       await kubectl('rollout', 'status', `deployment/${deployment}`, `--timeout=${ROLLOUT_MS / 1000}s`);
     },
-    pods: async () => (await everyPod()).filter(({ metadata }) => metadata.deletionTimestamp === undefined),
-    noneEnding: async () => {
-      await eventually(
-        async () => {
-          const ending = (await everyPod()).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-          assert.deepEqual(
-            ending.map((pod) => pod.metadata.name),
-            [],
-          );
-        },
-        { withinMs: 240_000, everyMs: 250 },
-      );
+    pods: async () => {
+      const { items } = await admin.get<{ items: readonly InstalledPod[] }>(podsPath);
+      return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
     },
+    noneEnding: () => noPodEnding(admin, podsPath),
   };
 }
 
@@ -285,4 +274,19 @@ export async function openDoor(server: string): Promise<Door> {
       await once(door, 'close');
     },
   };
+}
+
+/** Waits until no pod of a list is about to end: who asks for any pod of a Service may be led to one that is. */
+export async function noPodEnding(admin: Admin, path: string): Promise<void> {
+  await eventually(
+    async () => {
+      const { items } = await admin.get<{ items: readonly InstalledPod[] }>(path);
+      const ending = items.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+      assert.deepEqual(
+        ending.map(({ metadata }) => metadata.name),
+        [],
+      );
+    },
+    { withinMs: 240_000, everyMs: 250 },
+  );
 }

@@ -12,11 +12,12 @@ import { manifestsIn } from '../support/admin.ts';
 import { on } from '../support/fault-proxy.ts';
 import { checkout } from '../support/gateway.ts';
 import { type FluxRelay, startFluxRelay } from '../support/hook-relay.ts';
-import { discovered, type HookWorld, startHookWorld } from '../support/hooks.ts';
+import { type HookWorld, startHookWorld } from '../support/hooks.ts';
 import { clusterSuite } from '../support/needs.ts';
 import { type Ran, runProgram } from '../support/program.ts';
 import { commandsBelow } from '../support/recipe.ts';
 import { paramsOf } from '../support/trigger-manifests.ts';
+import { discovered } from '../support/world.ts';
 
 interface ProviderManifest {
   readonly metadata: { readonly name: string };

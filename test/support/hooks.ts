@@ -6,15 +6,15 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fluxCrds } from '../../src/sandbox/kinds/flux.ts';
-import { type Admin, type Manifest, manifestsIn } from './admin.ts';
+import { type Manifest, manifestsIn } from './admin.ts';
 import { eventually } from './eventually.ts';
 import { on } from './fault-proxy.ts';
 import { checkout, type Gateway } from './gateway.ts';
 import { type HookAnswer, type PostOptions, type Provider, postOnce } from './hook-client.ts';
 import { type EventBody, type EventWish, fluxEvent } from './hook-events.ts';
 import { hookedTrigger, keySecret, type ListenerWish, listenerOf, templateProbeOf } from './hook-manifests.ts';
-import { type RunManifest, startTriggerWorld, type TriggerWorld } from './triggers.ts';
-import type { WorldOptions } from './world.ts';
+import { type RunManifest, startTriggerWorld, type Told, type TriggerWorld } from './triggers.ts';
+import { discovered, type WorldOptions } from './world.ts';
 
 /** What an answer says of one trigger. */
 export interface HookResult {
@@ -23,14 +23,6 @@ export interface HookResult {
   readonly reason?: string;
   readonly message?: string;
   readonly pipelineRun?: string;
-}
-
-/** A Kubernetes Event, as far as tests look at it. */
-export interface Told {
-  readonly type: string;
-  readonly reason: string;
-  readonly message: string;
-  readonly count?: number;
 }
 
 /** Flows of hooks. Names without a namespace are in the world's first one. */
@@ -262,24 +254,4 @@ async function applyKinds({ ground, admin }: TriggerWorld): Promise<void> {
     if ((await admin.bytes(path(definition.metadata.name))).status === 404) await admin.apply(definition);
     await discovered(admin, definition);
   }
-}
-
-/** Waits until discovery tells of a kind, in each of its versions: one that is established may not be found yet. */
-export async function discovered(admin: Admin, definition: Manifest): Promise<void> {
-  const { group, names, versions } = definition.spec as {
-    readonly group: string;
-    readonly names: { readonly plural: string };
-    readonly versions: readonly { readonly name: string; readonly served: boolean }[];
-  };
-  await eventually(
-    async () => {
-      for (const { name: version, served } of versions) {
-        if (!served) continue;
-        const { resources } = await admin.get<{ resources: { name: string }[] }>(`/apis/${group}/${version}`);
-        const isThere = resources.some(({ name }) => name === names.plural);
-        assert.ok(isThere, `${group}/${version} has no ${names.plural} yet`);
-      }
-    },
-    { withinMs: 90_000 },
-  );
 }

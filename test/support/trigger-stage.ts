@@ -102,6 +102,12 @@ export class Stage {
     this.#keep({ ...this.trigger, metadata: { ...objectOf(this.trigger.metadata), annotations } });
   }
 
+  /** Asks for a run by hand, which the watch tells of at once. */
+  ask(runAt: string) {
+    this.annotate({ ...objectOf(objectOf(this.trigger.metadata).annotations), 'rungate.dev/runAt': runAt });
+    this.seen = this.trigger;
+  }
+
   #keep(object: JsonObject) {
     this.version++;
     this.trigger = {

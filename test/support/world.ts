@@ -3,6 +3,7 @@
  * with no more rights than k8s/base gives, and between the two, if wanted, a proxy that breaks things. All of it ends with
  * the file.
  */
+import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -338,31 +339,31 @@ async function makeNamespace(admin: Admin, name: string): Promise<void> {
 export async function applyDefinitions(admin: Admin): Promise<void> {
   for (const object of objectsOf('crds')) {
     await admin.apply(object);
-    const spec = object.spec as {
-      readonly group: string;
-      readonly names: { readonly plural: string };
-      readonly versions: readonly { readonly name: string; readonly served: boolean }[];
-    };
-    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${object.metadata.name}`;
-    await eventually(
-      async () => {
-        const { status } = await admin.get(path);
-        const { conditions = [] } = status as { readonly conditions?: readonly { type: string; status: string }[] };
-        if (!conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')) {
-          throw new Error(`${object.metadata.name} is not established`);
-        }
-        // Discovery tells of it a moment later, and a rungate that does not find it there looks again after a minute.
-        for (const { name } of spec.versions.filter(({ served }) => served)) {
-          const { resources } = await admin.get<{ resources: readonly { name: string }[] }>(
-            `/apis/${spec.group}/${name}`,
-          );
-          if (resources.some((resource) => resource.name === spec.names.plural)) continue;
-          throw new Error(`${object.metadata.name} is not among the resources of ${name}`);
-        }
-      },
-      { withinMs: 90_000 },
-    );
+    await discovered(admin, object);
   }
+}
+
+/**
+ * Waits until discovery tells of a kind, in each of its versions: one that is established may not be found yet, and a
+ * rungate that does not find it looks again after a minute.
+ */
+export async function discovered(admin: Admin, definition: Manifest): Promise<void> {
+  const { group, names, versions } = definition.spec as {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string; readonly served: boolean }[];
+  };
+  await eventually(
+    async () => {
+      for (const { name: version, served } of versions) {
+        if (!served) continue;
+        const { resources } = await admin.get<{ resources: { name: string }[] }>(`/apis/${group}/${version}`);
+        const isThere = resources.some(({ name }) => name === names.plural);
+        assert.ok(isThere, `${group}/${version} has no ${names.plural} yet`);
+      }
+    },
+    { withinMs: 90_000 },
+  );
 }
 
 /**

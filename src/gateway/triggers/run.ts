@@ -6,7 +6,7 @@ import { type ObjectRef, objectOf } from '../../kube/objects.ts';
 import type { KubeWriter } from '../../kube/writer.ts';
 import type { Log } from '../../log.ts';
 import { RUN_AT_ANNOTATION, triggerPath } from '../../triggers/names.ts';
-import { runAtOf, standingOf } from '../../triggers/runat.ts';
+import { judgeRequest, runAtOf } from '../../triggers/runat.ts';
 import { sendJson } from '../answer.ts';
 import { auditRunAsked } from '../callers/audit.ts';
 import { requireRead, requireRun, type ServedNamespaces } from '../callers/auth.ts';
@@ -97,10 +97,10 @@ async function askForRun(
 ): Promise<'now' | 'before'> {
   for (let round = 1; ; round++) {
     const raw = await explained(() => reader.get(triggerPath(trigger), { signal }));
-    const standing = standingOf(raw, runAt);
-    if (standing === 'asked') return 'before';
-    if (standing === 'suspended') throw new Fault('conflict', 'the trigger is suspended: it runs nothing');
-    if (standing === 'taken') {
+    const judged = judgeRequest(raw, runAt);
+    if (judged === 'asked') return 'before';
+    if (judged === 'suspended') throw new Fault('conflict', 'the trigger is suspended: it runs nothing');
+    if (judged === 'taken') {
       throw new Fault('conflict', 'another run of this trigger was asked for and has not begun: ask when it has');
     }
     const { resourceVersion } = objectOf(raw.metadata);

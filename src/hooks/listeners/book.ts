@@ -116,7 +116,7 @@ export function createListenerBook(parts: ListenerBookParts): ListenerBook {
     const resolved = current(object) ?? (await resolve(object));
     if (resolved === undefined || !isUnsettled(resolved)) return resolved;
     await clock.sleep(settledAt - clock.steady(), signal);
-    return signal.aborted ? resolved : resolve(object);
+    return signal.aborted ? resolved : (current(object) ?? resolve(object));
   };
 
   const resolveInTime = async (object: EventListenerObject): Promise<Found> => {

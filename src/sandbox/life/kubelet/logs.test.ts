@@ -57,7 +57,7 @@ describe('the log of a container', () => {
   });
 
   it('says what it could not write, and goes on', function () {
-    if (!existsSync('/dev/full')) return this.skip(); // Linux alone has a file that is always full
+    if (!existsSync('/dev/full')) return this.skip(); // Linux alone, where CI runs, has a file that is always full
     symlinkSync('/dev/full', join(folder, 'full.log'));
     const log = new LogFile(join(folder, 'full.log'), { rotation: { bytes: 1e9, files: 1 }, clock });
     log.say('stdout', 'one');

@@ -90,7 +90,7 @@ describe('a supervised process', () => {
     { name: 'what job control put into another group', script: 'set -m; sleep 600 & echo $! > pids; exit 4' },
   ]) {
     it(`ends with ${name}`, async function () {
-      // What has left its group is found by its session, which only Linux tells of, in /proc.
+      // What has left its group is found by its session, which only Linux tells of, in /proc; CI runs there.
       if (name.includes('job control') && !existsSync('/proc')) return this.skip();
       assert.equal((await (await run(script)).ended).code, 4);
       await eventually(() => assert.deepEqual(alive(pidsIn(folder)), []));
@@ -98,7 +98,7 @@ describe('a supervised process', () => {
   }
 
   it('does not wait for what has left its session and holds on to its output', async function () {
-    if (!existsSync('/usr/bin/setsid')) return this.skip(); // a command of Linux alone
+    if (!existsSync('/usr/bin/setsid')) return this.skip(); // a command of Linux alone, where CI runs
     const leaves = 'setsid sh -c "echo \\$\\$ > pids; exec sleep 600" &';
     const running = await run(`echo one; ${leaves} until [ -s pids ]; do sleep 0.05; done; exit 4`);
     try {
